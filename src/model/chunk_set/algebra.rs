@@ -1,0 +1,276 @@
+//! Two sets in, one out: intersection, union, difference.
+//!
+//! The result takes the form that falls out of the operands most cheaply: what meets a list becomes a list, two bit
+//! sets work word by word, runs stay runs while they are few. The in-place variants are the hot ones: an
+//! expression is evaluated by narrowing one set again and again.
+use super::iter::Runs;
+use super::run::{self, Run};
+use super::words::{self, Words};
+use super::{CHUNK_SIZE, ChunkSet, Form, LIST_MAX, RUNS_MAX};
+
+/// So few members are put in or taken out one by one: cheaper than any merge.
+const FEW: usize = 8;
+
+impl ChunkSet {
+    /// Members of both.
+    #[must_use]
+    pub fn and(&self, other: &Self) -> Self {
+        match (&self.form, &other.form) {
+            (Form::List(a), Form::List(b)) if b.len() < a.len() => filtered(b, other.len, &self.form, true),
+            (Form::List(a), _) => filtered(a, self.len, &other.form, true),
+            (_, Form::List(b)) => filtered(b, other.len, &self.form, true),
+            (Form::Bits(a), Form::Bits(b)) => {
+                let (words, len) = words::combine(a, b, |a, b| a & b);
+                Self::of_fewer_bits(words, len)
+            }
+            (Form::Runs(a), Form::Runs(b)) => {
+                let mut runs = Vec::with_capacity(a.len().max(b.len()));
+                run::intersect(a, b, |piece| runs.push(piece));
+                Self::of_runs(runs)
+            }
+            (Form::Bits(a), Form::Runs(b)) | (Form::Runs(b), Form::Bits(a)) => {
+                let mut words = a.clone();
+                remove_gaps(&mut words, b);
+                let len = words::count(&words);
+                Self::of_fewer_bits(words, len)
+            }
+        }
+    }
+
+    /// Members of either.
+    #[must_use]
+    pub fn or(&self, other: &Self) -> Self {
+        if let (Form::Bits(a), Form::Bits(b)) = (&self.form, &other.form) {
+            let (words, len) = words::combine(a, b, |a, b| a | b);
+            return Self { len, form: Form::Bits(words) };
+        }
+        let (mut out, added) = if self.len < other.len { (other.clone(), self) } else { (self.clone(), other) };
+        out.union_with(added);
+        out
+    }
+
+    /// Members of `self` that are not members of `other`.
+    #[must_use]
+    pub fn and_not(&self, other: &Self) -> Self {
+        match (&self.form, &other.form) {
+            (Form::List(a), _) => filtered(a, self.len, &other.form, false),
+            (Form::Bits(a), Form::Bits(b)) => {
+                let (words, len) = words::combine(a, b, |a, b| a & !b);
+                Self::of_fewer_bits(words, len)
+            }
+            _ => {
+                let mut out = self.clone();
+                out.subtract(other);
+                out
+            }
+        }
+    }
+
+    /// Keeps the members that are in `other` too.
+    pub fn intersect_with(&mut self, other: &Self) {
+        match (&mut self.form, &other.form) {
+            (Form::List(list), form) => {
+                retain(list, form, true);
+                self.len = super::iter::small(list.len());
+            }
+            (Form::Bits(a), Form::Bits(b)) => {
+                self.len = words::combine_into(a, b, |a, b| a & b);
+                self.leave_sparse_bits();
+            }
+            (Form::Bits(a), Form::Runs(b)) => {
+                remove_gaps(a, b);
+                self.len = words::count(a);
+                self.leave_sparse_bits();
+            }
+            _ => *self = self.and(other),
+        }
+    }
+
+    /// Adds the members of `other`.
+    pub fn union_with(&mut self, other: &Self) {
+        if other.is_empty() {
+            return;
+        }
+        match (&mut self.form, &other.form) {
+            (Form::Bits(a), Form::Bits(b)) => self.len = words::combine_into(a, b, |a, b| a | b),
+            (Form::Bits(a), Form::Runs(b)) => {
+                b.iter().for_each(|&run| words::insert_run(a, run));
+                self.len = words::count(a);
+            }
+            (Form::Bits(a), Form::List(b)) => {
+                self.len += super::iter::small(b.iter().filter(|&&offset| words::insert(a, offset)).count());
+            }
+            (_, Form::List(b)) if b.len() <= FEW => self.extend(b.iter().copied()),
+            (Form::List(a), Form::List(b)) if a.len() + b.len() <= LIST_MAX => *self = Self::of_list(merged(a, b)),
+            (Form::List(a), Form::Runs(b)) if a.len() + b.len() <= RUNS_MAX => {
+                *self = Self::of_runs(run::unite(Runs::List(a), b.iter().copied()));
+            }
+            (Form::Runs(a), Form::List(b)) if a.len() + b.len() <= RUNS_MAX => {
+                *self = Self::of_runs(run::unite(a.iter().copied(), Runs::List(b)));
+            }
+            (Form::Runs(a), Form::Runs(b)) => {
+                *self = Self::of_runs(run::unite(a.iter().copied(), b.iter().copied()));
+            }
+            (_, form) => {
+                let mut words = std::mem::take(self).into_words();
+                form.paint(&mut words);
+                *self = Self { len: words::count(&words), form: Form::Bits(words) };
+            }
+        }
+    }
+
+    /// Takes the members of `other` out.
+    pub fn subtract(&mut self, other: &Self) {
+        if other.is_empty() {
+            return;
+        }
+        match (&mut self.form, &other.form) {
+            (Form::List(list), form) => {
+                retain(list, form, false);
+                self.len = super::iter::small(list.len());
+            }
+            (Form::Bits(a), Form::Bits(b)) => {
+                self.len = words::combine_into(a, b, |a, b| a & !b);
+                self.leave_sparse_bits();
+            }
+            (Form::Bits(a), Form::Runs(b)) => {
+                b.iter().for_each(|&run| words::remove_run(a, run));
+                self.len = words::count(a);
+                self.leave_sparse_bits();
+            }
+            (Form::Bits(a), Form::List(b)) => {
+                self.len -= super::iter::small(b.iter().filter(|&&offset| words::remove(a, offset)).count());
+                self.leave_sparse_bits();
+            }
+            (Form::Runs(_), Form::List(b)) if b.len() <= FEW => {
+                for &offset in b {
+                    self.remove(offset);
+                }
+            }
+            (Form::Runs(a), Form::List(b)) => *self = Self::of_runs(run::subtract(a, b.iter().copied().map(Run::one))),
+            (Form::Runs(a), Form::Runs(b)) => *self = Self::of_runs(run::subtract(a, b.iter().copied())),
+            (Form::Runs(_), Form::Bits(b)) => {
+                let mut words = std::mem::take(self).into_words();
+                let len = words::combine_into(&mut words, b, |a, b| a & !b);
+                *self = Self::of_fewer_bits(words, len);
+            }
+        }
+    }
+
+    /// Cardinality of the intersection, without building it.
+    #[must_use]
+    pub fn and_len(&self, other: &Self) -> u32 {
+        match (&self.form, &other.form) {
+            (Form::List(a), Form::List(b)) if b.len() < a.len() => members_in(b, &self.form),
+            (Form::List(a), form) => members_in(a, form),
+            (form, Form::List(b)) => members_in(b, form),
+            (Form::Bits(a), Form::Bits(b)) => words::and_count(a, b),
+            (Form::Bits(a), Form::Runs(b)) | (Form::Runs(b), Form::Bits(a)) => {
+                b.iter().map(|&run| words::count_run(a, run)).sum()
+            }
+            (Form::Runs(a), Form::Runs(b)) => {
+                let mut len = 0;
+                run::intersect(a, b, |piece| len += piece.len());
+                len
+            }
+        }
+    }
+
+    /// Whether every member is a member of `other`.
+    #[must_use]
+    pub fn is_subset(&self, other: &Self) -> bool {
+        self.len <= other.len && self.and_len(other) == self.len
+    }
+}
+
+/// The members of an ascending list that are (or are not) in `form`.
+fn filtered(list: &[u16], len: u32, form: &Form, wanted: bool) -> ChunkSet {
+    let mut cursor = Cursor::new(form);
+    let mut out = Vec::with_capacity(len as usize);
+    out.extend(list.iter().copied().filter(|&offset| cursor.contains(offset) == wanted));
+    ChunkSet::of_list(out)
+}
+
+fn retain(list: &mut Vec<u16>, form: &Form, wanted: bool) {
+    let mut cursor = Cursor::new(form);
+    list.retain(|&offset| cursor.contains(offset) == wanted);
+}
+
+fn members_in(list: &[u16], form: &Form) -> u32 {
+    let mut cursor = Cursor::new(form);
+    super::iter::small(list.iter().filter(|&&offset| cursor.contains(offset)).count())
+}
+
+fn merged(a: &[u16], b: &[u16]) -> Vec<u16> {
+    let mut out = Vec::with_capacity(a.len() + b.len());
+    let (mut a, mut b) = (a, b);
+    while let (Some((&x, rest_a)), Some((&y, rest_b))) = (a.split_first(), b.split_first()) {
+        out.push(x.min(y));
+        if x <= y {
+            a = rest_a;
+        }
+        if y <= x {
+            b = rest_b;
+        }
+    }
+    out.extend_from_slice(a);
+    out.extend_from_slice(b);
+    out
+}
+
+/// Clears what lies between the runs.
+fn remove_gaps(words: &mut Words, runs: &[Run]) {
+    let mut next = 0;
+    for run in runs {
+        if run.first > next {
+            words::remove_run(words, Run { first: next, last: run.first - 1 });
+        }
+        next = run.last + 1;
+    }
+    if u32::from(next) < CHUNK_SIZE {
+        words::remove_run(words, Run { first: next, last: super::LAST });
+    }
+}
+
+/// Membership for ascending questions: what was passed is not looked at again.
+enum Cursor<'a> {
+    List(&'a [u16]),
+    Bits(&'a Words),
+    Runs(&'a [Run]),
+}
+
+impl<'a> Cursor<'a> {
+    fn new(form: &'a Form) -> Self {
+        match form {
+            Form::List(list) => Self::List(list),
+            Form::Bits(words) => Self::Bits(words),
+            Form::Runs(runs) => Self::Runs(runs),
+        }
+    }
+
+    fn contains(&mut self, offset: u16) -> bool {
+        match self {
+            Self::List(rest) => {
+                *rest = skip(rest, |&member| member < offset);
+                rest.first() == Some(&offset)
+            }
+            Self::Bits(words) => words::contains(words, offset),
+            Self::Runs(rest) => {
+                *rest = skip(rest, |run| run.last < offset);
+                rest.first().is_some_and(|run| run.first <= offset)
+            }
+        }
+    }
+}
+
+/// Drops the head that is `before`, by steps that double: short ways cost one look, long ones a logarithm.
+fn skip<T>(slice: &[T], before: impl Fn(&T) -> bool) -> &[T] {
+    let mut step = 1;
+    let mut low = 0;
+    while slice.get(low + step - 1).is_some_and(&before) {
+        low += step;
+        step *= 2;
+    }
+    let high = (low + step).min(slice.len());
+    &slice[low + slice[low..high].partition_point(before)..]
+}
