@@ -4,8 +4,8 @@
 //!
 //! - [`model`]: what the service is about. Pure, no I/O: installations, tags, audiences, chunk sets, broadcasts,
 //!   shards, verdicts, outcomes.
-pub mod model;
 pub mod clock;
 pub mod gateway;
+pub mod model;
 pub mod queue;
 pub mod store;

@@ -37,8 +37,12 @@ pub trait Gateway: Send + Sync + 'static {
 
     /// Checks a request against the service's rules and writes down what is equal for every target. The error names the
     /// field of the native API's request (`payloads.apns`).
-    fn prepare(&self, id: BroadcastId, request: &BroadcastRequest, expires: Timestamp)
-    -> Result<SharedRequest, FieldError>;
+    fn prepare(
+        &self,
+        id: BroadcastId,
+        request: &BroadcastRequest,
+        expires: Timestamp,
+    ) -> Result<SharedRequest, FieldError>;
 
     /// Takes a batch; waits while the gateway has enough of that lane. Every target of the batch gets one reply.
     async fn submit(&self, batch: Batch);

@@ -1,1 +1,5 @@
-//! (being built)
+//! (stub)
+#[derive(Clone, Debug)]
+pub enum Audience {
+    Everyone,
+}

@@ -85,9 +85,7 @@ impl Content {
     /// The platforms that are targeted at all; `None`: every one.
     pub fn platforms(&self) -> Option<Vec<Platform>> {
         match self {
-            Self::Payloads(payloads) => {
-                Some(payloads.keys().filter_map(|label| Platform::from_label(label)).collect())
-            }
+            Self::Payloads(payloads) => Some(payloads.keys().filter_map(|label| Platform::from_label(label)).collect()),
             _ => None,
         }
     }

@@ -108,7 +108,7 @@ impl Installation {
         };
         let mut targets = vec![native];
         for (name, template) in &self.templates {
-            let own = self.tags.iter().chain(&template.tags).cloned().chain(Tag::from_template_name(name).ok());
+            let own = self.tags.iter().chain(&template.tags).cloned().chain([Tag::from_template_name(name)]);
             targets.push(TargetSpec {
                 kind: TargetKind::Template(name.as_str().into()),
                 channel: &self.channel,
@@ -124,7 +124,7 @@ impl Installation {
                 tags: without_repeats(tile.tags.iter().cloned()),
             });
             for (name, template) in &tile.templates {
-                let own = tile.tags.iter().chain(&template.tags).cloned().chain(Tag::from_template_name(name).ok());
+                let own = tile.tags.iter().chain(&template.tags).cloned().chain([Tag::from_template_name(name)]);
                 targets.push(TargetSpec {
                     kind: TargetKind::TileTemplate { tile: id.as_str().into(), template: name.as_str().into() },
                     channel: &tile.channel,

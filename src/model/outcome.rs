@@ -141,7 +141,8 @@ impl Counters {
 
     /// The count of an outcome.
     pub fn of(&self, outcome: Outcome) -> u64 {
-        *(*self).of_mut(outcome)
+        let mut copy = *self;
+        *copy.of_mut(outcome)
     }
 
     /// All finished targets.

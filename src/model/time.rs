@@ -41,7 +41,7 @@ impl Timestamp {
         let (clock, zone) = rest.split_at(zone_at);
         let date: jiff::civil::Date = date.parse().ok()?;
         let clock: jiff::civil::Time = clock.parse().ok()?;
-        let utc = date.to_datetime(clock).to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_millisecond();
+        let utc = jiff::tz::TimeZone::UTC.to_timestamp(date.to_datetime(clock)).ok()?.as_millisecond();
         Some(Self(utc - zone_offset_millis(zone)?))
     }
 }

@@ -1,1 +1,1 @@
-//! (being built)
+//! The in-process queue.

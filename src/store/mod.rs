@@ -91,12 +91,7 @@ pub trait Store: Send + Sync + 'static {
 
     /// Plans the next stretch of chunks and commits its pending sets, its shards and how far it got, together.
     /// Renews the lease. The last step, or a cancel or expiry before it, sets `planned_at`.
-    async fn plan_step(
-        &self,
-        id: BroadcastId,
-        epoch: Epoch,
-        length: Duration,
-    ) -> Result<Result<PlanStep, LeaseError>>;
+    async fn plan_step(&self, id: BroadcastId, epoch: Epoch, length: Duration) -> Result<Result<PlanStep, LeaseError>>;
 
     /// Takes a shard's lease and reads all that its holder needs.
     async fn lease(&self, shard: ShardRef, length: Duration) -> Result<Result<ShardWork, LeaseError>>;

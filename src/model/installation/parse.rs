@@ -14,6 +14,9 @@ use super::super::tag::Tag;
 use super::super::time::Timestamp;
 use super::{Installation, InstallationLimits, SecondaryTile, Template, wrong_kind};
 
+/// The longest name of a template, in characters.
+const TEMPLATE_NAME: usize = 120;
+
 /// A JSON object's members in their order; the value of a repeated name is the last one.
 struct Members(Vec<(String, Value)>);
 
@@ -170,8 +173,13 @@ fn templates(
         if value.is_null() {
             continue;
         }
-        Tag::from_template_name(&name)
-            .map_err(|error| FieldError::new(format!("{field}.{name}"), error.to_string()))?;
+        if name.is_empty()
+            || name.chars().count() > TEMPLATE_NAME
+            || name.contains(|c: char| c.is_control() || c == '/')
+        {
+            let rule = "must have names of 1 to 120 characters, without '/' and control characters";
+            return Err(FieldError::new(field.to_owned(), rule));
+        }
         let within = |error: FieldError| error.within(&format!("{field}.{name}"));
         let mut members = Members::of(value, &format!("{field}.{name}"))?;
         let body = members
