@@ -178,6 +178,10 @@ impl Parser<'_> {
 
     /// Skips blanks; the character that comes next.
     fn peek(&mut self) -> Option<char> {
+        // Most tokens follow at once and start with an ASCII character.
+        if let Some(&byte @ b'!'..=b'~') = self.text.as_bytes().get(self.at) {
+            return Some(char::from(byte));
+        }
         let rest = &self.text[self.at..];
         let trimmed = rest.trim_start();
         self.at += rest.len() - trimmed.len();

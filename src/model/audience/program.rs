@@ -66,7 +66,9 @@ impl Members {
 impl Program {
     #[must_use]
     pub fn compile(audience: &Audience) -> Self {
-        let mut compiler = Compiler::default();
+        let occurrences = audience.terms().count();
+        let mut compiler =
+            Compiler { terms: Vec::with_capacity(occurrences), ids: HashMap::with_capacity(occurrences) };
         let root = match audience {
             Audience::Everyone => Node::All { within: Members::default(), without: Members::default() },
             Audience::Expr(expr) => compiler.node(expr),
@@ -81,7 +83,6 @@ impl Program {
     }
 }
 
-#[derive(Default)]
 struct Compiler<'a> {
     terms: Vec<Term>,
     ids: HashMap<&'a Term, TermId>,
