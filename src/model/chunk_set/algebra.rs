@@ -6,14 +6,19 @@
 use super::iter::Runs;
 use super::run::{self, Run};
 use super::words::{self, Words};
-use super::{CHUNK_SIZE, ChunkSet, Form, LIST_MAX};
+use super::{CHUNK_SIZE, ChunkSet, Form};
 
 /// So few members are put in or taken out one by one: cheaper than any merge.
 const FEW: usize = 8;
 /// Runs and a list together are merged up to this length; beyond it, bits are painted in less time than the runs
 /// that the list cuts out can be written.
 const PIECES: usize = 64;
-/// From this ratio of lengths on, a list is walked by leaps.
+/// Two lists that are longer together meet by painting one as bits: a merge waits three times as long for each
+/// member, as every step depends on the one before.
+const PAINT: usize = 64;
+/// Two lists up to this length together unite to a list, longer ones to bits.
+const MERGE: usize = 256;
+/// From this ratio of lengths on, the longer list is walked by leaps instead.
 const SKEW: usize = 16;
 
 impl ChunkSet {
@@ -106,7 +111,7 @@ impl ChunkSet {
                 self.len += super::iter::small(b.iter().filter(|&&offset| words::insert(a, offset)).count());
             }
             (_, Form::List(b)) if b.len() <= FEW => self.extend(b.iter().copied()),
-            (Form::List(a), Form::List(b)) if a.len() + b.len() <= LIST_MAX => *self = Self::of_list(merged(a, b)),
+            (Form::List(a), Form::List(b)) if a.len() + b.len() <= MERGE => *self = Self::of_list(merged(a, b)),
             (Form::List(a), Form::Runs(b)) if a.len() + b.len() <= PIECES => {
                 *self = Self::of_runs(run::unite(Runs::List(a), b.iter().copied()));
             }
@@ -201,41 +206,35 @@ fn filtered(list: &[u16], form: &Form, wanted: bool) -> ChunkSet {
     ChunkSet::of_list(out)
 }
 
-/// The loops below have no branch that depends on membership: it is a coin toss, and a wrong guess costs more than
-/// the rest of a step.
 fn retain(list: &mut Vec<u16>, form: &Form, wanted: bool) {
-    match form {
-        Form::List(other) if other.len() / SKEW <= list.len() => {
-            let (mut kept, mut at, mut other_at) = (0, 0, 0);
-            while at < list.len() && other_at < other.len() {
-                let (mine, theirs) = (list[at], other[other_at]);
-                list[kept] = mine;
-                kept += usize::from(if wanted { mine == theirs } else { mine < theirs });
-                at += usize::from(mine <= theirs);
-                other_at += usize::from(theirs <= mine);
-            }
-            if !wanted {
-                list.copy_within(at.., kept);
-                kept += list.len() - at;
-            }
-            list.truncate(kept);
+    with_cursor(list.len(), form, |mut cursor| {
+        // No branch depends on membership: it is a coin toss, and a wrong guess costs more than the rest of a step.
+        let mut kept = 0;
+        for at in 0..list.len() {
+            let offset = list[at];
+            list[kept] = offset;
+            kept += usize::from(cursor.contains(offset) == wanted);
         }
-        form => {
-            let mut cursor = Cursor::new(form);
-            let mut kept = 0;
-            for at in 0..list.len() {
-                let offset = list[at];
-                list[kept] = offset;
-                kept += usize::from(cursor.contains(offset) == wanted);
-            }
-            list.truncate(kept);
-        }
-    }
+        list.truncate(kept);
+    });
 }
 
 fn members_in(list: &[u16], form: &Form) -> u32 {
-    let mut cursor = Cursor::new(form);
-    list.iter().map(|&offset| u32::from(cursor.contains(offset))).sum()
+    with_cursor(list.len(), form, |mut cursor| list.iter().map(|&offset| u32::from(cursor.contains(offset))).sum())
+}
+
+/// Runs `ask` with the cheapest cursor for `questions` ascending questions.
+fn with_cursor<R>(questions: usize, form: &Form, ask: impl FnOnce(Cursor<'_>) -> R) -> R {
+    match form {
+        Form::List(list) if list.len() + questions > PAINT && list.len() / SKEW <= questions => {
+            let mut words = [0; words::WORDS];
+            form.paint(&mut words);
+            ask(Cursor::Bits(&words))
+        }
+        Form::List(list) => ask(Cursor::List(list)),
+        Form::Bits(words) => ask(Cursor::Bits(words)),
+        Form::Runs(runs) => ask(Cursor::Runs(runs)),
+    }
 }
 
 fn merged(a: &[u16], b: &[u16]) -> Vec<u16> {
@@ -275,15 +274,7 @@ enum Cursor<'a> {
     Runs(&'a [Run]),
 }
 
-impl<'a> Cursor<'a> {
-    fn new(form: &'a Form) -> Self {
-        match form {
-            Form::List(list) => Self::List(list),
-            Form::Bits(words) => Self::Bits(words),
-            Form::Runs(runs) => Self::Runs(runs),
-        }
-    }
-
+impl Cursor<'_> {
     fn contains(&mut self, offset: u16) -> bool {
         match self {
             Self::List(rest) => {
