@@ -1,0 +1,3 @@
+//! Running one shard.
+pub mod fate;
+pub mod ledger;
