@@ -51,10 +51,11 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
 
 /// Fanfare's own key files, where they exist; it makes the missing ones at start.
 fn own_keys(config: &Config) -> Result<(), ConfigError> {
-    if let Some(file) = config.admin.key_file.as_deref().filter(|file| file.exists())
-        && read("admin.key_file", file)?.expose().trim().is_empty()
-    {
-        return Err(bad("admin.key_file", Some(file), "must name a file that is not empty"));
+    if let Some(file) = config.admin.key_file.as_deref().filter(|file| file.exists()) {
+        let key = read("admin.key_file", file)?;
+        if key.expose().is_empty() || key.expose().contains(char::is_whitespace) {
+            return Err(bad("admin.key_file", Some(file), "must name a file of text without white space"));
+        }
     }
     let current = config.secrets.key_file.iter().filter(|file| file.exists()).map(|file| ("secrets.key_file", file));
     let previous = config.secrets.previous_key_files.iter().map(|file| ("secrets.previous_key_files", file));

@@ -90,13 +90,8 @@ fn access_rule(s: &Section<'_>) -> Result<AccessRule, ConfigError> {
     if !rights.is_closed() {
         return Err(s.fail("rights", "must include listen and send where it includes manage"));
     }
-    let primary = s.required_secret("primary")?.text;
-    let secondary = s.secret("secondary")?.map(|given| given.text);
-    for (key, text) in [("primary", Some(&primary)), ("secondary", secondary.as_ref())] {
-        if text.is_some_and(|t| t.expose().contains(|c: char| c.is_whitespace() || c.is_control())) {
-            return Err(s.fail(key, "must be text without white space"));
-        }
-    }
+    let primary = s.secret_word("primary")?.ok_or_else(|| s.fail("primary", "must be given, or primary_file"))?;
+    let secondary = s.secret_word("secondary")?;
     Ok(AccessRule { name: s.name().to_owned(), rights, primary, secondary })
 }
 

@@ -46,9 +46,13 @@ impl<'a> Section<'a> {
             return Ok(());
         };
         let nearest = known.iter().min_by_key(|k| distance(k, unknown)).copied().unwrap_or_default();
-        let rule = format!("unknown key; the nearest known one is {nearest}");
+        let rule = match distance(nearest, unknown) * 2 <= nearest.len().max(unknown.len()) {
+            true => format!("unknown key; the nearest known one is {nearest}"),
+            false => format!("unknown key; known ones are {}", known.join(", ")),
+        };
         // What was meant to be a secret is one, however it is spelt.
-        let got = if looks_secret(unknown) || looks_secret(nearest) { MASK.into() } else { self.shown(unknown) };
+        let secret = looks_secret(unknown) || looks_secret(nearest) || self.path.iter().any(|part| looks_secret(part));
+        let got = if secret { MASK.into() } else { self.shown(unknown) };
         Err(ConfigError::new(self.dotted(unknown), rule, &got))
     }
 
@@ -207,6 +211,17 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// A secret that travels in a header, and so has no white space.
+    pub(super) fn secret_word(&self, key: &str) -> Result<Option<Secret>, ConfigError> {
+        match self.secret(key)? {
+            Some(Given { text, file }) if text.expose().contains(char::is_whitespace) => Err(match file {
+                None => self.fail(key, "must be text without white space"),
+                Some(_) => self.fail(&format!("{key}_file"), "must name a file without white space in its text"),
+            }),
+            given => Ok(given.map(|given| given.text)),
+        }
+    }
+
     pub(super) fn required_secret(&self, key: &str) -> Result<Given, ConfigError> {
         self.secret(key)?.ok_or_else(|| self.fail(key, format!("must be given, or {key}_file")))
     }
@@ -255,7 +270,7 @@ pub(super) fn looks_secret(key: &str) -> bool {
     if ["_file", "_files", "_id", "_endpoint"].iter().any(|tail| key.ends_with(tail)) {
         return false;
     }
-    let words = ["key", "secret", "primary", "secondary", "password", "token", "account", "credential"];
+    let words = ["key", "secret", "primary", "secondary", "passw", "token", "account", "credential"];
     words.iter().any(|word| key.contains(word))
 }
 
