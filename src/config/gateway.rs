@@ -197,8 +197,9 @@ impl WnsConfig {
         ])?;
         let is_entra = s.choice("auth", true, &[("entra", true), ("live", false)])?;
         let (auth, default) = if is_entra {
-            let tenant_id =
-                s.required("tenant_id", "must be a tenant's id or domain", |t| url::is_host(t).then(|| t.to_owned()))?;
+            let tenant_id = s.required("tenant_id", "must be a tenant's id or domain", |t| {
+                word(t).filter(|tenant| !tenant.contains(['/', '?', '#', '%', '{', '}']))
+            })?;
             (WnsAuth::Entra { tenant_id }, "https://login.microsoftonline.com/{tenant_id}/oauth2/v2.0/token")
         } else if s.has("tenant_id") {
             return Err(s.fail("tenant_id", "must not be given with auth = \"live\""));
@@ -213,7 +214,7 @@ impl WnsConfig {
         };
         let secret = s.required_secret("client_secret")?;
         let with_tenant = |text: &str| match &auth {
-            WnsAuth::Entra { tenant_id } => url::https(&text.replace("{tenant_id}", tenant_id)),
+            WnsAuth::Entra { tenant_id } => url::https(&text.replace("{tenant_id}", &url::escape(tenant_id))),
             WnsAuth::Live => url::https(text),
         };
         let token_rule =
@@ -235,7 +236,7 @@ impl WnsConfig {
 }
 
 fn word(text: &str) -> Option<String> {
-    let fits = !text.is_empty() && text.len() <= 255 && text.bytes().all(|b| b.is_ascii_graphic());
+    let fits = !text.is_empty() && text.len() <= 255 && !text.contains(|c: char| c.is_whitespace() || c.is_control());
     fits.then(|| text.to_owned())
 }
 

@@ -121,7 +121,6 @@ impl TableConfig {
             "permissions",
             "on_change",
         ])?;
-        let per_user = s.boolean("per_user", false)?;
         let page_size = s.integer("page_size", 50, 1..=100_000)?;
         let max_page_size = s.integer("max_page_size", 1000.max(page_size), 1..=100_000)?;
         if page_size > max_page_size {
@@ -129,7 +128,7 @@ impl TableConfig {
         }
         Ok(Self {
             soft_delete: s.boolean("soft_delete", false)?,
-            per_user,
+            per_user: s.boolean("per_user", false)?,
             page_size,
             max_page_size,
             dynamic_schema: s.boolean("dynamic_schema", dynamic_schema)?,
@@ -147,7 +146,7 @@ impl TableConfig {
             seed_file: s.path("seed_file")?,
             columns: columns(&s.section("columns")?)?,
             permissions: Permissions::read(&s.section("permissions")?)?,
-            on_change: s.optional_section("on_change")?.map(|c| OnChange::read(&c, per_user)).transpose()?,
+            on_change: s.optional_section("on_change")?.map(|c| OnChange::read(&c)).transpose()?,
         })
     }
 }
@@ -217,7 +216,7 @@ impl Permissions {
 /// A broadcast when rows of a table change.
 #[derive(Debug, Clone, Serialize)]
 pub struct OnChange {
-    /// `{{field}}` is the changed row's.
+    /// `{{field}}` is the changed row's; a field that the row does not have (`userId` without `per_user`) sends nothing.
     pub audience: String,
     /// Changes meanwhile are collapsed into one.
     pub min_interval_seconds: u32,
@@ -225,12 +224,9 @@ pub struct OnChange {
 }
 
 impl OnChange {
-    fn read(s: &Section<'_>, per_user: bool) -> Result<Self, ConfigError> {
+    fn read(s: &Section<'_>) -> Result<Self, ConfigError> {
         s.only(&["audience", "template", "min_interval_seconds"])?;
         let audience = s.required("audience", "must be an audience", |t| Some(t.to_owned()))?;
-        if audience.contains("{{userId}}") && !per_user {
-            return Err(s.fail("audience", "must not name userId unless the table has per_user = true"));
-        }
         let template = s.section("template")?;
         if template.keys().next().is_none() {
             return Err(s.fail("template", "must hold at least one property"));

@@ -225,11 +225,6 @@ fn mobile_and_site() {
         ),
         (
             "[mobile.tables.todo.on_change]\n",
-            "audience = '$UserId:{{{userId}}}'",
-            "mobile.tables.todo.on_change.audience: must not name userId unless the table has per_user = true (got $UserId:{{{userId}}})",
-        ),
-        (
-            "[mobile.tables.todo.on_change]\n",
             "audience = 'all'",
             "mobile.tables.todo.on_change.template: must hold at least one property (got nothing)",
         ),
