@@ -2,10 +2,10 @@
 //!
 //! The life of a configuration:
 //!
-//! 1. [`source`] lays the environment (`FANFARE__SECTION__KEY`) over the TOML file: one tree of values.
-//! 2. Each section's type reads itself from that tree through a [`section::Section`], which knows the dotted path of
+//! 1. `source` lays the environment (`FANFARE__SECTION__KEY`) over the TOML file: one tree of values.
+//! 2. Each section's type reads itself from that tree through a `section::Section`, which knows the dotted path of
 //!    every key, refuses keys nobody asked for, fills in defaults and reads `x_file` for a secret `x`.
-//! 3. [`credentials`] opens what files name: certificates, keys, service accounts.
+//! 3. `credentials` opens what files name: certificates, keys, service accounts.
 //! 4. [`Config`] is what `serve` runs on and, serialised, what `check` prints; a [`Secret`](crate::identity::secret::Secret)
 //!    in it shows as `***`.
 //!
