@@ -143,8 +143,7 @@ mod tests {
         let slow = Verdict::Throttle { scope: ThrottleScope::Project, after: None };
         assert_eq!(of(slow, Place::Pending), (Fate::Wait, News::Throttled { reason, after: None }));
         let stopped = Answer::Unsent(Unsent::Stopped);
-        let circumstances =
-            Circumstances { platform: Platform::Apns, now: NOW, max_attempts: 3, chance: 0.0 };
+        let circumstances = Circumstances { platform: Platform::Apns, now: NOW, max_attempts: 3, chance: 0.0 };
         assert_eq!(decide(stopped, Place::Pending, circumstances), (Fate::Wait, News::None));
     }
 

@@ -166,8 +166,7 @@ impl Ledger {
     /// Takes all that is to be recorded. They stay in the credit until [`Ledger::recorded`].
     pub fn take_unrecorded(&mut self) -> Unrecorded {
         let moves = std::mem::take(&mut self.moves);
-        let moves: Vec<_> =
-            moves.into_iter().map(|((chunk, from, to), set)| Move { chunk, from, to, set }).collect();
+        let moves: Vec<_> = moves.into_iter().map(|((chunk, from, to), set)| Move { chunk, from, to, set }).collect();
         let evidence = std::mem::take(&mut self.evidence);
         let targets = moves.iter().map(|m| u64::from(m.set.len())).sum::<u64>() + evidence.len() as u64;
         Unrecorded { moves, evidence, retries: std::mem::take(&mut self.retries), targets }
