@@ -23,7 +23,7 @@ const CONDEMNING: u32 = 5;
 
 /// What the shards of one broadcast share in this process.
 #[derive(Debug)]
-pub struct Active {
+pub(super) struct Active {
     pub id: BroadcastId,
     /// Raised when the broadcast must stop; every batch of it carries this flag.
     pub stop: StopFlag,
@@ -57,7 +57,7 @@ impl Active {
     }
 
     /// Takes in what the store says. An older reading than the last changes nothing.
-    pub fn learn(&self, standing: Standing) {
+    pub(super) fn learn(&self, standing: Standing) {
         let now = self.clock.now();
         self.standing.send_if_modified(|known| {
             if known.is_some_and(|known| known.read_at > standing.read_at) {
@@ -79,17 +79,17 @@ impl Active {
     }
 
     /// The standing as it changes.
-    pub fn watch(&self) -> watch::Receiver<Option<Standing>> {
+    pub(super) fn watch(&self) -> watch::Receiver<Option<Standing>> {
         self.standing.subscribe()
     }
 
     /// Something was delivered: its requests are not wrong for everybody.
-    pub fn delivered(&self, platform: Platform) {
+    pub(super) fn delivered(&self, platform: Platform) {
         self.platforms.lock().entry(platform).or_default().delivered = true;
     }
 
     /// Counts an answer that our request is wrong for every target.
-    pub fn fix_requested(&self, platform: Platform, reason: &Reason) {
+    pub(super) fn fix_requested(&self, platform: Platform, reason: &Reason) {
         let mut platforms = self.platforms.lock();
         let on = platforms.entry(platform).or_default();
         if on.delivered || on.condemned.is_some() {
@@ -103,12 +103,12 @@ impl Active {
     }
 
     /// Why the rest on this platform is to be rejected, if it is.
-    pub fn condemned(&self, platform: Platform) -> Option<Reason> {
+    pub(super) fn condemned(&self, platform: Platform) -> Option<Reason> {
         self.platforms.lock().get(&platform)?.condemned.clone()
     }
 
     /// The prepared request, made once for all shards of a platform here.
-    pub fn prepared<E>(
+    pub(super) fn prepared<E>(
         &self,
         platform: Platform,
         prepare: impl FnOnce() -> Result<SharedRequest, E>,
@@ -125,26 +125,26 @@ impl Active {
 
     /// How many of its shards may be held here at once on a platform. A paced broadcast gives its slots up while it
     /// waits, and must not lease its whole plan meanwhile.
-    pub fn leases(&self, platform: Platform, most: usize) -> Arc<Semaphore> {
+    pub(super) fn leases(&self, platform: Platform, most: usize) -> Arc<Semaphore> {
         self.leases.lock().entry(platform).or_insert_with(|| Arc::new(Semaphore::new(most))).clone()
     }
 }
 
 /// All of them. A broadcast is forgotten when its last holder here lets go.
 #[derive(Debug)]
-pub struct Actives {
+pub(super) struct Actives {
     clock: SharedClock,
     known: Mutex<HashMap<BroadcastId, Weak<Active>>>,
 }
 
 impl Actives {
     /// None yet.
-    pub fn new(clock: SharedClock) -> Self {
+    pub(super) fn new(clock: SharedClock) -> Self {
         Self { clock, known: Mutex::default() }
     }
 
     /// The broadcast, made known when it is not.
-    pub fn enter(&self, id: BroadcastId) -> Arc<Active> {
+    pub(super) fn enter(&self, id: BroadcastId) -> Arc<Active> {
         let mut known = self.known.lock();
         if let Some(active) = known.get(&id).and_then(Weak::upgrade) {
             return active;
@@ -155,12 +155,12 @@ impl Actives {
     }
 
     /// The broadcast, if anybody here holds a piece of it.
-    pub fn get(&self, id: BroadcastId) -> Option<Arc<Active>> {
+    pub(super) fn get(&self, id: BroadcastId) -> Option<Arc<Active>> {
         self.known.lock().get(&id).and_then(Weak::upgrade)
     }
 
     /// Those still held; forgets the others.
-    pub fn held(&self) -> Vec<Arc<Active>> {
+    pub(super) fn held(&self) -> Vec<Arc<Active>> {
         let mut known = self.known.lock();
         known.retain(|_, active| active.strong_count() > 0);
         known.values().filter_map(Weak::upgrade).collect()

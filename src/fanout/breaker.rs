@@ -20,7 +20,7 @@ const FEWEST: u32 = 200;
 
 /// Counts of answers over a sliding window.
 #[derive(Debug, Default)]
-pub struct Breaker {
+pub(super) struct Breaker {
     window: Mutex<Window>,
 }
 
@@ -39,7 +39,7 @@ struct Counts {
 
 impl Breaker {
     /// Counts answers; answers whether this tripped it just now.
-    pub fn count<'a>(&self, verdicts: impl Iterator<Item = &'a Verdict>) -> bool {
+    pub(super) fn count<'a>(&self, verdicts: impl Iterator<Item = &'a Verdict>) -> bool {
         let mut window = self.window.lock();
         for verdict in verdicts {
             window.count(verdict);
@@ -50,18 +50,18 @@ impl Breaker {
     }
 
     /// Whether addresses look invalid as a whole.
-    pub fn is_tripped(&self) -> bool {
+    pub(super) fn is_tripped(&self) -> bool {
         self.window.lock().tripped
     }
 
     /// Whether a removal without the service's own timestamp is believable: not tripped, and something was delivered.
-    pub fn believes(&self) -> bool {
+    pub(super) fn believes(&self) -> bool {
         let window = self.window.lock();
         !window.tripped && window.sum().delivered > 0
     }
 
     /// Forgets everything: the sender was resumed, or its credentials changed.
-    pub fn reset(&self) {
+    pub(super) fn reset(&self) {
         *self.window.lock() = Window::default();
     }
 }

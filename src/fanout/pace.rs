@@ -27,7 +27,7 @@ type Limiter = RateLimiter<NotKeyed, InMemoryState, LimiterClock, NoOpMiddleware
 
 /// A rate that may change while it is used. 0 is unpaced.
 #[derive(Debug)]
-pub struct Pacer {
+pub(super) struct Pacer {
     clock: LimiterClock,
     current: ArcSwapOption<Rate>,
 }
@@ -42,7 +42,7 @@ struct Rate {
 
 /// What a pacer says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Grant {
+pub(super) enum Grant {
     /// So many may go now.
     Now(u32),
     /// None before that long has passed.
@@ -51,14 +51,14 @@ pub enum Grant {
 
 impl Pacer {
     /// A pacer of that rate.
-    pub fn new(clock: SharedClock, per_second: u32) -> Self {
+    pub(super) fn new(clock: SharedClock, per_second: u32) -> Self {
         let pacer = Self { clock: LimiterClock(clock), current: ArcSwapOption::empty() };
         pacer.set(per_second);
         pacer
     }
 
     /// Changes the rate; the same rate keeps what has been used of it.
-    pub fn set(&self, per_second: u32) {
+    pub(super) fn set(&self, per_second: u32) {
         if self.rate() == per_second {
             return;
         }
@@ -72,17 +72,17 @@ impl Pacer {
     }
 
     /// The rate now.
-    pub fn rate(&self) -> u32 {
+    pub(super) fn rate(&self) -> u32 {
         self.current.load().as_ref().map_or(0, |rate| rate.per_second)
     }
 
     /// How many targets make about a quarter of a second at this pace: how far ahead rows are read.
-    pub fn ahead(&self) -> usize {
+    pub(super) fn ahead(&self) -> usize {
         self.current.load().as_ref().map_or(usize::MAX, |rate| (rate.per_second / 4).max(1) as usize)
     }
 
     /// Asks for up to `wanted` (at least 1). What is granted is used up.
-    pub fn take(&self, wanted: usize) -> Grant {
+    pub(super) fn take(&self, wanted: usize) -> Grant {
         let wanted = u32::try_from(wanted.max(1)).unwrap_or(u32::MAX);
         let current = self.current.load();
         let Some(rate) = current.as_ref() else { return Grant::Now(wanted) };

@@ -9,7 +9,7 @@ use crate::model::platform::Platform;
 use crate::model::time::Timestamp;
 
 /// The longest delay that a service may ask for (`push-services.md` 0.2).
-pub const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3_600);
+pub(super) const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3_600);
 
 /// The longest of our own delays.
 const LONGEST: Duration = Duration::from_secs(900);
@@ -20,7 +20,7 @@ const THROTTLED_TARGET: Duration = Duration::from_secs(60);
 /// How long to wait before attempt `next` (2 is the first repeat). `chance` is in 0..1.
 ///
 /// APNs: one early repeat after 1 to 5 s, then steps of about 15 minutes (1.5). The others begin at 10 s and double.
-pub fn backoff(platform: Platform, next: u8, asked: Option<Duration>, chance: f64) -> Duration {
+pub(super) fn backoff(platform: Platform, next: u8, asked: Option<Duration>, chance: f64) -> Duration {
     if let Some(asked) = asked {
         return asked.min(LONGEST_RETRY_AFTER) + Duration::from_secs(2).mul_f64(chance);
     }
@@ -36,12 +36,12 @@ pub fn backoff(platform: Platform, next: u8, asked: Option<Duration>, chance: f6
 }
 
 /// How long a throttled device, topic or channel rests.
-pub fn target_rest(asked: Option<Duration>, chance: f64) -> Duration {
+pub(super) fn target_rest(asked: Option<Duration>, chance: f64) -> Duration {
     asked.map_or_else(|| THROTTLED_TARGET.mul_f64(1.0 + chance), |asked| asked.min(LONGEST_RETRY_AFTER))
 }
 
 /// `now + delay`, rounded up to the grid of that delay: 1 s, 5 s, 15 s, 1, 5 or 15 minutes.
-pub fn due(now: Timestamp, delay: Duration) -> Timestamp {
+pub(super) fn due(now: Timestamp, delay: Duration) -> Timestamp {
     let seconds: i64 = match delay.as_secs() {
         0..=10 => 1,
         11..=60 => 5,

@@ -27,7 +27,7 @@ const UNREACHABLE: (Duration, Duration) = (Duration::from_millis(500), Duration:
 const PROBE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(900));
 
 /// The reason of a sender that the breaker paused.
-pub const MASS_INVALIDATION: Reason = Reason::known("mass_invalidation");
+pub(super) const MASS_INVALIDATION: Reason = Reason::known("mass_invalidation");
 
 /// Why a sender cannot send now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +42,7 @@ pub struct Blocked {
 
 /// One hub's sender for one platform in this process.
 #[derive(Debug)]
-pub struct Sender {
+pub(super) struct Sender {
     pub pacer: Pacer,
     pub breaker: Breaker,
     state: Mutex<State>,
@@ -63,7 +63,7 @@ impl Sender {
     }
 
     /// What keeps it from sending at `now`.
-    pub fn blocked(&self, now: Timestamp) -> Option<Blocked> {
+    pub(super) fn blocked(&self, now: Timestamp) -> Option<Blocked> {
         let mut state = self.state.lock();
         if state.blocked.as_ref().is_some_and(|blocked| !blocked.paused && blocked.until <= now) {
             state.blocked = None;
@@ -72,13 +72,13 @@ impl Sender {
     }
 
     /// The service wants the whole project to rest.
-    pub fn throttle(&self, now: Timestamp, reason: Reason, after: Option<Duration>) {
+    pub(super) fn throttle(&self, now: Timestamp, reason: Reason, after: Option<Duration>) {
         let after = after.unwrap_or(THROTTLED).min(super::retry::LONGEST_RETRY_AFTER);
         self.block(now, reason, after);
     }
 
     /// No connection could be had.
-    pub fn unreachable(&self, now: Timestamp) {
+    pub(super) fn unreachable(&self, now: Timestamp) {
         let mut state = self.state.lock();
         if state.blocked.is_some() {
             return;
@@ -90,7 +90,7 @@ impl Sender {
     }
 
     /// The service answered: it can be reached.
-    pub fn reached(&self) {
+    pub(super) fn reached(&self) {
         let mut state = self.state.lock();
         state.unreachable = 0;
     }
@@ -105,7 +105,7 @@ impl Sender {
     }
 
     /// The service refuses the credentials, or the breaker tripped. Answers whether it was not paused before.
-    pub fn pause(&self, now: Timestamp, reason: Reason) -> bool {
+    pub(super) fn pause(&self, now: Timestamp, reason: Reason) -> bool {
         let mut state = self.state.lock();
         if state.blocked.as_ref().is_some_and(|blocked| blocked.paused) {
             return false;
@@ -116,7 +116,7 @@ impl Sender {
     }
 
     /// Whether a probe is due that may end the pause. What the breaker paused waits for a hand or for new credentials.
-    pub fn wants_probe(&self, now: Timestamp) -> bool {
+    pub(super) fn wants_probe(&self, now: Timestamp) -> bool {
         let mut state = self.state.lock();
         let State { blocked: Some(blocked), probes, .. } = &mut *state else { return false };
         if !blocked.paused || blocked.until > now {
@@ -129,7 +129,7 @@ impl Sender {
     }
 
     /// Goes on: by hand, after a probe, or with new credentials. Answers whether it was paused.
-    pub fn resume(&self) -> bool {
+    pub(super) fn resume(&self) -> bool {
         self.breaker.reset();
         let mut state = self.state.lock();
         let was = state.blocked.as_ref().is_some_and(|blocked| blocked.paused);
@@ -140,30 +140,30 @@ impl Sender {
 
 /// Every sender of this process.
 #[derive(Debug)]
-pub struct Senders {
+pub(super) struct Senders {
     clock: SharedClock,
     senders: Mutex<HashMap<(HubId, Platform), Arc<Sender>>>,
 }
 
 impl Senders {
     /// None yet; each is made when first asked for.
-    pub fn new(clock: SharedClock) -> Self {
+    pub(super) fn new(clock: SharedClock) -> Self {
         Self { clock, senders: Mutex::default() }
     }
 
     /// The sender of a hub and platform.
-    pub fn get(&self, hub: HubId, platform: Platform) -> Arc<Sender> {
+    pub(super) fn get(&self, hub: HubId, platform: Platform) -> Arc<Sender> {
         let mut senders = self.senders.lock();
         senders.entry((hub, platform)).or_insert_with(|| Arc::new(Sender::new(self.clock.clone()))).clone()
     }
 
     /// All of them.
-    pub fn all(&self) -> Vec<((HubId, Platform), Arc<Sender>)> {
+    pub(super) fn all(&self) -> Vec<((HubId, Platform), Arc<Sender>)> {
         self.senders.lock().iter().map(|(key, sender)| (*key, sender.clone())).collect()
     }
 
     /// What keeps the senders of one hub from sending, by platform; open ones are left out.
-    pub fn blocked(&self, hub: HubId) -> BTreeMap<Platform, Blocked> {
+    pub(super) fn blocked(&self, hub: HubId) -> BTreeMap<Platform, Blocked> {
         let now = self.clock.now();
         let all = self.all();
         let own = all.iter().filter(|((of, _), _)| *of == hub);

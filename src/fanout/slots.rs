@@ -15,11 +15,11 @@ use crate::model::id::{BroadcastId, HubId};
 use crate::model::platform::Platform;
 
 /// Whose slots.
-pub type SlotKey = (HubId, Platform, Lane);
+pub(super) type SlotKey = (HubId, Platform, Lane);
 
 /// All slots of this process.
 #[derive(Clone, Debug)]
-pub struct Slots {
+pub(super) struct Slots {
     each: usize,
     pools: Arc<Mutex<HashMap<SlotKey, Pool>>>,
 }
@@ -44,7 +44,7 @@ const TURN: u64 = 5_040;
 
 /// The right to send; given up when dropped.
 #[derive(Debug)]
-pub struct Slot {
+pub(super) struct Slot {
     key: SlotKey,
     /// `None` once it was given back.
     slots: Option<Slots>,
@@ -52,12 +52,12 @@ pub struct Slot {
 
 impl Slots {
     /// `each` slots for every hub, platform and lane.
-    pub fn new(each: usize) -> Self {
+    pub(super) fn new(each: usize) -> Self {
         Self { each: each.max(1), pools: Arc::default() }
     }
 
     /// Waits for a slot. Dropping the future gives up the place in the line.
-    pub async fn take(&self, key: SlotKey, broadcast: BroadcastId, weight: u32) -> Slot {
+    pub(super) async fn take(&self, key: SlotKey, broadcast: BroadcastId, weight: u32) -> Slot {
         loop {
             let ticket = {
                 let mut pools = self.pools.lock();
