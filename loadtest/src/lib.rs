@@ -1,0 +1,8 @@
+//! Load tests for Fanfare: simulated push services, and what measures a sender against them.
+//!
+//! - [`clock`]: wall-clock time that tests can turn.
+//! - [`http2`]: an HTTP/2 server, frame by frame: cheap per request, and able to misbehave on purpose.
+//! - [`gateways`]: the simulated push services, their scripts and receipts.
+pub mod clock;
+pub mod gateways;
+pub mod http2;
