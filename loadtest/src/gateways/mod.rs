@@ -6,11 +6,14 @@
 //! - [`script`], [`answer`]: what happens beside verification.
 //! - [`receipts`], [`token`], [`counters`]: what came.
 //! - [`control`]: the same over plain HTTP, for scripts and other processes.
+//! - [`fleet`]: all services and the control port together, with their credentials in files.
 //! - `listener`, `session`: connections; shared by all services that speak HTTP/2.
 pub mod answer;
 pub mod apns;
 pub mod authority;
+pub mod control;
 pub mod counters;
+pub mod fleet;
 mod listener;
 pub mod receipts;
 pub mod script;
@@ -21,7 +24,25 @@ pub use answer::Answer;
 pub use apns::{ApnsConfig, ApnsSim, ProviderKey};
 pub use authority::Authority;
 pub use counters::Counts;
+pub use fleet::{Fleet, FleetConfig};
 pub use listener::ListenError;
 pub use receipts::{Receipt, Receipts};
 pub use script::Script;
 pub use token::Token;
+
+/// What control, tests and runs ask of every simulated service.
+pub trait Simulated: Send + Sync {
+    /// What was received.
+    fn receipts(&self) -> &Receipts;
+
+    fn counts(&self) -> Counts;
+
+    /// The script at work.
+    fn script(&self) -> Script;
+
+    /// Replaces the script, on open connections too: they count their requests anew.
+    fn set_script(&self, script: Script);
+
+    /// Forgets receipts and counts; script and connections stay.
+    fn reset(&self);
+}

@@ -2,7 +2,7 @@
 use std::time::Duration;
 
 use loadtest::gateways::{
-    ApnsConfig, Script,
+    ApnsConfig, Script, Simulated,
     answer::Answer,
     script::{Act, ConnectionAct, Refusal},
 };
@@ -131,7 +131,7 @@ async fn connections_can_be_refused_until_the_script_changes() {
 
 #[tokio::test]
 async fn only_loopback_is_listened_on() {
-    let config = ApnsConfig { listen: "0.0.0.0:0".parse().unwrap(), ..client::config() };
+    let config = ApnsConfig { listen: Some("0.0.0.0:0".parse().unwrap()), ..client::config() };
     let error = loadtest::gateways::ApnsSim::start(config).await.unwrap_err();
     assert!(error.to_string().contains("loopback"), "{error}");
 }

@@ -2,7 +2,7 @@
 use h2::Reason;
 use loadtest::{
     gateways::{
-        Script,
+        Script, Simulated,
         receipts::Fate,
         script::{Act, Afterwards, ConnectionAct, GoAway},
     },

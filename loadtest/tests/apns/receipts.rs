@@ -1,6 +1,6 @@
 //! What the service writes down.
 use loadtest::gateways::{
-    Script, Token,
+    Script, Simulated, Token,
     receipts::{Fate, body_hash, collapse_hash},
     script::Act,
 };

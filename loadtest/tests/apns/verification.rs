@@ -1,5 +1,6 @@
 //! Each rule that APNs checks, with the answer for breaking it.
 use http::Method;
+use loadtest::gateways::Simulated;
 
 use crate::client::{self, BODY, request, soon, token};
 

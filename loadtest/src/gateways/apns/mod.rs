@@ -9,7 +9,6 @@ mod reason;
 mod verification;
 
 use std::{
-    io,
     net::{Ipv4Addr, SocketAddr},
     sync::{Arc, atomic::Ordering},
 };
@@ -25,6 +24,7 @@ use self::{
     verification::{Apns, Credentials},
 };
 use super::{
+    Simulated,
     authority::{Authority, AuthorityError, certificate_topics},
     counters::{Counters, Counts},
     listener::{self, ListenError, Listener},
@@ -51,8 +51,8 @@ pub enum Environment {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ApnsConfig {
-    /// A loopback address; port 0 takes a free one.
-    pub listen: SocketAddr,
+    /// A loopback address; absent, or with port 0, a free port of 127.0.0.1.
+    pub listen: Option<SocketAddr>,
     /// Bundle ids (or whole topics) that exist; empty = every well-formed one.
     pub topics: Vec<String>,
     pub environment: Environment,
@@ -77,7 +77,7 @@ pub struct ApnsConfig {
 impl Default for ApnsConfig {
     fn default() -> Self {
         Self {
-            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            listen: None,
             topics: Vec::new(),
             environment: Environment::Production,
             verify_credentials: true,
@@ -138,7 +138,7 @@ impl ApnsSim {
     /// # Errors
     /// [`StartError`]
     pub async fn start_under(config: ApnsConfig, authority: Arc<Authority>) -> Result<Self, StartError> {
-        let (tcp, address) = listener::bind(config.listen).await?;
+        let (tcp, address) = listener::bind(config.listen.unwrap_or((Ipv4Addr::LOCALHOST, 0).into())).await?;
         let tls = TlsAcceptor::from(Arc::new(authority.server_config(config.accept_certificates)?));
         let shared = Arc::new(Shared {
             receipts: Receipts::default(),
@@ -217,20 +217,6 @@ impl ApnsSim {
         });
     }
 
-    /// Replaces the script, on open connections too: they count their requests anew.
-    pub fn set_script(&self, script: Script) {
-        self.shared.script.send_replace(Arc::new(ActiveScript::new(script)));
-    }
-
-    /// What was received.
-    pub fn receipts(&self) -> &Receipts {
-        &self.shared.receipts
-    }
-
-    pub fn counts(&self) -> Counts {
-        self.shared.counters.counts()
-    }
-
     /// Returns once the counts are as wanted; put a timeout around it where a failure must end.
     pub async fn wait_until(&self, reached: impl FnMut(&Counts) -> bool) -> Counts {
         self.shared.counters.wait_until(reached).await
@@ -240,22 +226,28 @@ impl ApnsSim {
     pub fn clock(&self) -> &Clock {
         &self.shared.clock
     }
+}
 
-    /// Forgets receipts and counts; script and connections stay.
-    pub fn reset(&self) {
-        self.shared.receipts.clear();
-        self.shared.counters.reset();
+impl Simulated for ApnsSim {
+    fn receipts(&self) -> &Receipts {
+        &self.shared.receipts
     }
 
-    /// Writes `ca.pem` and one `.p8` file for a new key of the team into `folder`.
-    ///
-    /// # Errors
-    /// When a file cannot be written or the key cannot be made.
-    pub fn write_credentials(&self, folder: &std::path::Path, team_id: &str) -> io::Result<ProviderKey> {
-        self.authority.write_ca(folder)?;
-        let key = self.issue_key(team_id).map_err(io::Error::other)?;
-        key.write_p8(&folder.join(format!("AuthKey_{}.p8", key.key_id)))?;
-        Ok(key)
+    fn counts(&self) -> Counts {
+        self.shared.counters.counts()
+    }
+
+    fn script(&self) -> Script {
+        self.shared.script.borrow().script.clone()
+    }
+
+    fn set_script(&self, script: Script) {
+        self.shared.script.send_replace(Arc::new(ActiveScript::new(script)));
+    }
+
+    fn reset(&self) {
+        self.shared.receipts.clear();
+        self.shared.counters.reset();
     }
 }
 

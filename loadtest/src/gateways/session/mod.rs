@@ -3,44 +3,36 @@
 //! One task owns the connection. Each turn reads what is there, judges the requests in it, books them, and puts all
 //! answers into one write; answers that wait lie in a heap by due time. No task, channel message or allocation per
 //! request.
+mod acts;
+mod exchange;
+
 use std::{
     cmp::Ordering,
     collections::{BinaryHeap, VecDeque},
-    io,
-    pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::Poll,
     time::Duration,
 };
 
-use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf},
-    net::TcpStream,
-    sync::watch,
-    time::Instant,
-};
+use tokio::{net::TcpStream, sync::watch, time::Instant};
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
+use self::exchange::{Moved, exchange};
 use super::{
     answer::Answer,
     counters::Counters,
     receipts::{Draft, Fate, FullRequest, Receipts},
-    script::{Act, ActiveScript, Afterwards, ConnectionAct, GoAway, Latency},
+    script::{Act, ActiveScript, GoAway, Latency},
     token::Token,
 };
 use crate::{
     clock::Clock,
-    http2::{Connection, ErrorCode, Event, Request, Settings, connection::Tally, frame},
+    http2::{Connection, Event, Request, Settings, connection::Tally, frame},
 };
 
 /// Bytes that one turn reads at most.
 const READ_AHEAD: usize = 128 * 1024;
-/// With more than this unsent, nothing is read: a peer that does not read its answers must not fill our memory.
-const UNSENT_LIMIT: usize = 1 << 20;
-/// How long a closing connection waits for the peer to close too: without it the kernel would answer unread bytes with
-/// a reset, which may overtake what was sent last.
-const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The part of a service that knows its API. One for each connection.
 pub(crate) trait Service: Send + 'static {
@@ -227,7 +219,7 @@ impl<S: Service> Session<S> {
                 Ok(()) = self.script.changed() => self.adopt_script(),
                 () = &mut timer, if due.is_some() => self.act_on_time(),
                 moved = std::future::poll_fn(|cx| {
-                    let (stream, output) = (Pin::new(&mut self.stream), self.core.output());
+                    let (stream, output) = (std::pin::Pin::new(&mut self.stream), self.core.output());
                     if self.frozen { Poll::Pending } else { exchange(stream, output, &mut self.input, &mut self.filled, cx) }
                 }) => match moved {
                     Ok(Moved::Read) => self.understand(),
@@ -296,22 +288,6 @@ impl<S: Service> Session<S> {
             self.process(request, active, now);
         }
         self.fire_events(active);
-    }
-
-    /// Whether this request is one of those that a coming GOAWAY leaves unprocessed.
-    fn withholds(&mut self) -> bool {
-        if self.withholding {
-            return true;
-        }
-        let events = &self.active.script.events;
-        let coming = events.iter().enumerate().skip(self.next_event).find(|(_, event)| match &event.act {
-            ConnectionAct::GoAway(go_away) => self.arrived > event.after.saturating_sub(go_away.lag),
-            _ => false,
-        });
-        let Some((at, _)) = coming else { return false };
-        self.withholding = self.active.take_event(at);
-        self.armed = self.withholding.then_some(at);
-        self.withholding
     }
 
     fn process(&mut self, request: &Request, active: &ActiveScript, now: i64) {
@@ -408,71 +384,6 @@ impl<S: Service> Session<S> {
         }
     }
 
-    fn fire_events(&mut self, active: &ActiveScript) {
-        while let Some(event) = active.script.events.get(self.next_event)
-            && event.after <= self.arrived
-        {
-            let at = self.next_event;
-            self.next_event += 1;
-            if self.armed.take_if(|armed| *armed == at).is_some() || active.take_event(at) {
-                self.act(&event.act);
-            }
-        }
-    }
-
-    fn act(&mut self, act: &ConnectionAct) {
-        match act {
-            ConnectionAct::GoAway(go_away) => match &go_away.notice_ms {
-                None => self.last_go_away(go_away),
-                Some(notice) => {
-                    self.send_go_away(frame::MAX_31_BITS, go_away);
-                    self.later(*notice, Due::SecondGoAway(go_away.clone()));
-                }
-            },
-            ConnectionAct::Close => self.ending = Ending::Close,
-            ConnectionAct::Abort => self.ending = Ending::Abort,
-            ConnectionAct::HoldWindows { for_ms } => {
-                self.core.hold_windows(true);
-                if let Some(millis) = for_ms {
-                    self.later(*millis, Due::OpenWindows);
-                }
-            }
-            ConnectionAct::LimitStreams(limit) => {
-                self.stream_limit = *limit;
-                // Before the credentials are known it waits for them, as the first limit does.
-                if self.unlocked && !self.cut {
-                    self.core.limit_streams(*limit);
-                }
-            }
-            ConnectionAct::Freeze { for_ms } => {
-                self.frozen = true;
-                if let Some(millis) = for_ms {
-                    self.later(*millis, Due::Thaw);
-                }
-            }
-            ConnectionAct::Mute => self.muted = true,
-        }
-    }
-
-    fn last_go_away(&mut self, go_away: &GoAway) {
-        self.last_stream = self.last_processed;
-        self.withholding = false;
-        self.send_go_away(self.last_stream, go_away);
-        self.ending = match go_away.then {
-            Afterwards::Stay => self.ending,
-            Afterwards::Drain => Ending::WhenAnswered,
-            Afterwards::Close => Ending::Close,
-            Afterwards::Abort => Ending::Abort,
-        };
-    }
-
-    fn send_go_away(&mut self, last_stream: u32, go_away: &GoAway) {
-        let reason = go_away.reason.as_deref();
-        let debug = reason.map_or_else(Vec::new, |reason| Answer::refused(0, reason).body());
-        self.core.go_away(last_stream, go_away.code.unwrap_or(ErrorCode::NO_ERROR), &debug);
-        Counters::add(&self.shared.counters.go_aways, 1);
-    }
-
     /// Writes receipts and counters of this turn, before its answers leave.
     fn book(&mut self, acted: bool) {
         self.shared.receipts.add(&mut self.drafts);
@@ -488,29 +399,6 @@ impl<S: Service> Session<S> {
         counters.max_open_streams.fetch_max(tally.max_open, std::sync::atomic::Ordering::Relaxed);
         self.tallied = tally;
         counters.announce();
-    }
-
-    async fn close(mut self) {
-        let output = std::mem::take(self.core.output());
-        let farewell = async {
-            self.stream.write_all(&output).await?;
-            self.stream.shutdown().await?;
-            while self.stream.read(&mut self.input).await? > 0 {}
-            io::Result::Ok(())
-        };
-        // Whether it worked is the peer's business: the connection ends either way.
-        drop(tokio::time::timeout(CLOSE_PATIENCE, farewell).await);
-    }
-
-    async fn abort(mut self) {
-        let output = std::mem::take(self.core.output());
-        let last_words = async {
-            self.stream.write_all(&output).await?;
-            self.stream.flush().await
-        };
-        drop(tokio::time::timeout(Duration::from_millis(50), last_words).await);
-        // SO_LINGER 0 turns the close into a reset; should it fail the peer sees an end without close_notify.
-        drop(self.stream.get_ref().0.set_zero_linger());
     }
 }
 
@@ -529,51 +417,4 @@ fn full(request: &Request) -> FullRequest {
         headers: request.fields().map(|(name, value)| (text(name), text(value))).collect(),
         body: request.body.clone(),
     }
-}
-
-enum Moved {
-    Read,
-    Eof,
-}
-
-/// Sends what is there and reads what is there, both at once: ready when something was read.
-fn exchange(
-    mut stream: Pin<&mut TlsStream<TcpStream>>,
-    output: &mut Vec<u8>,
-    input: &mut [u8],
-    filled: &mut usize,
-    cx: &mut Context<'_>,
-) -> Poll<io::Result<Moved>> {
-    let mut sent = 0;
-    while sent < output.len() {
-        match stream.as_mut().poll_write(cx, &output[sent..]) {
-            Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-            Poll::Ready(Ok(length)) => sent += length,
-            Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-            Poll::Pending => break,
-        }
-    }
-    output.drain(..sent);
-    if let Poll::Ready(Err(error)) = stream.as_mut().poll_flush(cx) {
-        return Poll::Ready(Err(error));
-    }
-    if output.len() > UNSENT_LIMIT {
-        return Poll::Pending;
-    }
-    let before = *filled;
-    while *filled < input.len() {
-        let mut room = ReadBuf::new(&mut input[*filled..]);
-        match stream.as_mut().poll_read(cx, &mut room) {
-            Poll::Ready(Ok(())) if room.filled().is_empty() => {
-                // What came before the end still counts; the end shows itself again at the next read.
-                return Poll::Ready(Ok(if *filled > before { Moved::Read } else { Moved::Eof }));
-            }
-            Poll::Ready(Ok(())) => *filled += room.filled().len(),
-            Poll::Ready(Err(_)) if *filled > before => return Poll::Ready(Ok(Moved::Read)),
-            Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-            Poll::Pending if *filled > before => return Poll::Ready(Ok(Moved::Read)),
-            Poll::Pending => return Poll::Pending,
-        }
-    }
-    Poll::Ready(Ok(Moved::Read))
 }
