@@ -58,7 +58,7 @@ struct Parts {
     engine: Engine,
     clock: SharedClock,
     retention: Retention,
-    registry: registry::Shared,
+    registry: Arc<registry::Shared>,
     life: life::Shared,
 }
 
@@ -75,8 +75,7 @@ impl SqliteStore {
             migrate(connection)?;
             life::recover(connection, clock.now())
         })?;
-        let parts =
-            Parts { engine, clock, retention, registry: registry::Shared::default(), life: life::Shared::default() };
+        let parts = Parts { engine, clock, retention, registry: Arc::default(), life: life::Shared::default() };
         Ok(Self { parts: Arc::new(parts) })
     }
 

@@ -7,6 +7,8 @@ use crate::model::target::TargetKind;
 use crate::model::time::Timestamp;
 use rusqlite::Connection;
 
+/// What the registry keeps in memory beside the file. Behind an `Arc` of its own (`parts.registry`), so that tasks of
+/// the writer can hold it: one that held `Parts` could be the last to let go of the engine that runs it.
 #[derive(Default)]
 pub(super) struct Shared;
 
@@ -17,7 +19,12 @@ pub(super) struct Snapshot<'a> {
 
 impl<'a> Snapshot<'a> {
     /// Inside a read transaction, or the writer's: index changes that this transaction made are seen.
-    pub(super) fn open(_parts: &'a Parts, connection: &'a Connection, _hub: HubId, _now: Timestamp) -> Result<Self> {
+    pub(super) fn open(
+        _registry: &'a Shared,
+        connection: &'a Connection,
+        _hub: HubId,
+        _now: Timestamp,
+    ) -> Result<Self> {
         Ok(Self { _connection: connection })
     }
 
@@ -84,7 +91,7 @@ pub(super) enum Removal {
 /// Judges one removal inside the writer's transaction; index changes go to this commit's delta.
 pub(super) fn drop_dead(
     _tx: &Connection,
-    _parts: &Parts,
+    _registry: &Shared,
     _hub: HubId,
     _seq: Seq,
     _since: Timestamp,
