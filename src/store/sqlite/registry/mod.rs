@@ -37,6 +37,8 @@ mod remove;
 mod rows;
 mod sharing;
 mod sweep;
+#[cfg(test)]
+mod tests;
 mod touch;
 mod unfolded;
 mod varint;
