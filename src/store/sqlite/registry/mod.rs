@@ -1,173 +1,158 @@
-//! The registry half of the embedded store.
+//! The registry half of the embedded store: hubs, installations, their targets, and the index over these.
+//!
+//! Writing: [`apply`] turns changes into rows; what they change in the index is gathered over the writer's whole group
+//! ([`commit`]) and written as one [`delta`] a hub, times of unchanged registrations as one row of [`touch`]es;
+//! [`unfolded`] holds both in memory until [`fold`] has moved them into the rows that they are about. [`sharing`] marks
+//! targets with a common handle, [`remove`] drops dead channels, [`sweep`] takes out what is over.
+//!
+//! Reading: [`index`] is the index as one transaction sees it, [`evaluation`] an audience over it, [`read`] the
+//! installations and rows.
+//!
+//! An installation whose time is over is gone for every reader and every change, whether the sweep has come by or not.
 
-use super::super::*;
-use super::Parts;
-use crate::model::id::CommitNo;
-use crate::model::target::TargetKind;
-use crate::model::time::Timestamp;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 use rusqlite::Connection;
+
+use super::engine::{Participant, Precedence};
+use super::{Parts, Result};
+use crate::model::audience::Audience;
+use crate::model::chunk_set::ChunkSet;
+use crate::model::id::{ChunkNo, HubId, HubName, InstallationId, Seq};
+use crate::model::platform::Platform;
+use crate::model::target::AudienceKind;
+use crate::store::{Applied, Change, HubRecord, InstallationPage, StoredInstallation, TargetRows};
+
+mod apply;
+mod commit;
+mod delta;
+mod evaluation;
+mod fold;
+mod hub;
+mod index;
+mod read;
+mod remove;
+mod rows;
+mod sharing;
+mod sweep;
+mod touch;
+mod unfolded;
+mod varint;
+
+use apply::{Applier, Prepared};
+use commit::{Gathering, LiveTags};
+use delta::Delta;
+pub(super) use evaluation::Evaluation;
+pub(super) use index::Snapshot;
+pub(super) use remove::{Removal, drop_dead};
+pub(super) use rows::{document_id, key, of_key};
+use touch::Touches;
+use unfolded::Waiting;
 
 /// What the registry keeps in memory beside the file. Behind an `Arc` of its own (`parts.registry`), so that tasks of
 /// the writer can hold it: one that held `Parts` could be the last to let go of the engine that runs it.
 #[derive(Default)]
-pub(super) struct Shared;
-
-/// The index of one hub as one transaction sees it.
-pub(super) struct Snapshot<'a> {
-    _connection: &'a Connection,
+pub(super) struct Shared {
+    deltas: Waiting<Delta>,
+    touches: Waiting<Touches>,
+    /// What the running transaction has gathered. Only the writer locks it.
+    gathering: Mutex<Gathering>,
+    /// Held by whoever writes set rows.
+    folding: tokio::sync::Mutex<()>,
+    live_tags: Arc<LiveTags>,
 }
 
-impl<'a> Snapshot<'a> {
-    /// Inside a read transaction, or the writer's: index changes that this transaction made are seen.
-    pub(super) fn open(
-        _registry: &'a Shared,
-        connection: &'a Connection,
-        _hub: HubId,
-        _now: Timestamp,
-    ) -> Result<Self> {
-        Ok(Self { _connection: connection })
+impl Shared {
+    /// Reads what an earlier process left unfolded.
+    pub(super) fn recover(&self, connection: &Connection) -> Result<()> {
+        self.deltas.load(connection)?;
+        self.touches.load(connection)
     }
 
-    /// The seq that the next new target takes. 0 for a hub that does not exist.
-    pub(super) fn next_seq(&self) -> Seq {
-        Seq(0)
-    }
-
-    /// The hub's last registry commit: the `user_bound` of a plan made now.
-    pub(super) fn commit_no(&self) -> CommitNo {
-        CommitNo(0)
-    }
-
-    /// Prepares an audience: resolves keyed terms once, bounds it to chunks. `platforms: None` is all.
-    pub(super) fn evaluate(
-        &self,
-        _audience: &Audience,
-        _kind: AudienceKind,
-        _platforms: Option<&[Platform]>,
-    ) -> Result<Evaluation<'_>> {
-        Err(StoreError::Engine("being built".into()))
-    }
-
-    /// Targets of a chunk marked as sharing their dedupe key.
-    pub(super) fn shared(&self, _chunk: ChunkNo) -> Result<ChunkSet> {
-        Err(StoreError::Engine("being built".into()))
+    /// A hub's touches as this connection's transaction sees them, newest first.
+    fn newest_touches(&self, connection: &Connection, hub: HubId) -> Result<Vec<Arc<Touches>>> {
+        Ok(self.touches.rows(connection, hub)?.into_iter().rev().map(|(_, touches)| touches).collect())
     }
 }
 
-/// An audience, ready to be evaluated chunk by chunk.
-pub(super) struct Evaluation<'s> {
-    _connection: &'s Connection,
-}
-
-impl Evaluation<'_> {
-    /// Where it can be true, ascending.
-    pub(super) fn chunks(&self) -> &[ChunkNo] {
-        &[]
+impl Participant for Shared {
+    fn before_commit(&self, tx: &Connection) -> Result<()> {
+        self.gathering.lock().flush_all(tx)
     }
 
-    /// No more targets than these.
-    pub(super) fn upper_bound(&self) -> u64 {
-        0
-    }
-
-    /// The targets of one chunk: live, of the kind, not expired by the snapshot's `now`. Platforms ascending, empty
-    /// sets left out.
-    pub(super) fn chunk(&mut self, _chunk: ChunkNo) -> Result<Vec<(Platform, ChunkSet)>> {
-        Err(StoreError::Engine("being built".into()))
+    fn ended(&self, committed: bool) {
+        self.gathering.lock().end(committed, self);
     }
 }
 
-/// How a removal was judged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Removal {
-    /// Every live target of the installation on that channel has left.
-    Dropped,
-    /// Confirmed after `since`: it stays.
-    Fresher,
-    /// It had left already.
-    Gone,
+pub(super) async fn put_hub(parts: &Parts, name: &HubName, settings: Vec<u8>) -> Result<HubRecord> {
+    hub::put(parts, name, settings).await
 }
 
-/// Judges one removal inside the writer's transaction; index changes go to this commit's delta.
-pub(super) fn drop_dead(
-    _tx: &Connection,
-    _registry: &Shared,
-    _hub: HubId,
-    _seq: Seq,
-    _since: Timestamp,
-    _now: Timestamp,
-) -> Result<Removal> {
-    Err(StoreError::Engine("being built".into()))
+pub(super) async fn hubs(parts: &Parts) -> Result<Vec<HubRecord>> {
+    parts.engine.read(hub::all).await
 }
 
-/// The dedupe key's hash and bytes of a live target are compared by this: equal keys, one delivery.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct DedupeKey {
-    channel: Box<[u8]>,
-    kind: TargetKind,
+pub(super) async fn delete_hub(parts: &Parts, name: &HubName) -> Result<bool> {
+    hub::delete(parts, name).await
 }
 
-/// The dedupe key of a live target; `None` when it has left.
-pub(super) fn dedupe_key(_connection: &Connection, _hub: HubId, _seq: Seq) -> Result<Option<DedupeKey>> {
-    Err(StoreError::Engine("being built".into()))
+pub(super) async fn apply(parts: &Parts, hub: HubId, changes: Vec<Change>) -> Result<Vec<Applied>> {
+    fold::relieve(parts, hub).await?;
+    let weight = changes.len();
+    let changes: Vec<Prepared> = changes.into_iter().map(|change| Prepared::new(hub, change)).collect();
+    let (registry, clock) = (parts.registry.clone(), parts.clock.clone());
+    let apply = move |tx: &Connection| {
+        let mut gathering = registry.gathering.lock();
+        let commit = gathering.hub(tx, hub, &registry.live_tags)?;
+        let mut applier = Applier { tx, registry: &registry, commit, now: clock.now() };
+        changes.iter().map(|change| applier.apply(change)).collect()
+    };
+    parts.engine.write(Precedence::Registration, weight, apply).await
 }
 
-/// The id in a stored document, without reading the rest of it.
-pub(super) fn document_id(_document: &[u8]) -> Result<InstallationId> {
-    Err(StoreError::Engine("being built".into()))
-}
-
-pub(super) async fn put_hub(_parts: &Parts, _name: &HubName, _settings: Vec<u8>) -> Result<HubRecord> {
-    Err(StoreError::Engine("being built".into()))
-}
-
-pub(super) async fn hubs(_parts: &Parts) -> Result<Vec<HubRecord>> {
-    Err(StoreError::Engine("being built".into()))
-}
-
-pub(super) async fn delete_hub(_parts: &Parts, _name: &HubName) -> Result<bool> {
-    Err(StoreError::Engine("being built".into()))
-}
-
-pub(super) async fn apply(_parts: &Parts, _hub: HubId, _changes: Vec<Change>) -> Result<Vec<Applied>> {
-    Err(StoreError::Engine("being built".into()))
-}
-
-pub(super) async fn installation(
-    _parts: &Parts,
-    _hub: HubId,
-    _id: &InstallationId,
-) -> Result<Option<StoredInstallation>> {
-    Err(StoreError::Engine("being built".into()))
+pub(super) async fn installation(parts: &Parts, hub: HubId, id: &InstallationId) -> Result<Option<StoredInstallation>> {
+    let (registry, now, id) = (parts.registry.clone(), parts.clock.now(), id.clone());
+    parts.engine.read(move |connection| read::installation(&registry, connection, hub, &id, now)).await
 }
 
 pub(super) async fn installations(
-    _parts: &Parts,
-    _hub: HubId,
-    _audience: &Audience,
-    _from: Seq,
-    _limit: usize,
+    parts: &Parts,
+    hub: HubId,
+    audience: &Audience,
+    from: Seq,
+    limit: usize,
 ) -> Result<InstallationPage> {
-    Err(StoreError::Engine("being built".into()))
+    let (registry, now, audience) = (parts.registry.clone(), parts.clock.now(), audience.clone());
+    let read = move |connection: &Connection| {
+        read::installations(&Snapshot::open(&registry, connection, hub, now)?, &audience, from, limit)
+    };
+    parts.engine.read(read).await
 }
 
 pub(super) async fn count(
-    _parts: &Parts,
-    _hub: HubId,
-    _audience: &Audience,
-    _kind: AudienceKind,
+    parts: &Parts,
+    hub: HubId,
+    audience: &Audience,
+    kind: AudienceKind,
 ) -> Result<BTreeMap<Platform, u64>> {
-    Err(StoreError::Engine("being built".into()))
+    let (registry, now, audience) = (parts.registry.clone(), parts.clock.now(), audience.clone());
+    let read =
+        move |connection: &Connection| read::count(&Snapshot::open(&registry, connection, hub, now)?, &audience, kind);
+    parts.engine.read(read).await
 }
 
-pub(super) async fn read_rows(_parts: &Parts, _hub: HubId, _chunk: ChunkNo, _set: &ChunkSet) -> Result<TargetRows> {
-    Err(StoreError::Engine("being built".into()))
+pub(super) async fn read_rows(parts: &Parts, hub: HubId, chunk: ChunkNo, set: &ChunkSet) -> Result<TargetRows> {
+    let (registry, now, set) = (parts.registry.clone(), parts.clock.now(), set.clone());
+    parts.engine.read(move |connection| read::rows(&registry, connection, hub, chunk, &set, now)).await
 }
 
-pub(super) async fn fold(_parts: &Parts) -> Result<bool> {
-    Err(StoreError::Engine("being built".into()))
+pub(super) async fn fold(parts: &Parts) -> Result<bool> {
+    fold::fold(parts).await
 }
 
-pub(super) async fn sweep(_parts: &Parts) -> Result<bool> {
-    Ok(false)
+pub(super) async fn sweep(parts: &Parts) -> Result<bool> {
+    sweep::sweep(parts).await
 }
