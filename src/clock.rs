@@ -25,6 +25,12 @@ impl BootInstant {
         Self(self.0.saturating_add(later))
     }
 
+    /// The reading that much before this one, the machine's start at the earliest.
+    #[must_use]
+    pub fn minus(self, earlier: Duration) -> Self {
+        Self(self.0.saturating_sub(earlier))
+    }
+
     /// How long until this reading, zero when it has passed.
     pub fn after(self, now: Self) -> Duration {
         self.0.saturating_sub(now.0)

@@ -207,33 +207,74 @@ fn filtered(list: &[u16], form: &Form, wanted: bool) -> ChunkSet {
 }
 
 fn retain(list: &mut Vec<u16>, form: &Form, wanted: bool) {
-    with_cursor(list.len(), form, |mut cursor| {
-        // No branch depends on membership: it is a coin toss, and a wrong guess costs more than the rest of a step.
-        let mut kept = 0;
-        for at in 0..list.len() {
-            let offset = list[at];
-            list[kept] = offset;
-            kept += usize::from(cursor.contains(offset) == wanted);
-        }
-        list.truncate(kept);
-    });
+    put(list.len(), form, Retain { list, wanted });
 }
 
 fn members_in(list: &[u16], form: &Form) -> u32 {
-    with_cursor(list.len(), form, |mut cursor| list.iter().map(|&offset| u32::from(cursor.contains(offset))).sum())
+    put(list.len(), form, Tally(list))
 }
 
-/// Runs `ask` with the cheapest cursor for `questions` ascending questions.
-fn with_cursor<R>(questions: usize, form: &Form, ask: impl FnOnce(Cursor<'_>) -> R) -> R {
+/// Ascending offsets that are to be asked for one by one. A trait, as every form must get a loop of its own: one that
+/// matched the form at each step would take twice as long.
+trait Questions {
+    type Answer;
+
+    fn ask(self, contains: impl FnMut(u16) -> bool) -> Self::Answer;
+}
+
+struct Retain<'a> {
+    list: &'a mut Vec<u16>,
+    wanted: bool,
+}
+
+impl Questions for Retain<'_> {
+    type Answer = ();
+
+    fn ask(self, mut contains: impl FnMut(u16) -> bool) {
+        // No branch depends on membership: it is a coin toss, and a wrong guess costs more than the rest of a step.
+        let mut kept = 0;
+        for at in 0..self.list.len() {
+            let offset = self.list[at];
+            self.list[kept] = offset;
+            kept += usize::from(contains(offset) == self.wanted);
+        }
+        self.list.truncate(kept);
+    }
+}
+
+struct Tally<'a>(&'a [u16]);
+
+impl Questions for Tally<'_> {
+    type Answer = u32;
+
+    fn ask(self, mut contains: impl FnMut(u16) -> bool) -> u32 {
+        self.0.iter().map(|&offset| u32::from(contains(offset))).sum()
+    }
+}
+
+/// Puts `count` questions to a form in the way that suits it.
+fn put<Q: Questions>(count: usize, form: &Form, questions: Q) -> Q::Answer {
     match form {
-        Form::List(list) if list.len() + questions > PAINT && list.len() / SKEW <= questions => {
+        Form::Bits(words) => questions.ask(|offset| words::contains(words, offset)),
+        Form::List(list) if list.len() + count > PAINT && list.len() / SKEW <= count => {
             let mut words = [0; words::WORDS];
             form.paint(&mut words);
-            ask(Cursor::Bits(&words))
+            questions.ask(|offset| words::contains(&words, offset))
         }
-        Form::List(list) => ask(Cursor::List(list)),
-        Form::Bits(words) => ask(Cursor::Bits(words)),
-        Form::Runs(runs) => ask(Cursor::Runs(runs)),
+        Form::List(list) => {
+            let mut rest = &list[..];
+            questions.ask(|offset| {
+                rest = skip(rest, |&member| member < offset);
+                rest.first() == Some(&offset)
+            })
+        }
+        Form::Runs(runs) => {
+            let mut rest = &runs[..];
+            questions.ask(|offset| {
+                rest = skip(rest, |run| run.last < offset);
+                rest.first().is_some_and(|run| run.first <= offset)
+            })
+        }
     }
 }
 
@@ -264,29 +305,6 @@ fn remove_gaps(words: &mut Words, runs: &[Run]) {
     }
     if u32::from(next) < CHUNK_SIZE {
         words::remove_run(words, Run { first: next, last: super::LAST });
-    }
-}
-
-/// Membership for ascending questions: what was passed is not looked at again.
-enum Cursor<'a> {
-    List(&'a [u16]),
-    Bits(&'a Words),
-    Runs(&'a [Run]),
-}
-
-impl Cursor<'_> {
-    fn contains(&mut self, offset: u16) -> bool {
-        match self {
-            Self::List(rest) => {
-                *rest = skip(rest, |&member| member < offset);
-                rest.first() == Some(&offset)
-            }
-            Self::Bits(words) => words::contains(words, offset),
-            Self::Runs(rest) => {
-                *rest = skip(rest, |run| run.last < offset);
-                rest.first().is_some_and(|run| run.first <= offset)
-            }
-        }
     }
 }
 
