@@ -208,3 +208,11 @@ async fn delete<T: Unfolded>(parts: &Parts, hub: HubId, numbers: Vec<CommitNo>) 
     };
     parts.engine.write(Precedence::Fold, 1, delete).await
 }
+
+/// Folds some of the changed sets and deletes nothing, like a fold that a crash ends.
+#[cfg(test)]
+pub(super) fn fold_some(tx: &Connection, hub: HubId, deltas: Vec<Arc<Delta>>, sets: usize) -> Result<()> {
+    let mut slice = ChangedSets::new(deltas).next_slice();
+    slice.truncate(sets);
+    write_sets(tx, hub, &folded(tx, hub, slice)?)
+}

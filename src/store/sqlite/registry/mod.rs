@@ -37,6 +37,8 @@ mod remove;
 mod rows;
 mod sharing;
 mod sweep;
+#[cfg(test)]
+mod tests;
 mod touch;
 mod unfolded;
 mod varint;
@@ -48,6 +50,7 @@ pub(super) use evaluation::Evaluation;
 pub(super) use index::Snapshot;
 pub(super) use remove::{Removal, drop_dead};
 pub(super) use rows::{document_id, key, of_key};
+pub(super) use sharing::{DedupeKey, dedupe_key};
 use touch::Touches;
 use unfolded::Waiting;
 
