@@ -53,6 +53,8 @@ CREATE INDEX target_channel ON target (channel_hash) WHERE gone_why IS NULL;
 CREATE INDEX target_expires ON target (expires) WHERE expires IS NOT NULL AND gone_why IS NULL;
 CREATE INDEX target_gone ON target (key >> 40, gone_at) WHERE gone_why IS NOT NULL;
 
+CREATE INDEX target_gone_id ON target (gone_id) WHERE gone_id IS NOT NULL;   -- outcomes of an installation that left
+
 CREATE TABLE tag_chunk (
     hub          INTEGER NOT NULL,
     tag          TEXT NOT NULL,

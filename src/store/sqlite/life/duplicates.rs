@@ -10,7 +10,6 @@ use std::collections::{HashMap, HashSet};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::super::registry::{self, DedupeKey};
-use super::rows::{int, number};
 use super::sets;
 use crate::model::chunk_set::ChunkSet;
 use crate::model::id::{BroadcastId, ChunkNo, HubId, Seq};
@@ -59,18 +58,18 @@ impl<'a> Duplicates<'a> {
     /// Whether an earlier stretch planned a target with that key.
     fn planned_earlier(&mut self, platform: Platform, seq: Seq, key: &DedupeKey) -> Result<bool> {
         let Some(broadcast) = self.broadcast.filter(|_| self.first > ChunkNo(0)) else { return Ok(false) };
-        let base = int(u64::from(self.hub.0)) << 40;
         let hash: Option<i64> = self
             .connection
             .prepare_cached("SELECT channel_hash FROM target WHERE key = ?")?
-            .query_row([base | int(seq.0)], |row| row.get(0))
+            .query_row([registry::key(self.hub, seq)], |row| row.get(0))
             .optional()?;
         let mut twins = self.connection.prepare_cached(
             "SELECT key FROM target WHERE channel_hash = ? AND gone_why IS NULL AND key >= ? AND key < ? ORDER BY key",
         )?;
-        let mut twins = twins.query(params![hash, base, base | int(self.first.first_seq().0)])?;
+        let (from, below) = (registry::key(self.hub, Seq(0)), registry::key(self.hub, self.first.first_seq()));
+        let mut twins = twins.query(params![hash, from, below])?;
         while let Some(row) = twins.next()? {
-            let twin = Seq(number::<u64>(row, 0)? & (Seq::END - 1));
+            let (_, twin) = registry::of_key(row.get(0)?);
             if self.is_planned(broadcast, platform, twin)?
                 && registry::dedupe_key(self.connection, self.hub, twin)?.as_ref() == Some(key)
             {

@@ -11,7 +11,7 @@ use super::codec;
 use super::inline::{is_running, of_runs};
 use super::ledger::Ledger;
 use super::reasons::Reasons;
-use super::rows::{BroadcastRow, inline_plan, int, number};
+use super::rows::{BroadcastRow, inline_plan};
 use super::sets;
 use crate::model::chunk_set::ChunkSet;
 use crate::model::hash;
@@ -182,22 +182,20 @@ fn of_installation(
 
 /// Every seq that the installation has or had, ascending: those of its row and those of its tombstones.
 fn seqs_of(connection: &Connection, hub: HubId, installation: &InstallationId) -> Result<Vec<Seq>> {
-    let base = int(u64::from(hub.0)) << 40;
     let id = installation.as_str();
     let mut seqs = Vec::new();
-    let mut query = connection.prepare_cached("SELECT hub, document, seqs FROM installation WHERE id_hash = ?")?;
-    #[expect(clippy::cast_possible_wrap, reason = "the index holds the hash's bits")]
-    let mut rows = query.query([hash::installation(hub, id) as i64])?;
+    let mut query = connection.prepare_cached("SELECT no, document, seqs FROM installation WHERE id_hash = ?")?;
+    let mut rows = query.query([hash::installation(hub, id).cast_signed()])?;
     while let Some(row) = rows.next()? {
-        if number::<u32>(row, 0)? == hub.0 && registry::document_id(sets::blob(row, 1)?)?.as_str() == id {
+        if registry::of_key(row.get(0)?).0 == hub && registry::document_id(sets::blob(row, 1)?)? == *installation {
             let (stored, _) = sets::blob(row, 2)?.as_chunks::<8>();
             seqs.extend(stored.iter().map(|seq| Seq(u64::from_le_bytes(*seq))).filter(|seq| seq.0 < Seq::END));
         }
     }
     let mut query = connection.prepare_cached("SELECT key FROM target WHERE gone_id = ? AND key BETWEEN ? AND ?")?;
-    let mut rows = query.query(params![id, base, base | int(Seq::END - 1)])?;
+    let mut rows = query.query(params![id, registry::key(hub, Seq(0)), registry::key(hub, Seq(Seq::END - 1))])?;
     while let Some(row) = rows.next()? {
-        seqs.push(Seq(number::<u64>(row, 0)? & (Seq::END - 1)));
+        seqs.push(registry::of_key(row.get(0)?).1);
     }
     seqs.sort_unstable();
     seqs.dedup();
@@ -218,7 +216,7 @@ fn item(connection: &Connection, hub: HubId, reasons: &Reasons, found: Found) ->
          LEFT JOIN installation ON installation.no = target.installation AND target.gone_why IS NULL \
          WHERE target.key = ?",
     )?;
-    let mut rows = query.query([int(u64::from(hub.0)) << 40 | int(found.seq.0)])?;
+    let mut rows = query.query([registry::key(hub, found.seq)])?;
     let (outcome, reason) = match found.place {
         Place::Done { outcome, reason } => (Some(outcome), reasons.text(reason).map(str::to_owned)),
         _ => (None, None),

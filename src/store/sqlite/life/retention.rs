@@ -10,7 +10,7 @@ use super::super::{Parts, Retention};
 use crate::model::time::Timestamp;
 use crate::store::Result;
 
-/// Broadcasts and keys that one slice takes out.
+/// Broadcasts that one slice takes out.
 const SLICE: i64 = 256;
 /// Set rows that one slice removes: each frees a page or two.
 const SLICE_SETS: u16 = 256;
@@ -44,8 +44,7 @@ fn is_due(connection: &Connection, retention: &Retention, now: Timestamp) -> Res
         }
     }
     let mut purge = connection.prepare_cached("SELECT 1 FROM purge")?;
-    let mut keys = connection.prepare_cached("SELECT 1 FROM idempotency WHERE until <= ?")?;
-    Ok(purge.exists([])? || keys.exists([now.millis()])? || hub_without_row(connection)?.is_some())
+    Ok(purge.exists([])? || hub_without_row(connection)?.is_some())
 }
 
 /// A deleted hub that still has broadcasts. Steps from hub to hub in the index rather than over all broadcasts.
@@ -69,10 +68,6 @@ fn slice(tx: &Connection, retention: &Retention, now: Timestamp) -> Result<()> {
     if let Some(hub) = hub_without_row(tx)? {
         retire(tx, &format!("SELECT id FROM broadcast WHERE hub = ? LIMIT {SLICE}"), i64::from(hub))?;
     }
-    tx.prepare_cached(
-        "DELETE FROM idempotency WHERE (hub, key) IN (SELECT hub, key FROM idempotency WHERE until <= ? LIMIT ?)",
-    )?
-    .execute([now.millis(), SLICE])?;
     purge(tx)
 }
 
