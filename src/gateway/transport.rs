@@ -134,15 +134,26 @@ impl OwnedAnswer {
 pub struct Judgement {
     pub verdict: Verdict,
     pub reason: Option<Reason>,
-    /// A target that was sent again by the transport fewer times than this is sent once more; then the verdict stands.
-    pub resend_below: u8,
+    /// Whether the transport tries again before the verdict stands.
+    pub resend: Resend,
     pub connection: ConnectionFate,
+}
+
+/// How a transport goes on with a target after an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resend {
+    /// The verdict stands.
+    Never,
+    /// The connection was at fault: send it on another, a few times at most.
+    Elsewhere,
+    /// The authorization was renewed: send it with the new one, once.
+    Renewed,
 }
 
 impl Judgement {
     /// The verdict and nothing else.
     pub const fn plain(verdict: Verdict, reason: Option<Reason>) -> Self {
-        Self { verdict, reason, resend_below: 0, connection: ConnectionFate::Keep }
+        Self { verdict, reason, resend: Resend::Never, connection: ConnectionFate::Keep }
     }
 }
 
