@@ -66,7 +66,6 @@ impl Seq {
     }
 
     /// The place of this seq within its chunk.
-    #[expect(clippy::cast_possible_truncation, reason = "masked to 14 bits")]
     pub fn offset(self) -> u16 {
         (self.0 & ((1 << CHUNK_BITS) - 1)) as u16
     }

@@ -6,19 +6,29 @@
 use super::iter::Runs;
 use super::run::{self, Run};
 use super::words::{self, Words};
-use super::{CHUNK_SIZE, ChunkSet, Form, LIST_MAX, RUNS_MAX};
+use super::{CHUNK_SIZE, ChunkSet, Form};
 
 /// So few members are put in or taken out one by one: cheaper than any merge.
 const FEW: usize = 8;
+/// Runs and a list together are merged up to this length; beyond it, bits are painted in less time than the runs
+/// that the list cuts out can be written.
+const PIECES: usize = 64;
+/// Two lists that are longer together meet by painting one as bits: a merge waits three times as long for each
+/// member, as every step depends on the one before.
+const PAINT: usize = 64;
+/// Two lists up to this length together unite to a list, longer ones to bits.
+const MERGE: usize = 256;
+/// From this ratio of lengths on, the longer list is walked by leaps instead.
+const SKEW: usize = 16;
 
 impl ChunkSet {
     /// Members of both.
     #[must_use]
     pub fn and(&self, other: &Self) -> Self {
         match (&self.form, &other.form) {
-            (Form::List(a), Form::List(b)) if b.len() < a.len() => filtered(b, other.len, &self.form, true),
-            (Form::List(a), _) => filtered(a, self.len, &other.form, true),
-            (_, Form::List(b)) => filtered(b, other.len, &self.form, true),
+            (Form::List(a), Form::List(b)) if b.len() < a.len() => filtered(b, &self.form, true),
+            (Form::List(a), _) => filtered(a, &other.form, true),
+            (_, Form::List(b)) => filtered(b, &self.form, true),
             (Form::Bits(a), Form::Bits(b)) => {
                 let (words, len) = words::combine(a, b, |a, b| a & b);
                 Self::of_fewer_bits(words, len)
@@ -53,7 +63,7 @@ impl ChunkSet {
     #[must_use]
     pub fn and_not(&self, other: &Self) -> Self {
         match (&self.form, &other.form) {
-            (Form::List(a), _) => filtered(a, self.len, &other.form, false),
+            (Form::List(a), _) => filtered(a, &other.form, false),
             (Form::Bits(a), Form::Bits(b)) => {
                 let (words, len) = words::combine(a, b, |a, b| a & !b);
                 Self::of_fewer_bits(words, len)
@@ -101,11 +111,11 @@ impl ChunkSet {
                 self.len += super::iter::small(b.iter().filter(|&&offset| words::insert(a, offset)).count());
             }
             (_, Form::List(b)) if b.len() <= FEW => self.extend(b.iter().copied()),
-            (Form::List(a), Form::List(b)) if a.len() + b.len() <= LIST_MAX => *self = Self::of_list(merged(a, b)),
-            (Form::List(a), Form::Runs(b)) if a.len() + b.len() <= RUNS_MAX => {
+            (Form::List(a), Form::List(b)) if a.len() + b.len() <= MERGE => *self = Self::of_list(merged(a, b)),
+            (Form::List(a), Form::Runs(b)) if a.len() + b.len() <= PIECES => {
                 *self = Self::of_runs(run::unite(Runs::List(a), b.iter().copied()));
             }
-            (Form::Runs(a), Form::List(b)) if a.len() + b.len() <= RUNS_MAX => {
+            (Form::Runs(a), Form::List(b)) if a.len() + b.len() <= PIECES => {
                 *self = Self::of_runs(run::unite(a.iter().copied(), Runs::List(b)));
             }
             (Form::Runs(a), Form::Runs(b)) => {
@@ -147,8 +157,14 @@ impl ChunkSet {
                     self.remove(offset);
                 }
             }
-            (Form::Runs(a), Form::List(b)) => *self = Self::of_runs(run::subtract(a, b.iter().copied().map(Run::one))),
+            (Form::Runs(a), Form::List(b)) if a.len() + b.len() <= PIECES => {
+                *self = Self::of_runs(run::subtract(a, b.iter().copied().map(Run::one)));
+            }
             (Form::Runs(a), Form::Runs(b)) => *self = Self::of_runs(run::subtract(a, b.iter().copied())),
+            (Form::Runs(_), Form::List(_)) => {
+                self.make_bits();
+                self.subtract(other);
+            }
             (Form::Runs(_), Form::Bits(b)) => {
                 let mut words = std::mem::take(self).into_words();
                 let len = words::combine_into(&mut words, b, |a, b| a & !b);
@@ -184,37 +200,97 @@ impl ChunkSet {
 }
 
 /// The members of an ascending list that are (or are not) in `form`.
-fn filtered(list: &[u16], len: u32, form: &Form, wanted: bool) -> ChunkSet {
-    let mut cursor = Cursor::new(form);
-    let mut out = Vec::with_capacity(len as usize);
-    out.extend(list.iter().copied().filter(|&offset| cursor.contains(offset) == wanted));
+fn filtered(list: &[u16], form: &Form, wanted: bool) -> ChunkSet {
+    let mut out = list.to_vec();
+    retain(&mut out, form, wanted);
     ChunkSet::of_list(out)
 }
 
 fn retain(list: &mut Vec<u16>, form: &Form, wanted: bool) {
-    let mut cursor = Cursor::new(form);
-    list.retain(|&offset| cursor.contains(offset) == wanted);
+    put(list.len(), form, Retain { list, wanted });
 }
 
 fn members_in(list: &[u16], form: &Form) -> u32 {
-    let mut cursor = Cursor::new(form);
-    super::iter::small(list.iter().filter(|&&offset| cursor.contains(offset)).count())
+    put(list.len(), form, Tally(list))
+}
+
+/// Ascending offsets that are to be asked for one by one. A trait, as every form must get a loop of its own: one that
+/// matched the form at each step would take twice as long.
+trait Questions {
+    type Answer;
+
+    fn ask(self, contains: impl FnMut(u16) -> bool) -> Self::Answer;
+}
+
+struct Retain<'a> {
+    list: &'a mut Vec<u16>,
+    wanted: bool,
+}
+
+impl Questions for Retain<'_> {
+    type Answer = ();
+
+    fn ask(self, mut contains: impl FnMut(u16) -> bool) {
+        // No branch depends on membership: it is a coin toss, and a wrong guess costs more than the rest of a step.
+        let mut kept = 0;
+        for at in 0..self.list.len() {
+            let offset = self.list[at];
+            self.list[kept] = offset;
+            kept += usize::from(contains(offset) == self.wanted);
+        }
+        self.list.truncate(kept);
+    }
+}
+
+struct Tally<'a>(&'a [u16]);
+
+impl Questions for Tally<'_> {
+    type Answer = u32;
+
+    fn ask(self, mut contains: impl FnMut(u16) -> bool) -> u32 {
+        self.0.iter().map(|&offset| u32::from(contains(offset))).sum()
+    }
+}
+
+/// Puts `count` questions to a form in the way that suits it.
+fn put<Q: Questions>(count: usize, form: &Form, questions: Q) -> Q::Answer {
+    match form {
+        Form::Bits(words) => questions.ask(|offset| words::contains(words, offset)),
+        Form::List(list) if list.len() + count > PAINT && list.len() / SKEW <= count => {
+            let mut words = [0; words::WORDS];
+            form.paint(&mut words);
+            questions.ask(|offset| words::contains(&words, offset))
+        }
+        Form::List(list) => {
+            let mut rest = &list[..];
+            questions.ask(|offset| {
+                rest = skip(rest, |&member| member < offset);
+                rest.first() == Some(&offset)
+            })
+        }
+        Form::Runs(runs) => {
+            let mut rest = &runs[..];
+            questions.ask(|offset| {
+                rest = skip(rest, |run| run.last < offset);
+                rest.first().is_some_and(|run| run.first <= offset)
+            })
+        }
+    }
 }
 
 fn merged(a: &[u16], b: &[u16]) -> Vec<u16> {
-    let mut out = Vec::with_capacity(a.len() + b.len());
-    let (mut a, mut b) = (a, b);
-    while let (Some((&x, rest_a)), Some((&y, rest_b))) = (a.split_first(), b.split_first()) {
-        out.push(x.min(y));
-        if x <= y {
-            a = rest_a;
-        }
-        if y <= x {
-            b = rest_b;
-        }
+    let mut out = vec![0; a.len() + b.len()];
+    let (mut a_at, mut b_at, mut len) = (0, 0, 0);
+    while a_at < a.len() && b_at < b.len() {
+        let (x, y) = (a[a_at], b[b_at]);
+        out[len] = x.min(y);
+        len += 1;
+        a_at += usize::from(x <= y);
+        b_at += usize::from(y <= x);
     }
-    out.extend_from_slice(a);
-    out.extend_from_slice(b);
+    out.truncate(len);
+    out.extend_from_slice(&a[a_at..]);
+    out.extend_from_slice(&b[b_at..]);
     out
 }
 
@@ -229,37 +305,6 @@ fn remove_gaps(words: &mut Words, runs: &[Run]) {
     }
     if u32::from(next) < CHUNK_SIZE {
         words::remove_run(words, Run { first: next, last: super::LAST });
-    }
-}
-
-/// Membership for ascending questions: what was passed is not looked at again.
-enum Cursor<'a> {
-    List(&'a [u16]),
-    Bits(&'a Words),
-    Runs(&'a [Run]),
-}
-
-impl<'a> Cursor<'a> {
-    fn new(form: &'a Form) -> Self {
-        match form {
-            Form::List(list) => Self::List(list),
-            Form::Bits(words) => Self::Bits(words),
-            Form::Runs(runs) => Self::Runs(runs),
-        }
-    }
-
-    fn contains(&mut self, offset: u16) -> bool {
-        match self {
-            Self::List(rest) => {
-                *rest = skip(rest, |&member| member < offset);
-                rest.first() == Some(&offset)
-            }
-            Self::Bits(words) => words::contains(words, offset),
-            Self::Runs(rest) => {
-                *rest = skip(rest, |run| run.last < offset);
-                rest.first().is_some_and(|run| run.first <= offset)
-            }
-        }
     }
 }
 

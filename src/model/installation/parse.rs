@@ -115,10 +115,12 @@ fn channel(members: &mut Members, platform: Platform) -> Result<Channel, FieldEr
 /// `expirationTime`; the year 9999 is how "never" reads back, so it means never again.
 fn expiry(members: &mut Members) -> Result<Option<Timestamp>, FieldError> {
     let Some(text) = members.take_text("expirationTime")? else { return Ok(None) };
-    let expires = Timestamp::parse(&text).ok_or_else(|| {
+    if text.starts_with("9999-12-31") {
+        return Ok(None);
+    }
+    Timestamp::parse(&text).map(Some).ok_or_else(|| {
         FieldError::new("expirationTime", "must be an ISO 8601 date and time such as 2027-01-01T09:00:00Z")
-    })?;
-    Ok(Some(expires).filter(|_| !text.starts_with("9999-12-31")))
+    })
 }
 
 fn tags(value: Option<Value>, field: &str, limits: &InstallationLimits) -> Result<Vec<Tag>, FieldError> {

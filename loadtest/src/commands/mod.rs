@@ -1,0 +1,2 @@
+//! The commands of the binary, one file each.
+pub mod gateways;

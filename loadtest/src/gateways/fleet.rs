@@ -1,0 +1,158 @@
+//! All simulated services together, as the command `gateways` and the demo start them: one authority, credentials in
+//! files, a control port.
+use std::{
+    collections::BTreeMap,
+    fs::OpenOptions,
+    io::{self, Write},
+    net::{Ipv4Addr, SocketAddr},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Simulated,
+    apns::{ApnsConfig, ApnsSim, KeyError, StartError},
+    authority::{Authority, AuthorityError},
+    control::Control,
+    listener::ListenError,
+};
+
+const APNS_PORT: u16 = 2197;
+const CONTROL_PORT: u16 = 8449;
+const TEAM_ID: &str = "TEAM123456";
+/// The app of the credentials when the configuration names none.
+const TOPIC: &str = "com.example.app";
+
+/// The configuration file of `loadtest gateways`. Ports that are not given are the ones of the contract.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FleetConfig {
+    pub apns: ApnsConfig,
+    pub control: ControlConfig,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ControlConfig {
+    /// A loopback address; port 0 takes a free one.
+    pub listen: SocketAddr,
+}
+
+impl Default for ControlConfig {
+    fn default() -> Self {
+        Self { listen: (Ipv4Addr::LOCALHOST, CONTROL_PORT).into() }
+    }
+}
+
+impl Default for FleetConfig {
+    fn default() -> Self {
+        Self { apns: ApnsConfig::default(), control: ControlConfig::default() }.with_ports()
+    }
+}
+
+impl FleetConfig {
+    /// Fills in the ports that were left out.
+    #[must_use]
+    pub fn with_ports(mut self) -> Self {
+        self.apns.listen.get_or_insert((Ipv4Addr::LOCALHOST, APNS_PORT).into());
+        self
+    }
+
+    /// Everything on free ports.
+    pub fn on_free_ports() -> Self {
+        let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let apns = ApnsConfig { listen: Some(free), ..ApnsConfig::default() };
+        Self { apns, control: ControlConfig { listen: free } }
+    }
+}
+
+/// Where the credentials of a fleet lie; the keys are those of a hub's configuration.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Credentials {
+    pub dir: PathBuf,
+    pub ca_file: PathBuf,
+    pub apns: ApnsCredentials,
+}
+
+/// Key and certificate: each is enough.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ApnsCredentials {
+    pub endpoint: String,
+    pub topic: String,
+    pub team_id: String,
+    pub key_id: String,
+    pub key_file: PathBuf,
+    pub cert_file: PathBuf,
+    pub cert_key_file: PathBuf,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum FleetError {
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error(transparent)]
+    Control(#[from] ListenError),
+    #[error(transparent)]
+    Authority(#[from] AuthorityError),
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    #[error("cannot write credentials to {0}: {1}")]
+    Write(PathBuf, io::Error),
+}
+
+/// Running services. Dropping it ends them.
+#[derive(Debug)]
+pub struct Fleet {
+    pub apns: Arc<ApnsSim>,
+    pub control: Control,
+    pub credentials: Credentials,
+}
+
+impl Fleet {
+    /// Starts everything and writes the credentials into `dir`, which is made when missing.
+    ///
+    /// # Errors
+    /// [`FleetError`]; nothing keeps running.
+    pub async fn start(config: FleetConfig, dir: &Path) -> Result<Self, FleetError> {
+        let authority = Arc::new(Authority::new()?);
+        let topic = config.apns.topics.first().map_or(TOPIC, String::as_str).to_owned();
+        let apns = Arc::new(ApnsSim::start_under(config.apns, Arc::clone(&authority)).await?);
+        let key = apns.issue_key(TEAM_ID)?;
+        let client = authority.client_certificate(&[&topic])?;
+        let credentials = Credentials {
+            dir: dir.to_owned(),
+            ca_file: dir.join("ca.pem"),
+            apns: ApnsCredentials {
+                endpoint: apns.endpoint(),
+                topic,
+                team_id: key.team_id.clone(),
+                key_id: key.key_id.clone(),
+                key_file: dir.join(format!("AuthKey_{}.p8", key.key_id)),
+                cert_file: dir.join("apns-client.pem"),
+                cert_key_file: dir.join("apns-client.key"),
+            },
+        };
+        let files: [(&Path, &str); 4] = [
+            (&credentials.ca_file, &authority.ca_pem()),
+            (&credentials.apns.key_file, key.p8()),
+            (&credentials.apns.cert_file, &client.certificate_pem),
+            (&credentials.apns.cert_key_file, &client.key_pem),
+        ];
+        std::fs::create_dir_all(dir).map_err(|error| FleetError::Write(dir.to_owned(), error))?;
+        for (path, text) in files {
+            write_private(path, text).map_err(|error| FleetError::Write(path.to_owned(), error))?;
+        }
+        let services: BTreeMap<_, Arc<dyn Simulated>> = BTreeMap::from([("apns", Arc::clone(&apns) as _)]);
+        let control = Control::start(config.control.listen, services, credentials.clone()).await?;
+        Ok(Self { apns, control, credentials })
+    }
+}
+
+/// Readable by the owner alone, and replaced when it exists.
+fn write_private(path: &Path, text: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    file.write_all(text.as_bytes())
+}

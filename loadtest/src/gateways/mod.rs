@@ -1,0 +1,48 @@
+//! Simulated push services. Each speaks the real protocol over real TLS on a loopback port, verifies every request as
+//! the service would, answers by [`script`], and books what it received in [`receipts`].
+//!
+//! - [`authority`]: the root that senders trust, certificates for servers and clients.
+//! - [`apns`]: Apple's service, with provider tokens and client certificates.
+//! - [`script`], [`answer`]: what happens beside verification.
+//! - [`receipts`], [`token`], [`counters`]: what came.
+//! - [`control`]: the same over plain HTTP, for scripts and other processes.
+//! - [`fleet`]: all services and the control port together, with their credentials in files.
+//! - `listener`, `session`: connections; shared by all services that speak HTTP/2.
+pub mod answer;
+pub mod apns;
+pub mod authority;
+pub mod control;
+pub mod counters;
+pub mod fleet;
+mod listener;
+pub mod receipts;
+pub mod script;
+mod session;
+pub mod token;
+
+pub use answer::Answer;
+pub use apns::{ApnsConfig, ApnsSim, ProviderKey};
+pub use authority::Authority;
+pub use counters::Counts;
+pub use fleet::{Fleet, FleetConfig};
+pub use listener::ListenError;
+pub use receipts::{Receipt, Receipts};
+pub use script::Script;
+pub use token::Token;
+
+/// What control, tests and runs ask of every simulated service.
+pub trait Simulated: Send + Sync {
+    /// What was received.
+    fn receipts(&self) -> &Receipts;
+
+    fn counts(&self) -> Counts;
+
+    /// The script at work.
+    fn script(&self) -> Script;
+
+    /// Replaces the script, on open connections too: they count their requests anew.
+    fn set_script(&self, script: Script);
+
+    /// Forgets receipts and counts; script and connections stay.
+    fn reset(&self);
+}

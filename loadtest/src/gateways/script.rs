@@ -1,0 +1,437 @@
+//! What a simulated service does beside verifying: answers, latency, faults. Written in TOML or JSON, or built in Rust;
+//! it can be changed while connections are open.
+//!
+//! ```toml
+//! seed = 7
+//! latency_ms = { min = 5, max = 20 }          # or one number
+//! mix = [                                     # drawn for each request that no rule matches
+//!   { weight = 97, act = { answer = { status = 200 } } },
+//!   { weight = 2, act = { answer = { status = 410, reason = "Unregistered" } } },
+//!   { weight = 1, act = { reset = { code = "REFUSED_STREAM" } } },
+//! ]
+//! [[rules]]                                   # the first that matches decides
+//! when = { token_prefix = "00ff" }
+//! act = { answer = { status = 400, reason = "BadDeviceToken" } }
+//! [[rules]]
+//! when = { every = 1000 }
+//! act = { stall = { accepted = true } }
+//! [[events]]                                  # on each connection, after so many requests
+//! after = 5000
+//! act = { go_away = { lag = 10, reason = "Shutdown" } }
+//! ```
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::{answer::Answer, token::Token};
+use crate::http2::ErrorCode;
+
+/// The default script accepts everything at once.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Script {
+    /// Of `mix` and of a latency range: the same seed and the same order of requests draw the same.
+    pub seed: u64,
+    pub latency_ms: Latency,
+    pub rules: Vec<Rule>,
+    pub mix: Vec<Share>,
+    /// What `mix` is drawn by.
+    pub draw: Draw,
+    pub events: Vec<Event>,
+    /// After a 4xx answer other than 410 the stream limit falls to 1, and rises again with the next 200.
+    pub cut_streams_on_error: bool,
+    /// What becomes of new connections; absent = they are served.
+    pub refuse_connections: Option<Refusal>,
+}
+
+/// Milliseconds from a request to its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Latency {
+    Fixed(u64),
+    /// Evenly distributed, both ends included.
+    Range {
+        min: u64,
+        max: u64,
+    },
+}
+
+impl Default for Latency {
+    fn default() -> Self {
+        Self::Fixed(0)
+    }
+}
+
+/// By what a draw from `mix` is decided.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Draw {
+    /// By the number of the request: a retry draws again.
+    #[default]
+    Request,
+    /// By the token: a device answers the same each time, in every order of requests.
+    Token,
+}
+
+/// An act for the requests that match.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    #[serde(default)]
+    pub when: When,
+    pub act: Act,
+    /// The rule is spent after so many matches.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub times: Option<u64>,
+}
+
+/// All that are given must hold; none given matches every request. Requests are counted from 1, over all connections,
+/// from when the script was set; those that failed verification are not counted.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct When {
+    /// Lower-case hex digits that the token begins with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_prefix: Option<String>,
+    /// Exactly this request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nth: Option<u64>,
+    /// Each request whose number is a multiple.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub every: Option<u64>,
+    /// Only requests with a number up to this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub up_to: Option<u64>,
+}
+
+/// One line of the mix.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Share {
+    /// Relative to the sum of all weights.
+    pub weight: u32,
+    pub act: Act,
+}
+
+/// What becomes of one request.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Act {
+    Answer(Answer),
+    /// RST_STREAM. `accepted`: the device got the push all the same.
+    Reset {
+        code: ErrorCode,
+        #[serde(default)]
+        accepted: bool,
+    },
+    /// Taken, never answered; the stream stays open. `accepted` as above.
+    Stall {
+        #[serde(default)]
+        accepted: bool,
+    },
+}
+
+/// Something that happens to a connection.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Event {
+    /// When that many requests have arrived on the connection since the script was set, or since the connection began;
+    /// with 0 at once.
+    #[serde(default)]
+    pub after: u64,
+    /// At most so many times, over all connections; absent = on each connection, once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub times: Option<u64>,
+    pub act: ConnectionAct,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum ConnectionAct {
+    GoAway(GoAway),
+    /// TLS close and FIN; open streams stay unanswered.
+    Close,
+    /// TCP reset; open streams stay unanswered.
+    Abort,
+    /// No WINDOW_UPDATE for so many milliseconds; absent = ever.
+    HoldWindows {
+        for_ms: Option<u64>,
+    },
+    /// Another SETTINGS_MAX_CONCURRENT_STREAMS.
+    LimitStreams(u32),
+    /// Neither reads nor writes for so many milliseconds (absent = ever): a peer that is gone without a word.
+    Freeze {
+        for_ms: Option<u64>,
+    },
+    /// Goes on reading, acknowledges PING, answers no request any more: they are judged and booked as stalled.
+    Mute,
+}
+
+/// GOAWAY with `last_stream_id` = the last request that was processed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct GoAway {
+    /// The last so many of the requests before it are not processed: they lie above `last_stream_id`, get no answer and
+    /// leave no receipt.
+    pub lag: u64,
+    /// Sent as `{"reason":"…"}` in the debug data.
+    pub reason: Option<String>,
+    /// Absent = NO_ERROR.
+    pub code: Option<ErrorCode>,
+    /// In two steps (RFC 9113 section 6.8): GOAWAY with the highest possible id first, the real one so many
+    /// milliseconds later.
+    pub notice_ms: Option<u64>,
+    pub then: Afterwards,
+}
+
+/// After the last GOAWAY.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Afterwards {
+    /// Answers what it promised, then closes.
+    #[default]
+    Drain,
+    /// Answers what it promised and stays open, as sessions that libraries mistake for usable ones do.
+    Stay,
+    /// Closes at once, promised answers unsent.
+    Close,
+    /// TCP reset at once.
+    Abort,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Refusal {
+    /// TCP reset before TLS.
+    Reset,
+    /// FIN before TLS.
+    Close,
+    /// Accepted, and never a byte.
+    Silence,
+}
+
+impl Script {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Every answer after `millis`, unless an answer has a delay of its own.
+    #[must_use]
+    pub fn latency(mut self, millis: u64) -> Self {
+        self.latency_ms = Latency::Fixed(millis);
+        self
+    }
+
+    /// Every request gets this act, unless an earlier rule matches.
+    #[must_use]
+    pub fn always(self, act: Act) -> Self {
+        self.rule(When::default(), act)
+    }
+
+    #[must_use]
+    pub fn rule(mut self, when: When, act: Act) -> Self {
+        self.rules.push(Rule { when, act, times: None });
+        self
+    }
+
+    /// As [`Self::rule`], for the first `times` matches.
+    #[must_use]
+    pub fn rule_times(mut self, times: u64, when: When, act: Act) -> Self {
+        self.rules.push(Rule { when, act, times: Some(times) });
+        self
+    }
+
+    /// Tokens that begin with these hex digits get this act.
+    #[must_use]
+    pub fn token(self, prefix: &str, act: Act) -> Self {
+        self.rule(When { token_prefix: Some(prefix.to_ascii_lowercase()), ..When::default() }, act)
+    }
+
+    /// The n-th request, counted from 1, gets this act.
+    #[must_use]
+    pub fn nth(self, nth: u64, act: Act) -> Self {
+        self.rule(When { nth: Some(nth), ..When::default() }, act)
+    }
+
+    #[must_use]
+    pub fn share(mut self, weight: u32, act: Act) -> Self {
+        self.mix.push(Share { weight, act });
+        self
+    }
+
+    /// On each connection, after so many requests.
+    #[must_use]
+    pub fn event(mut self, after: u64, act: ConnectionAct) -> Self {
+        self.events.push(Event { after, times: None, act });
+        self
+    }
+
+    /// On the first `times` connections that come to so many requests.
+    #[must_use]
+    pub fn event_times(mut self, times: u64, after: u64, act: ConnectionAct) -> Self {
+        self.events.push(Event { after, times: Some(times), act });
+        self
+    }
+}
+
+impl Act {
+    /// An answer other than 200.
+    pub fn refuse(status: u16, reason: &str) -> Self {
+        Self::Answer(Answer::refused(status, reason))
+    }
+}
+
+/// A script at work: its counters, shared by all connections of one service.
+#[derive(Debug)]
+pub(crate) struct ActiveScript {
+    pub(crate) script: Script,
+    requests: AtomicU64,
+    rule_uses: Vec<AtomicU64>,
+    event_uses: Vec<AtomicU64>,
+    total_weight: u64,
+    pub(crate) accepted: Arc<Answer>,
+}
+
+impl ActiveScript {
+    pub(crate) fn new(mut script: Script) -> Self {
+        script.events.sort_by_key(|event| event.after);
+        Self {
+            requests: AtomicU64::new(0),
+            rule_uses: script.rules.iter().map(|_| AtomicU64::new(0)).collect(),
+            event_uses: script.events.iter().map(|_| AtomicU64::new(0)).collect(),
+            total_weight: script.mix.iter().map(|share| u64::from(share.weight)).sum(),
+            accepted: Arc::new(Answer::accepted()),
+            script,
+        }
+    }
+
+    /// The act for the next request; `None` is the plain 200. Also the milliseconds of latency.
+    pub(crate) fn decide(&self, token: &Token) -> (Option<&Act>, u64) {
+        let number = self.requests.fetch_add(1, Ordering::Relaxed) + 1;
+        let latency = match self.script.latency_ms {
+            Latency::Fixed(millis) => millis,
+            Latency::Range { min, max } => {
+                min + spread(self.script.seed ^ 0x1a7e ^ number) % (max.saturating_sub(min).saturating_add(1))
+            }
+        };
+        let ruled =
+            self.script.rules.iter().zip(&self.rule_uses).find(|(rule, uses)| {
+                rule.when.matches(number, token) && rule.times.is_none_or(|times| take(uses, times))
+            });
+        let act = ruled.map(|(rule, _)| &rule.act).or_else(|| self.drawn(number, token));
+        (act, latency)
+    }
+
+    fn drawn(&self, number: u64, token: &Token) -> Option<&Act> {
+        if self.total_weight == 0 {
+            return None;
+        }
+        let by = match self.script.draw {
+            Draw::Request => number,
+            Draw::Token => xxhash_rust::xxh3::xxh3_64(token.as_bytes()),
+        };
+        let mut at = spread(self.script.seed ^ by) % self.total_weight;
+        self.script.mix.iter().find_map(|share| {
+            let weight = u64::from(share.weight);
+            if at < weight {
+                return Some(&share.act);
+            }
+            at -= weight;
+            None
+        })
+    }
+
+    /// Whether event `at` may happen once more.
+    pub(crate) fn take_event(&self, at: usize) -> bool {
+        let Some(event) = self.script.events.get(at) else { return false };
+        event.times.is_none_or(|times| self.event_uses.get(at).is_some_and(|uses| take(uses, times)))
+    }
+}
+
+fn take(uses: &AtomicU64, times: u64) -> bool {
+    uses.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| (used < times).then_some(used + 1)).is_ok()
+}
+
+/// A number to bits that look drawn (the finaliser of splitmix64).
+fn spread(number: u64) -> u64 {
+    let mut bits = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    bits = (bits ^ bits >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    bits = (bits ^ bits >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    bits ^ bits >> 31
+}
+
+impl When {
+    fn matches(&self, number: u64, token: &Token) -> bool {
+        self.nth.is_none_or(|nth| nth == number)
+            && self.every.is_none_or(|every| every != 0 && number.is_multiple_of(every))
+            && self.up_to.is_none_or(|up_to| number <= up_to)
+            && self.token_prefix.as_ref().is_none_or(|prefix| begins_with(token.as_bytes(), prefix.as_bytes()))
+    }
+}
+
+/// Whether `digits`, hex, are what `token` begins with; an odd number of them ends in half a byte.
+fn begins_with(token: &[u8], digits: &[u8]) -> bool {
+    let nibbles = token.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
+    let wanted = digits.iter().map(|digit| char::from(*digit).to_digit(16));
+    digits.len() <= token.len() * 2 && nibbles.zip(wanted).all(|(has, wants)| wants == Some(u32::from(has)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_form_shown_above_is_read() {
+        let text: String = include_str!("script.rs")
+            .lines()
+            .skip_while(|line| *line != "//! ```toml")
+            .skip(1)
+            .take_while(|line| *line != "//! ```")
+            .map(|line| format!("{}\n", line.trim_start_matches("//!")))
+            .collect();
+        let script: Script = toml::from_str(&text).unwrap();
+        assert_eq!(script.latency_ms, Latency::Range { min: 5, max: 20 });
+        assert_eq!(script.mix.len(), 3);
+        assert_eq!(script.rules[1].act, Act::Stall { accepted: true });
+        let go_away = GoAway { lag: 10, reason: Some("Shutdown".to_owned()), ..GoAway::default() };
+        assert_eq!(script.events[0].act, ConnectionAct::GoAway(go_away));
+        let json = serde_json::to_string(&script).unwrap();
+        assert_eq!(serde_json::from_str::<Script>(&json).unwrap(), script);
+    }
+
+    #[test]
+    fn unknown_keys_are_refused() {
+        assert!(toml::from_str::<Script>("latncy_ms = 4").is_err());
+        assert!(toml::from_str::<Script>("rules = [{ act = { answer = { status = 200, reson = \"x\" } } }]").is_err());
+    }
+
+    #[test]
+    fn the_first_matching_rule_decides_until_it_is_spent() {
+        let script = Script::new()
+            .rule_times(1, When { every: Some(2), ..When::default() }, Act::refuse(500, "InternalServerError"))
+            .token("ab1", Act::refuse(410, "Unregistered"));
+        let active = ActiveScript::new(script);
+        let (dead, alive) = (Token::new(&[0xab, 0x1f]), Token::new(&[0xab, 0x2f]));
+        let status = |token| match active.decide(token).0 {
+            None => 200,
+            Some(Act::Answer(answer)) => answer.status,
+            Some(_) => 0,
+        };
+        assert_eq!([&alive, &dead, &dead, &alive].map(status), [200, 500, 410, 200]);
+    }
+
+    #[test]
+    fn a_mix_is_drawn_by_weight_and_by_token_for_good() {
+        let mut script = Script::new().share(90, Act::Answer(Answer::accepted())).share(10, Act::refuse(410, "X"));
+        script.draw = Draw::Token;
+        let active = ActiveScript::new(script);
+        let draw = |n: u32| active.decide(&Token::new(&n.to_be_bytes())).0.cloned();
+        let first: Vec<_> = (0..10_000).map(draw).collect();
+        let refused = first.iter().filter(|act| **act == Some(Act::refuse(410, "X"))).count();
+        assert!((900..1100).contains(&refused), "{refused}");
+        assert_eq!((0..10_000).map(draw).collect::<Vec<_>>(), first);
+    }
+}

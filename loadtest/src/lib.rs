@@ -1,0 +1,11 @@
+//! Load tests for Fanfare: simulated push services, and what measures a sender against them.
+//!
+//! - [`clock`]: wall-clock time that tests can turn.
+//! - [`http2`]: an HTTP/2 server, frame by frame: cheap per request, and able to misbehave on purpose.
+//! - [`gateways`]: the simulated push services, their scripts and receipts. Tests of Fanfare start them too: any number
+//!   in a process, each on a port of its own, gone when dropped.
+//! - [`commands`]: what the binary does, one file per command.
+pub mod clock;
+pub mod commands;
+pub mod gateways;
+pub mod http2;

@@ -1,5 +1,0 @@
-//! (stub)
-#[derive(Clone, Debug)]
-pub enum Audience {
-    Everyone,
-}
