@@ -37,7 +37,7 @@ struct Said<'a> {
 }
 
 /// What is wrong, as answers and lines of an import say it.
-#[derive(Serialize)]
+#[derive(Debug, Serialize)]
 pub struct Inner<'a> {
     code: &'static str,
     message: &'a str,

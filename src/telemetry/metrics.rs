@@ -2,16 +2,17 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder, SharedString};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 
 use super::names::{self, Described, Kind};
 use super::process;
 use crate::fanout::Meter;
+use crate::gateway::transport::GatewayMeter;
 use crate::gateway::{Answer, Reply, Unsent};
 use crate::model::broadcast::Lane;
 use crate::model::id::{HubId, HubName};
@@ -27,6 +28,7 @@ pub struct Metrics {
     /// Hubs by number, for labels. A deleted hub keeps its name: its series go on.
     hubs: RwLock<HashMap<HubId, HubMetrics>>,
     senders: RwLock<HashMap<(HubId, Platform), Arc<SenderMetrics>>>,
+    gateways: Mutex<HashMap<(HubName, Platform), GatewayMetrics>>,
     queue_age: [Gauge; 2],
     resident: Gauge,
 }
@@ -45,6 +47,13 @@ struct SenderMetrics {
     unsent: [Counter; UNSENT.len()],
     paused: Gauge,
     breaker: Gauge,
+}
+
+/// The gauges of one hub's gateways of one platform: more than one while a replaced one finishes.
+struct GatewayMetrics {
+    meters: Vec<Weak<GatewayMeter>>,
+    connections: Gauge,
+    streams: Gauge,
 }
 
 const APPLIED: [&str; 5] = ["created", "updated", "touched", "deleted", "absent"];
@@ -144,6 +153,7 @@ impl Metrics {
             recorder,
             hubs: RwLock::default(),
             senders: RwLock::default(),
+            gateways: Mutex::default(),
         })
     }
 
@@ -193,8 +203,36 @@ impl Metrics {
         }
     }
 
-    /// The exposition format of Prometheus, process figures brought up to date.
+    /// Shows a gateway's gauges as long as it lives.
+    pub fn watch_gateway(&self, hub: &HubName, platform: Platform, meter: &Arc<GatewayMeter>) {
+        let mut gateways = self.gateways.lock();
+        let watched = gateways.entry((hub.clone(), platform)).or_insert_with(|| {
+            let labels = [("hub", hub.as_str()), ("platform", platform.label())];
+            let connections = self.gauge(&names::GATEWAY_CONNECTIONS, &labels);
+            GatewayMetrics { meters: Vec::new(), connections, streams: self.gauge(&names::GATEWAY_STREAMS, &labels) }
+        });
+        watched.meters.push(Arc::downgrade(meter));
+    }
+
+    fn read_gateways(&self) {
+        for watched in self.gateways.lock().values_mut() {
+            let (mut connections, mut streams) = (0, 0);
+            watched.meters.retain(|meter| {
+                let Some(meter) = meter.upgrade() else { return false };
+                connections += meter.connections();
+                streams += meter.streams();
+                true
+            });
+            #[expect(clippy::cast_precision_loss, reason = "a gauge is a float; these are far below 2^53")]
+            let (connections, streams) = (connections as f64, streams as f64);
+            watched.connections.set(connections);
+            watched.streams.set(streams);
+        }
+    }
+
+    /// The exposition format of Prometheus, with what is only read when somebody looks.
     pub fn render(&self) -> String {
+        self.read_gateways();
         let Some(usage) = process::usage() else { return self.handle.render() };
         #[expect(clippy::cast_precision_loss, reason = "a gauge is a float; memory is far below 2^53 bytes")]
         self.resident.set(usage.resident_bytes as f64);

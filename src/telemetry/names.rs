@@ -76,6 +76,12 @@ pub const HTTP_SECONDS: Described = Described {
     unit: Unit::Seconds,
     help: "From the head of a request to the head of its answer",
 };
+/// Labels `hub`, `platform`.
+pub const GATEWAY_CONNECTIONS: Described =
+    gauge("fanfare_gateway_connections", Unit::Count, "Open connections to the push service, draining ones included");
+/// Labels `hub`, `platform`.
+pub const GATEWAY_STREAMS: Described =
+    gauge("fanfare_gateway_streams", Unit::Count, "Requests handed to a connection and not yet answered");
 pub const RESIDENT: Described =
     gauge("fanfare_process_resident_bytes", Unit::Bytes, "Memory of this process that is in RAM");
 pub const CPU: Described =
@@ -84,7 +90,7 @@ pub const CPU: Described =
 pub const BUILD: Described = gauge("fanfare_build_info", Unit::Count, "Which version runs");
 
 /// All of them.
-pub const ALL: [Described; 14] = [
+pub const ALL: [Described; 16] = [
     OUTCOMES,
     VERDICTS,
     UNSENT,
@@ -96,6 +102,8 @@ pub const ALL: [Described; 14] = [
     BROADCASTS,
     HTTP_REQUESTS,
     HTTP_SECONDS,
+    GATEWAY_CONNECTIONS,
+    GATEWAY_STREAMS,
     RESIDENT,
     CPU,
     BUILD,
