@@ -57,7 +57,12 @@ impl ApnsGateway {
         let tls = tls::client_config(roots, certificate, &[b"h2"])?;
         let service: Arc<dyn Service> = Arc::new(ApnsService::new(mint, Arc::clone(&shared.clock)));
         let transport = H2Transport::open(
-            TransportSettings::new(settings.endpoint.clone(), tls, settings.connections),
+            TransportSettings {
+                endpoint: settings.endpoint.clone(),
+                tls,
+                connections: settings.connections,
+                tuning: settings.tuning.clone(),
+            },
             Arc::clone(&service),
             Arc::clone(&shared.senders),
             meter,

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::token::ProviderKey;
 use crate::gateway::endpoint::Endpoint;
+use crate::gateway::h2_transport::Tuning;
 use crate::gateway::tls::ClientCertificate;
 use crate::model::field::FieldError;
 
@@ -21,6 +22,7 @@ pub struct ApnsSettings {
     pub(super) auth: ApnsAuth,
     pub(super) ca_pem: Option<Box<str>>,
     pub(super) connections: usize,
+    pub(super) tuning: Tuning,
 }
 
 /// How the service knows us (`push-services.md` 1.2).
@@ -52,7 +54,14 @@ impl ApnsSettings {
         if topic.is_empty() || topic.len() > 255 || !topic.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(FieldError::new("topic", "must be a bundle id: 1 to 255 visible ASCII characters"));
         }
-        Ok(Self { endpoint, topic: topic.into(), auth, ca_pem: None, connections: DEFAULT_CONNECTIONS })
+        Ok(Self {
+            endpoint,
+            topic: topic.into(),
+            auth,
+            ca_pem: None,
+            connections: DEFAULT_CONNECTIONS,
+            tuning: Tuning::default(),
+        })
     }
 
     /// Trusts these roots besides the public ones; they are read when the gateway opens.
@@ -71,6 +80,13 @@ impl ApnsSettings {
         Ok(self)
     }
 
+    /// With other times than the usual ones: for tests and measurements.
+    #[must_use]
+    pub fn with_tuning(mut self, tuning: Tuning) -> Self {
+        self.tuning = tuning;
+        self
+    }
+
     /// The hub's topic.
     pub fn topic(&self) -> &str {
         &self.topic
@@ -85,7 +101,7 @@ impl fmt::Debug for ApnsSettings {
             .field("auth", &self.auth)
             .field("extra_roots", &self.ca_pem.is_some())
             .field("connections", &self.connections)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

@@ -53,13 +53,6 @@ pub struct TransportSettings {
     pub tuning: Tuning,
 }
 
-impl TransportSettings {
-    /// With the usual times.
-    pub fn new(endpoint: Endpoint, tls: ClientConfig, connections: usize) -> Self {
-        Self { endpoint, tls, connections, tuning: Tuning::default() }
-    }
-}
-
 /// Times and sizes; the defaults are those of `push-services.md` 0.5 and 1.6.
 #[derive(Clone, Debug)]
 pub struct Tuning {
