@@ -112,7 +112,10 @@ pub(super) async fn list(State(app): State<Arc<App>>, visit: Visit, mut params: 
 /// `{id}:pause`, `:resume`, `:cancel`: 202, effective on every node within a second.
 pub(super) async fn action(State(app): State<Arc<App>>, visit: Visit) -> Result<Response, ApiError> {
     let hub = visit.hub(Rights::SEND)?;
-    let (id_text, action) = action_of(visit.param("id")).ok_or_else(ApiError::method_not_allowed)?;
+    let Some((id_text, action)) = action_of(visit.param("id")) else {
+        // The router cannot know that POST needs an action here (RFC 9110 section 15.5.6 wants the others named).
+        return Ok(([(header::ALLOW, "GET,HEAD,PATCH")], ApiError::method_not_allowed()).into_response());
+    };
     let wish = match action {
         "pause" => Wish::Pause,
         "resume" => Wish::Run,

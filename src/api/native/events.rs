@@ -29,7 +29,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(750);
 /// Where a stream is.
 enum At {
     /// This is to be told.
-    Tell(Broadcast),
+    Tell(Box<Broadcast>),
     /// Look again after a while.
     Wait,
     Over,
@@ -43,7 +43,7 @@ pub(super) async fn follow(
     let id = broadcasts::id(visit.param("id"))?;
     // The first look is made before the answer begins, so that an unknown broadcast is a 404.
     let first = broadcasts::find(&app, &hub, id).await?;
-    let events = stream::unfold(At::Tell(first), move |mut at| {
+    let events = stream::unfold(At::Tell(Box::new(first)), move |mut at| {
         let (app, hub) = (app.clone(), hub.clone());
         async move {
             loop {
@@ -62,7 +62,7 @@ async fn look_later(app: &App, hub: &Hub, id: BroadcastId) -> At {
     tokio::select! {
         () = app.draining.cancelled() => At::Over,
         () = tokio::time::sleep(LOOK_EVERY) => match app.store.broadcast(hub.id, id).await {
-            Ok(Some(broadcast)) => At::Tell(broadcast),
+            Ok(Some(broadcast)) => At::Tell(Box::new(broadcast)),
             // Deleted with its hub, or swept: there is nothing more to tell.
             Ok(None) => At::Over,
             Err(error) => {
