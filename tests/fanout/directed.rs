@@ -418,7 +418,8 @@ fn a_frozen_worker_records_nothing_and_starts_nothing_once_its_lease_is_over() {
 
 #[test]
 fn two_nodes_share_the_shards_and_repeat_nothing() {
-    let world = world(Service::accepting(Duration::from_millis(50)));
+    let settings = Settings { shards_in_flight: 1, ..Settings::default() };
+    let world = World::new(Service::accepting(Duration::from_millis(200)), settings);
     world.live(Gate::open(), async |first| {
         first.register(0, 70_000).await;
         let second = world.second(first.store.clone(), first.clock.clone(), Gate::open()).await;

@@ -17,7 +17,7 @@ use fanfare::model::verdict::{Reason, Verdict};
 use parking_lot::Mutex;
 use uuid::Uuid;
 
-/// What the service does with the nth request (from 1) for a device.
+/// What the service does with the nth try (from 1) for a device.
 pub type Script = Arc<dyn Fn(u64, u32) -> Act + Send + Sync>;
 
 /// One answer of the script.
@@ -36,6 +36,8 @@ pub enum Act {
 /// What a device got.
 #[derive(Clone, Debug, Default)]
 pub struct Received {
+    /// Times the process came with a message for it, written or not.
+    pub tries: u32,
     /// Requests, whatever came of them.
     pub requests: u32,
     /// Messages taken.
@@ -161,7 +163,8 @@ fn written(service: &Service, clock: &SharedClock, id: BroadcastId, targets: &[(
     };
     let replies = targets.iter().map(|(seq, device)| {
         let received = devices.entry(*device).or_default();
-        let act = script(*device, received.requests + 1);
+        received.tries += 1;
+        let act = script(*device, received.tries);
         if matches!(act, Act::Unreachable) {
             return reply(*seq, Answer::Unsent(Unsent::Unreachable));
         }

@@ -136,7 +136,7 @@ impl Process {
     pub async fn register(&self, from: u64, to: u64) {
         for chunk in (from..to).collect::<Vec<_>>().chunks(500) {
             let put = |device: &u64| {
-                let parity = if device % 2 == 0 { "even" } else { "odd" };
+                let parity = if device.is_multiple_of(2) { "even" } else { "odd" };
                 Change::Put(Box::new(installation(*device, &["all", parity])))
             };
             self.store.apply(self.hub, chunk.iter().map(put).collect()).await.expect("devices can register");

@@ -46,7 +46,6 @@ mod varint;
 use apply::{Applier, Prepared};
 use commit::{Gathering, LiveTags};
 use delta::Delta;
-pub(super) use evaluation::Evaluation;
 pub(super) use index::Snapshot;
 pub(super) use remove::{Removal, drop_dead};
 pub(super) use rows::{document_id, key, of_key};
