@@ -145,8 +145,7 @@ impl<'a> Object<'a> {
     }
 
     fn within(&self, name: &str, value: &'a RawValue) -> Result<Self, FieldError> {
-        let Members(members) =
-            serde_json::from_str(value.get()).map_err(|_| self.fault(name, "must be an object"))?;
+        let Members(members) = serde_json::from_str(value.get()).map_err(|_| self.fault(name, "must be an object"))?;
         Self::new(format!("{}{name}.", self.prefix), members)
     }
 

@@ -197,7 +197,8 @@ async fn whole(body: StreamedBody, limit: usize) -> Result<Bytes, ApiError> {
             Some(rest) => rest.extend_from_slice(&piece),
             None if first.is_empty() => first = piece,
             None => {
-                let mut joined = BytesMut::with_capacity(usize::try_from(announced).unwrap_or(0).max(length + piece.len()));
+                let mut joined =
+                    BytesMut::with_capacity(usize::try_from(announced).unwrap_or(0).max(length + piece.len()));
                 joined.extend_from_slice(&first);
                 joined.extend_from_slice(&piece);
                 rest = Some(joined);

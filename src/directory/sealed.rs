@@ -78,11 +78,9 @@ pub(super) fn write(vault: &Vault, hub: &HubName, settings: &HubSettings) -> Res
     };
     let apns = |apns: &ApnsAccount| {
         let auth = match &apns.auth {
-            ApnsAuth::Token { team_id, key_id, key } => StoredApnsAuth::Token {
-                team_id: team_id.clone(),
-                key_id: key_id.clone(),
-                key: seal(APNS_KEY, key)?,
-            },
+            ApnsAuth::Token { team_id, key_id, key } => {
+                StoredApnsAuth::Token { team_id: team_id.clone(), key_id: key_id.clone(), key: seal(APNS_KEY, key)? }
+            }
             ApnsAuth::Certificate { cert, key } => {
                 StoredApnsAuth::Certificate { cert: cert.clone(), key: seal(APNS_CERT_KEY, key)? }
             }

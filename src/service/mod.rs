@@ -139,18 +139,18 @@ impl Running {
         let metrics = Metrics::new();
         let factory = match options.gateways {
             Some(factory) => factory,
-            None => Box::new(Opener::start(&config.worker, clock.clone(), metrics.clone()).map_err(StartError::Threads)?),
+            None => {
+                Box::new(Opener::start(&config.worker, clock.clone(), metrics.clone()).map_err(StartError::Threads)?)
+            }
         };
-        let directory =
-            Directory::open(store.clone(), vault(config)?, factory, metrics.clone(), &config.hubs).await?;
+        let directory = Directory::open(store.clone(), vault(config)?, factory, metrics.clone(), &config.hubs).await?;
         let directory = Arc::new(directory);
         let listener = match options.listener {
             Some(listener) => listener,
             None => listen(config.server.listen).await?,
         };
-        let address = listener
-            .local_addr()
-            .map_err(|source| StartError::Listen { address: config.server.listen, source })?;
+        let address =
+            listener.local_addr().map_err(|source| StartError::Listen { address: config.server.listen, source })?;
         let fanout = Service::start(
             store.clone(),
             queue.clone(),
@@ -220,17 +220,18 @@ fn check_role(config: &Config, role: Role) -> Result<(), ConfigError> {
     if role == Role::All {
         return Ok(());
     }
-    let refused = |key: &str, rule: &str, got: String| {
-        Err(ConfigError { key: key.to_owned(), rule: rule.to_owned(), got })
-    };
+    let refused =
+        |key: &str, rule: &str, got: String| Err(ConfigError { key: key.to_owned(), rule: rule.to_owned(), got });
     if let StoreUrl::Sqlite(path) = &config.store.url {
         let rule = "must be a store that processes share, with --role api or worker";
         return refused("store.url", rule, format!("sqlite:{}", path.display()));
     }
     match config.queue.url {
-        QueueUrl::Memory => {
-            refused("queue.url", "must be a queue that processes share, with --role api or worker", "memory:".to_owned())
-        }
+        QueueUrl::Memory => refused(
+            "queue.url",
+            "must be a queue that processes share, with --role api or worker",
+            "memory:".to_owned(),
+        ),
         _ => Ok(()),
     }
 }

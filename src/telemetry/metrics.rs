@@ -127,10 +127,7 @@ impl Metrics {
         let builder = PrometheusBuilder::new();
         // Fails for an empty list of bounds only; without bounds the exporter would show quantiles instead.
         let builder = builder
-            .set_buckets_for_metric(
-                Matcher::Full(names::HTTP_SECONDS.name.to_owned()),
-                &names::HTTP_SECONDS_BUCKETS,
-            )
+            .set_buckets_for_metric(Matcher::Full(names::HTTP_SECONDS.name.to_owned()), &names::HTTP_SECONDS_BUCKETS)
             .unwrap_or_default();
         let recorder = builder.build_recorder();
         for metric in names::ALL {

@@ -189,11 +189,7 @@ struct Waiting<'a> {
 
 impl<'a> Shown<'a> {
     /// As it stands at `now`, with what its hub's senders wait for.
-    pub(super) fn new(
-        broadcast: &'a Broadcast,
-        blocked: &'a BTreeMap<Platform, Blocked>,
-        now: Timestamp,
-    ) -> Self {
+    pub(super) fn new(broadcast: &'a Broadcast, blocked: &'a BTreeMap<Platform, Blocked>, now: Timestamp) -> Self {
         let Broadcast { id, request, times, failure, platforms, .. } = broadcast;
         let pending = |platform: &Platform| platforms.get(platform).is_some_and(|counters| counters.pending > 0);
         let waiting = blocked.iter().filter(|(platform, _)| pending(platform)).map(|(platform, blocked)| Waiting {

@@ -94,11 +94,7 @@ pub(super) async fn get(State(app): State<Arc<App>>, visit: Visit) -> Result<Res
 }
 
 /// Broadcasts of the hub, newest first.
-pub(super) async fn list(
-    State(app): State<Arc<App>>,
-    visit: Visit,
-    mut params: Params,
-) -> Result<Response, ApiError> {
+pub(super) async fn list(State(app): State<Arc<App>>, visit: Visit, mut params: Params) -> Result<Response, ApiError> {
     let hub = visit.hub(Rights::SEND)?;
     let before = params.cursor(BroadcastId::parse)?;
     let limit = params.limit(50, 500)?;
@@ -128,11 +124,7 @@ pub(super) async fn action(State(app): State<Arc<App>>, visit: Visit) -> Result<
 }
 
 /// Changes the pace: 202, effective on every node within a second.
-pub(super) async fn patch(
-    State(app): State<Arc<App>>,
-    visit: Visit,
-    Body(body): Body,
-) -> Result<Response, ApiError> {
+pub(super) async fn patch(State(app): State<Arc<App>>, visit: Visit, Body(body): Body) -> Result<Response, ApiError> {
     let hub = visit.hub(Rights::SEND)?;
     let id = id(visit.param("id"))?;
     let mut form = Object::of_body(&body)?;

@@ -204,14 +204,9 @@ struct SenderForm<'a> {
 }
 
 /// A throttled sender goes on by itself, so it is `ok`; a broadcast that waits for it says so in `waiting`.
-fn senders<'a>(
-    hub: &Hub,
-    blocked: &'a BTreeMap<Platform, Blocked>,
-) -> BTreeMap<&'static str, SenderForm<'a>> {
+fn senders<'a>(hub: &Hub, blocked: &'a BTreeMap<Platform, Blocked>) -> BTreeMap<&'static str, SenderForm<'a>> {
     let form = |platform| match blocked.get(&platform).filter(|blocked| blocked.paused) {
-        Some(paused) => {
-            SenderForm { state: "paused", reason: Some(paused.reason.as_str()), since: Some(paused.since) }
-        }
+        Some(paused) => SenderForm { state: "paused", reason: Some(paused.reason.as_str()), since: Some(paused.since) },
         None => SenderForm { state: "ok", reason: None, since: None },
     };
     hub.settings.accounts().map(|account| account.platform()).map(|own| (own.label(), form(own))).collect()

@@ -102,8 +102,7 @@ pub(super) async fn sender_action(State(app): State<Arc<App>>, visit: Visit) -> 
     let hub = visit.hub(Rights::MANAGE)?;
     let Some((platform, "resume")) = action_of(visit.param("action")) else { return Err(ApiError::no_route()) };
     let known = Platform::from_label(platform).filter(|platform| hub.gateway(*platform).is_some());
-    let platform =
-        known.ok_or_else(|| ApiError::not_found("no_sender", "the hub has no sender for this platform"))?;
+    let platform = known.ok_or_else(|| ApiError::not_found("no_sender", "the hub has no sender for this platform"))?;
     let was_paused = app.fanout.resume_sender(hub.id, platform).await;
     Ok(Json(json!({ "platform": platform, "state": "ok", "was_paused": was_paused })))
 }

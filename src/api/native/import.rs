@@ -59,11 +59,7 @@ struct Sum {
     failed: u64,
 }
 
-pub(super) async fn import(
-    State(app): State<Arc<App>>,
-    visit: Visit,
-    request: Request,
-) -> Result<Response, ApiError> {
+pub(super) async fn import(State(app): State<Arc<App>>, visit: Visit, request: Request) -> Result<Response, ApiError> {
     let hub = visit.hub(Rights::MANAGE)?.id;
     check_is_plain(request.headers())?;
     let (answers, waiting) = mpsc::channel(ANSWERS_WAITING);

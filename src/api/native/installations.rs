@@ -21,11 +21,7 @@ use crate::model::installation::Installation;
 use crate::store::{Applied, Change, StoreError};
 
 /// Creates or replaces: 201 or 200, durable when answered.
-pub(super) async fn put(
-    State(app): State<Arc<App>>,
-    visit: Visit,
-    Body(body): Body,
-) -> Result<Response, ApiError> {
+pub(super) async fn put(State(app): State<Arc<App>>, visit: Visit, Body(body): Body) -> Result<Response, ApiError> {
     let hub = visit.hub(Rights::LISTEN)?;
     let installation = Installation::parse(&body, Some(visit.param("id")), &app.limits.installation)?;
     let (status, said) = match apply(&app, hub.id, Change::Put(Box::new(installation))).await? {
@@ -41,9 +37,8 @@ pub(super) async fn get(State(app): State<Arc<App>>, visit: Visit) -> Result<Res
     let hub = visit.hub(Rights::LISTEN)?;
     let id = InstallationId::parse(visit.param("id"))?;
     let stored = app.store.installation(hub.id, &id).await?;
-    let stored = stored.ok_or_else(|| {
-        ApiError::not_found("no_installation", "there is no such installation in this hub")
-    })?;
+    let stored =
+        stored.ok_or_else(|| ApiError::not_found("no_installation", "there is no such installation in this hub"))?;
     Ok(Json(stored.installation.read_form(stored.channel_expired)).into_response())
 }
 
@@ -56,19 +51,14 @@ pub(super) async fn delete(State(app): State<Arc<App>>, visit: Visit) -> Result<
 }
 
 /// Documents whose native target is in the audience, in the order of its seq, which is the cursor.
-pub(super) async fn list(
-    State(app): State<Arc<App>>,
-    visit: Visit,
-    mut params: Params,
-) -> Result<Response, ApiError> {
+pub(super) async fn list(State(app): State<Arc<App>>, visit: Visit, mut params: Params) -> Result<Response, ApiError> {
     let hub = visit.hub(Rights::MANAGE)?;
     let audience = Audience::parse(&params.take("audience").unwrap_or_default(), &app.limits.audience)?;
     let from = params.cursor(|text| text.parse().ok().map(Seq))?.unwrap_or_default();
     let limit = params.limit(100, 1_000)?;
     params.finish()?;
     let page = app.store.installations(hub.id, &audience, from, limit).await?;
-    let items: Vec<_> =
-        page.items.iter().map(|stored| stored.installation.read_form(stored.channel_expired)).collect();
+    let items: Vec<_> = page.items.iter().map(|stored| stored.installation.read_form(stored.channel_expired)).collect();
     Ok(Json(Page { items, next_cursor: page.next.map(|seq| seq.to_string()) }).into_response())
 }
 

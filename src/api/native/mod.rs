@@ -35,10 +35,7 @@ pub(super) fn routes() -> Vec<Route> {
         ),
         ("/v1/hubs/{hub}/audience", post(audience::count)),
         ("/v1/hubs/{hub}/broadcasts", post(broadcasts::create).get(broadcasts::list)),
-        (
-            "/v1/hubs/{hub}/broadcasts/{id}",
-            get(broadcasts::get).patch(broadcasts::patch).post(broadcasts::action),
-        ),
+        ("/v1/hubs/{hub}/broadcasts/{id}", get(broadcasts::get).patch(broadcasts::patch).post(broadcasts::action)),
         ("/v1/hubs/{hub}/broadcasts/{id}/events", get(events::follow)),
         ("/v1/hubs/{hub}/broadcasts/{id}/outcomes", get(outcomes::list)),
         ("/v1/hubs/{hub}/broadcasts/{id}/outcomes/{installation}", get(outcomes::of_installation)),
