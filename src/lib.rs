@@ -4,4 +4,20 @@
 //!
 //! - [`model`]: what the service is about. Pure, no I/O: installations, tags, audiences, chunk sets, broadcasts,
 //!   shards, verdicts, outcomes.
+//! - [`clock`]: where the time comes from.
+//! - [`store`]: the truth. One trait, engines behind it.
+//! - [`queue`]: the messenger. One trait, engines behind it.
+//! - [`gateway`]: push services as we speak to them: batch in, batch out.
+//! - [`fanout`]: accept, plan, run, retry, pace, control, reconcile.
+//! - [`identity`]: who is calling and what they may do; keys and credentials at rest. Knows no HTTP.
+//! - [`config`]: defaults → file → environment, as one checked value.
+//! - [`cli`]: the command line, one file per subcommand.
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod fanout;
+pub mod gateway;
+pub mod identity;
 pub mod model;
+pub mod queue;
+pub mod store;

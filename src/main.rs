@@ -1,1 +1,8 @@
-fn main(){}
+//! The command line: parse, wire, run.
+use clap::Parser;
+use fanfare::cli::Cli;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    Cli::parse().run()
+}

@@ -1,4 +1,17 @@
 //! What the service is about: pure types and rules, no I/O. Knows nobody above it.
+
 pub mod audience;
+pub mod broadcast;
+pub mod channel;
 pub mod chunk_set;
+pub mod field;
+pub mod hash;
+pub mod id;
+pub mod installation;
+pub mod outcome;
+pub mod platform;
+pub mod shard;
 pub mod tag;
+pub mod target;
+pub mod time;
+pub mod verdict;

@@ -1,0 +1,97 @@
+//! The command line, one file per subcommand. Everything that a command does is in the library; here are its words, its
+//! exit status and what it prints.
+//!
+//! Exit status: 0 done; 1 something went wrong on the way; 2 the command line or the configuration is refused, in one
+//! line on stderr and before anything was touched.
+mod check;
+
+use crate::config::ConfigError;
+use clap::{Args, Parser, Subcommand};
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+/// Self-hosted push notifications: one broadcast, everyone it is for, and what became of each device.
+///
+/// Backends post a tagged broadcast, apps register installations, and Fanfare delivers to APNs, FCM, WNS and Web Push.
+#[derive(Debug, Parser)]
+#[command(name = "fanfare", version, propagate_version = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Check a configuration and print what it amounts to
+    ///
+    /// Reads the file and the environment over it, opens every certificate, key and account that they name, and prints
+    /// the effective configuration as TOML with secrets as "***". Contacts nobody and changes nothing.
+    ///
+    /// A key that is unknown or has a bad value ends it: exit status 2 and one line on stderr,
+    /// `config: KEY: RULE (got VALUE)`.
+    Check(Configured),
+}
+
+/// What every command that needs the configuration takes.
+#[derive(Debug, Args)]
+pub struct Configured {
+    /// The TOML file. Without it: the embedded store in ./data, an in-process queue, 127.0.0.1:8080
+    ///
+    /// Every key can also come from the environment, which has the last word: FANFARE__SECTION__KEY, for instance
+    /// FANFARE__SERVER__LISTEN=0.0.0.0:8080. Relative paths are relative to the file's folder, without a file to the
+    /// working directory.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+impl Cli {
+    /// Runs the command to its end and says how the process should exit.
+    pub fn run(self) -> ExitCode {
+        match self.command {
+            Command::Check(args) => {
+                let environment = std::env::vars_os();
+                report(check::run(&args, environment, &mut io::stdout().lock()), &mut io::stderr().lock())
+            }
+        }
+    }
+}
+
+/// Why a command ended early.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error("fanfare: {0}")]
+    Other(#[from] anyhow::Error),
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Other(error.into())
+    }
+}
+
+/// Says why, in one line, and turns it into the exit status.
+fn report(result: Result<(), Failure>, stderr: &mut impl Write) -> ExitCode {
+    let Err(failure) = result else { return ExitCode::SUCCESS };
+    // Nowhere is left to say that stderr is gone.
+    let _ = writeln!(stderr, "{failure}");
+    match failure {
+        Failure::Config(_) => ExitCode::from(2),
+        Failure::Other(_) => ExitCode::FAILURE,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,324 @@
+//! `[mobile]`, the table and auth API, and `[site]`, static files at `/`.
+
+use super::{
+    error::ConfigError,
+    hub::{HUB_NAME, is_hub_name},
+    section::Section,
+    url::{self, ServiceUrl},
+};
+use crate::identity::secret::Secret;
+use serde::Serialize;
+use std::{collections::BTreeMap, path::PathBuf};
+
+#[derive(Debug, Clone, Serialize)]
+pub struct MobileConfig {
+    /// Where `/push/installations` go; absent = nowhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hub: Option<String>,
+    pub dynamic_schema: bool,
+    /// Hosts of the pages that may call, any port: a name, or `*.domain`.
+    pub cors_origins: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub api: Option<ApiConfig>,
+    pub tables: BTreeMap<String, TableConfig>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auth: Option<AuthConfig>,
+}
+
+impl MobileConfig {
+    pub(super) fn read(s: &Section<'_>) -> Result<Self, ConfigError> {
+        s.only(&["hub", "dynamic_schema", "cors_origins", "api", "tables", "auth"])?;
+        let hub = s.parsed("hub", HUB_NAME, |t| is_hub_name(t).then(|| t.to_owned()))?;
+        let dynamic_schema = s.boolean("dynamic_schema", true)?;
+        let origins = s.list("cors_origins", "must be a list of host or *.domain", |t| {
+            (t == "*" || url::is_host(t.strip_prefix("*.").unwrap_or(t))).then(|| t.to_owned())
+        })?;
+        let tables = s.section("tables")?.sections()?;
+        Ok(Self {
+            hub,
+            dynamic_schema,
+            cors_origins: origins.unwrap_or_else(|| vec!["localhost".into()]),
+            api: s.optional_section("api")?.map(|api| ApiConfig::read(&api)).transpose()?,
+            tables: tables
+                .iter()
+                .map(|table| Ok((table.name().to_owned(), TableConfig::read(table, dynamic_schema)?)))
+                .collect::<Result<_, ConfigError>>()?,
+            auth: s.optional_section("auth")?.map(|auth| AuthConfig::read(&auth)).transpose()?,
+        })
+    }
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct ApiConfig {
+    /// `/api/{name}` goes to `{upstream}/{name}`.
+    pub upstream: ServiceUrl,
+}
+
+impl ApiConfig {
+    fn read(s: &Section<'_>) -> Result<Self, ConfigError> {
+        s.only(&["upstream"])?;
+        let upstream =
+            s.required("upstream", "must be an http:// or https:// URL of one host, without user and query", |t| {
+                ServiceUrl::parse(t).filter(|url| matches!(url.scheme(), "http" | "https") && url.is_plain())
+            })?;
+        Ok(Self { upstream })
+    }
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct TableConfig {
+    pub soft_delete: bool,
+    /// Rows belong to the user who wrote them.
+    pub per_user: bool,
+    pub page_size: u32,
+    pub max_page_size: u32,
+    pub dynamic_schema: bool,
+    /// Integer ids made by the server.
+    pub auto_increment: bool,
+    pub conflict: Conflict,
+    /// Rows for an empty table, a JSON array.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seed_file: Option<PathBuf>,
+    pub columns: BTreeMap<String, ColumnType>,
+    pub permissions: Permissions,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_change: Option<OnChange>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Conflict {
+    Fail,
+    ClientWins,
+    ServerWins,
+    Merge,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ColumnType {
+    String,
+    Number,
+    Boolean,
+    Date,
+}
+
+impl TableConfig {
+    fn read(s: &Section<'_>, dynamic_schema: bool) -> Result<Self, ConfigError> {
+        if !is_identifier(s.name()) {
+            return Err(s.fail_name("must be a table name: a letter or '_', then letters, digits or '_', at most 64"));
+        }
+        s.only(&[
+            "soft_delete",
+            "per_user",
+            "page_size",
+            "max_page_size",
+            "columns",
+            "dynamic_schema",
+            "auto_increment",
+            "seed_file",
+            "conflict",
+            "permissions",
+            "on_change",
+        ])?;
+        let page_size = s.integer("page_size", 50, 1..=100_000)?;
+        let max_page_size = s.integer("max_page_size", 1000.max(page_size), 1..=100_000)?;
+        if page_size > max_page_size {
+            return Err(s.fail("page_size", format!("must be at most max_page_size, which is {max_page_size}")));
+        }
+        Ok(Self {
+            soft_delete: s.boolean("soft_delete", false)?,
+            per_user: s.boolean("per_user", false)?,
+            page_size,
+            max_page_size,
+            dynamic_schema: s.boolean("dynamic_schema", dynamic_schema)?,
+            auto_increment: s.boolean("auto_increment", false)?,
+            conflict: s.choice(
+                "conflict",
+                Conflict::Fail,
+                &[
+                    ("fail", Conflict::Fail),
+                    ("client_wins", Conflict::ClientWins),
+                    ("server_wins", Conflict::ServerWins),
+                    ("merge", Conflict::Merge),
+                ],
+            )?,
+            seed_file: s.path("seed_file")?,
+            columns: columns(&s.section("columns")?)?,
+            permissions: Permissions::read(&s.section("permissions")?)?,
+            on_change: s.optional_section("on_change")?.map(|c| OnChange::read(&c)).transpose()?,
+        })
+    }
+}
+
+fn columns(s: &Section<'_>) -> Result<BTreeMap<String, ColumnType>, ConfigError> {
+    let types = [
+        ("string", ColumnType::String),
+        ("number", ColumnType::Number),
+        ("boolean", ColumnType::Boolean),
+        ("date", ColumnType::Date),
+    ];
+    s.keys()
+        .map(|name| {
+            if !is_identifier(name) {
+                let rule = "must be a column name: a letter or '_', then letters, digits or '_', at most 64";
+                return Err(ConfigError::new(s.dotted(name), rule, name));
+            }
+            Ok((name.clone(), s.choice(name, ColumnType::String, &types)?))
+        })
+        .collect()
+}
+
+fn is_identifier(name: &str) -> bool {
+    (1..=64).contains(&name.len())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+        && !name.starts_with(|c: char| c.is_ascii_digit())
+}
+
+/// Who may do what with a table.
+#[derive(Debug, Clone, Serialize)]
+pub struct Permissions {
+    pub read: Access,
+    pub insert: Access,
+    pub update: Access,
+    pub delete: Access,
+    pub undelete: Access,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Access {
+    Anonymous,
+    Authenticated,
+    /// 405 for everybody.
+    Disabled,
+}
+
+impl Permissions {
+    fn read(s: &Section<'_>) -> Result<Self, ConfigError> {
+        s.only(&["read", "insert", "update", "delete", "undelete"])?;
+        let words = [
+            ("anonymous", Access::Anonymous),
+            ("authenticated", Access::Authenticated),
+            ("disabled", Access::Disabled),
+        ];
+        let access = |key| s.choice(key, Access::Anonymous, &words);
+        Ok(Self {
+            read: access("read")?,
+            insert: access("insert")?,
+            update: access("update")?,
+            delete: access("delete")?,
+            undelete: access("undelete")?,
+        })
+    }
+}
+
+/// A broadcast when rows of a table change.
+#[derive(Debug, Clone, Serialize)]
+pub struct OnChange {
+    /// `{{field}}` is the changed row's; a field that the row does not have (`userId` without `per_user`) sends nothing.
+    pub audience: String,
+    /// Changes meanwhile are collapsed into one.
+    pub min_interval_seconds: u32,
+    pub template: BTreeMap<String, String>,
+}
+
+impl OnChange {
+    fn read(s: &Section<'_>) -> Result<Self, ConfigError> {
+        s.only(&["audience", "template", "min_interval_seconds"])?;
+        let audience = s.required("audience", "must be an audience", |t| Some(t.to_owned()))?;
+        let template = s.section("template")?;
+        if template.keys().next().is_none() {
+            return Err(s.fail("template", "must hold at least one property"));
+        }
+        Ok(Self {
+            audience,
+            min_interval_seconds: s.integer("min_interval_seconds", 5, 0..=86_400)?,
+            template: template
+                .keys()
+                .map(|name| Ok((name.clone(), template.text(name)?.unwrap_or_default())))
+                .collect::<Result<_, ConfigError>>()?,
+        })
+    }
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct AuthConfig {
+    /// Used as text.
+    pub signing_key: Secret,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signing_key_file: Option<PathBuf>,
+    pub audience: String,
+    pub issuer: String,
+    pub session_hours: u32,
+    pub providers: BTreeMap<String, ProviderConfig>,
+}
+
+impl AuthConfig {
+    fn read(s: &Section<'_>) -> Result<Self, ConfigError> {
+        s.only(&["signing_key", "signing_key_file", "audience", "issuer", "session_hours", "providers"])?;
+        let key = s.required_secret("signing_key")?;
+        let text = |key| s.required(key, "must not be empty", |t| (!t.is_empty()).then(|| t.to_owned()));
+        Ok(Self {
+            audience: text("audience")?,
+            issuer: text("issuer")?,
+            session_hours: s.integer("session_hours", 720, 1..=87_600)?,
+            providers: s
+                .section("providers")?
+                .sections()?
+                .iter()
+                .map(|provider| Ok((provider.name().to_owned(), ProviderConfig::read(provider)?)))
+                .collect::<Result<_, ConfigError>>()?,
+            signing_key: key.text,
+            signing_key_file: key.file,
+        })
+    }
+}
+
+/// One sign-in provider. Those with a preset need no issuer.
+#[derive(Debug, Clone, Serialize)]
+pub struct ProviderConfig {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<ServiceUrl>,
+    pub client_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_secret: Option<Secret>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_secret_file: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<PathBuf>,
+}
+
+const PRESET: [&str; 6] = ["aad", "apple", "facebook", "google", "microsoftaccount", "twitter"];
+
+impl ProviderConfig {
+    fn read(s: &Section<'_>) -> Result<Self, ConfigError> {
+        let letter = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_');
+        if !(1..=64).contains(&s.name().len()) || !s.name().bytes().all(letter) {
+            return Err(s.fail_name("must be a provider name: small letters, digits, '-' or '_', at most 64"));
+        }
+        s.only(&["issuer", "client_id", "client_secret", "client_secret_file", "ca_file"])?;
+        let rule = "must be an https:// URL of one host, without user and query";
+        let issuer = match PRESET.contains(&s.name()) {
+            true => s.parsed("issuer", rule, url::https)?,
+            false => Some(s.required("issuer", rule, url::https)?),
+        };
+        let client_id = s.required("client_id", "must not be empty", |t| (!t.is_empty()).then(|| t.to_owned()))?;
+        let secret = s.secret("client_secret")?;
+        let (client_secret, client_secret_file) = secret.map_or((None, None), |given| (Some(given.text), given.file));
+        Ok(Self { issuer, client_id, client_secret, client_secret_file, ca_file: s.path("ca_file")? })
+    }
+}
+
+/// Static files at `/`.
+#[derive(Debug, Clone, Serialize)]
+pub struct SiteConfig {
+    pub dir: PathBuf,
+}
+
+impl SiteConfig {
+    pub(super) fn read(s: &Section<'_>) -> Result<Self, ConfigError> {
+        s.only(&["dir"])?;
+        Ok(Self { dir: s.required_path("dir")? })
+    }
+}

@@ -1,0 +1,244 @@
+//! The tables of `refused`, for hubs, gateways and the apps' API.
+use super::refused::{APNS, KEYS, WNS, all};
+
+const TOKEN: &str = "topic = 'a.b'\nteam_id = 'TEAM123456'\nkey_id = 'KEY1234567'\nkey = 'k'\n";
+const HTTPS: &str = "must be an https:// URL of one host, without user, path and query";
+
+#[test]
+fn hubs_and_their_keys() {
+    const HUB: &str = "must be a hub name: a letter or digit, then letters, digits, '.', '-' or '_', at most 260";
+    const RULE: &str = "must be a rule name: letters, digits, '.', '-', '_' or '~', at most 256";
+    all(&[
+        ("hubs = 'demo'", "", "hubs: must be a section (got demo)"),
+        ("[hubs]\ndemo = 1", "", "hubs.demo: must be a section (got 1)"),
+        ("[hubs.'a/b']", "", &format!("hubs.\"a/b\": {HUB} (got a/b)")),
+        ("[hubs.-a]", "", &format!("hubs.-a: {HUB} (got -a)")),
+        (
+            "[hubs.Demo]\n[hubs.demo]",
+            "",
+            "hubs.demo: must differ from every other hub's name in more than case (got demo)",
+        ),
+        ("[hubs.demo]\nweight = 0", "", "hubs.demo.weight: must be a whole number from 1 to 1000 (got 0)"),
+        ("[hubs.demo.keys]\nfull = 'hush'", "", "hubs.demo.keys.full: must be a section (got ***)"),
+        ("[hubs.demo.keys.'a b']", "", &format!("hubs.demo.keys.\"a b\": {RULE} (got a b)")),
+        (KEYS, "primary = 'p'", "hubs.demo.keys.full.rights: must be given (got nothing)"),
+        (KEYS, "rights = []", "hubs.demo.keys.full.rights: must name at least one of listen, send, manage (got [])"),
+        (KEYS, "rights = 'send'", "hubs.demo.keys.full.rights: must be a list of listen, send, manage (got send)"),
+        (
+            KEYS,
+            "rights = ['own']",
+            "hubs.demo.keys.full.rights: must be a list of listen, send, manage (got [\"own\"])",
+        ),
+        (
+            KEYS,
+            "rights = ['manage']",
+            "hubs.demo.keys.full.rights: must include listen and send where it includes manage (got [\"manage\"])",
+        ),
+        (KEYS, "rights = ['send']", "hubs.demo.keys.full.primary: must be given, or primary_file (got nothing)"),
+        (KEYS, "rights = ['send']\nprimary = ''", "hubs.demo.keys.full.primary: must not be empty (got ***)"),
+        (
+            KEYS,
+            "rights = ['send']\nprimary = 'a b'",
+            "hubs.demo.keys.full.primary: must be text without white space (got ***)",
+        ),
+        (KEYS, "rights = ['send']\nprimary = 5", "hubs.demo.keys.full.primary: must be text in quotes (got ***)"),
+        (
+            KEYS,
+            "rights = ['send']\nprimary = 'a'\nprimary_file = 'key'",
+            "hubs.demo.keys.full.primary_file: must not stand beside primary (got key)",
+        ),
+        (
+            KEYS,
+            "rights = ['send']\nprimary_file = 'gone'",
+            "hubs.demo.keys.full.primary_file: must name a readable file; No such file or directory (os error 2) (got gone)",
+        ),
+        (
+            KEYS,
+            "rights = ['send']\nprimary_file = 'empty'",
+            "hubs.demo.keys.full.primary_file: must name a file that is not empty (got empty)",
+        ),
+    ]);
+}
+
+#[test]
+fn apns() {
+    let with = |rest: &str| format!("{APNS}{TOKEN}{rest}");
+    const TEN: &str = "must be 10 capital letters or digits";
+    all(&[
+        (
+            &with("endpoint = 'http://localhost:2197'"),
+            "",
+            &format!("hubs.demo.apns.endpoint: {HTTPS} (got http://localhost:2197)"),
+        ),
+        (
+            &with("endpoint = 'https://u:hush@h'"),
+            "",
+            &format!("hubs.demo.apns.endpoint: {HTTPS} (got https://u:***@h)"),
+        ),
+        (
+            &with("endpoint = 'https://h/3/device'"),
+            "",
+            &format!("hubs.demo.apns.endpoint: {HTTPS} (got https://h/3/device)"),
+        ),
+        (&with("connections = 0"), "", "hubs.demo.apns.connections: must be a whole number from 1 to 1000 (got 0)"),
+        (
+            &with("rate_per_second = -1"),
+            "",
+            "hubs.demo.apns.rate_per_second: must be a whole number from 0 to 100000000 (got -1)",
+        ),
+        (
+            &with("cert_file = 'c'"),
+            "",
+            "hubs.demo.apns.cert_file: must not stand beside key: a key or a certificate (got c)",
+        ),
+        (
+            APNS,
+            "key_file = 'key'",
+            "hubs.demo.apns.topic: must be given and be a bundle id: letters, digits, '.', '-' or '_', at most 255 (got nothing)",
+        ),
+        (APNS, "topic = 'a.b'", "hubs.demo.apns.key_file: must be given, or cert_file and cert_key_file (got nothing)"),
+        (
+            APNS,
+            "topic = 'a.b'\nkey = 'k'",
+            &format!("hubs.demo.apns.team_id: must be given and {} (got nothing)", &TEN[5..]),
+        ),
+        (
+            APNS,
+            "topic = 'a.b'\nkey = 'k'\nteam_id = 'team123456'",
+            &format!("hubs.demo.apns.team_id: {TEN} (got team123456)"),
+        ),
+        (
+            APNS,
+            "topic = 'a.b'\nkey = 'k'\nteam_id = 'TEAM123456'\nkey_id = 1234567890",
+            "hubs.demo.apns.key_id: must be text in quotes (got 1234567890)",
+        ),
+        (
+            APNS,
+            "topic = 'a.b'\nteam_id = 'TEAM123456'\nkey_id = 'KEY1234567'",
+            "hubs.demo.apns.key: must be given, or key_file (got nothing)",
+        ),
+        (
+            APNS,
+            "topic = 'a.b'\ncert_file = 'c'",
+            "hubs.demo.apns.cert_key: must be given, or cert_key_file (got nothing)",
+        ),
+        (APNS, "topic = 'a.b'\ncert_key = 'c'", "hubs.demo.apns.cert_file: must be given and be a path (got nothing)"),
+    ]);
+}
+
+#[test]
+fn the_other_gateways() {
+    const CONTACT: &str = "must be a mailto: or https: contact";
+    const HOSTS: &str = "must be a list of host, *.domain or host:port";
+    const ENDPOINT: &str =
+        "must be an https:// URL of one host, without user and query; {tenant_id} stands for the tenant";
+    let entra = |rest: &str| format!("{WNS}tenant_id = 't'\nclient_id = 'c'\nclient_secret = 's'\n{rest}");
+    let push = |rest: &str| format!("[hubs.demo.web_push]\nvapid_private_key = 'v'\n{rest}");
+    all(&[
+        ("[hubs.demo.fcm]", "", "hubs.demo.fcm.service_account: must be given, or service_account_file (got nothing)"),
+        (WNS, "auth = 'oauth'", "hubs.demo.wns.auth: must be one of entra, live (got oauth)"),
+        (WNS, "", "hubs.demo.wns.tenant_id: must be given and be a tenant's id or domain (got nothing)"),
+        (WNS, "tenant_id = 'a/b'", "hubs.demo.wns.tenant_id: must be a tenant's id or domain (got a/b)"),
+        (
+            WNS,
+            "auth = 'live'\ntenant_id = 't'",
+            "hubs.demo.wns.tenant_id: must not be given with auth = \"live\" (got t)",
+        ),
+        (
+            WNS,
+            "auth = 'live'\nclient_id = 'c'",
+            "hubs.demo.wns.client_id: must be a package SID: ms-app://S-1-15-2-… (got c)",
+        ),
+        (
+            &entra("token_endpoint = 'http://h/t'"),
+            "",
+            &format!("hubs.demo.wns.token_endpoint: {ENDPOINT} (got http://h/t)"),
+        ),
+        (
+            &entra("token_endpoint = 'https://h/{x}'"),
+            "",
+            &format!("hubs.demo.wns.token_endpoint: {ENDPOINT} (got https://h/{{x}})"),
+        ),
+        (
+            &entra("allowed_hosts = ['https://h']"),
+            "",
+            &format!("hubs.demo.wns.allowed_hosts: {HOSTS} (got [\"https://h\"])"),
+        ),
+        (
+            "[hubs.demo.jobs]\n",
+            "allowed_hosts = ['*']",
+            &format!("hubs.demo.jobs.allowed_hosts: {HOSTS} (got [\"*\"])"),
+        ),
+        (
+            &push("subject = 'ops@example.com'"),
+            "",
+            &format!("hubs.demo.web_push.subject: {CONTACT} (got ops@example.com)"),
+        ),
+        (&push("subject = 'mailto:ops'"), "", &format!("hubs.demo.web_push.subject: {CONTACT} (got mailto:ops)")),
+        (
+            &push("subject = 'mailto:a@b.c'\nallow_private_networks = 1"),
+            "",
+            "hubs.demo.web_push.allow_private_networks: must be true or false (got 1)",
+        ),
+    ]);
+}
+
+#[test]
+fn mobile_and_site() {
+    const TABLE: &str = "[mobile.tables.todo]\n";
+    const AUTH: &str = "[mobile.auth]\nsigning_key = 's'\naudience = 'a'\nissuer = 'i'\n";
+    all(&[
+        (
+            "[mobile]\n",
+            "cors_origins = ['http://h']",
+            "mobile.cors_origins: must be a list of host or *.domain (got [\"http://h\"])",
+        ),
+        (
+            "[mobile.api]\n",
+            "upstream = 'h:9000'",
+            "mobile.api.upstream: must be an http:// or https:// URL of one host, without user and query (got h:9000)",
+        ),
+        (
+            "[mobile.tables.'to do']",
+            "",
+            "mobile.tables.\"to do\": must be a table name: a letter or '_', then letters, digits or '_', at most 64 (got to do)",
+        ),
+        (
+            TABLE,
+            "page_size = 5000\nmax_page_size = 100",
+            "mobile.tables.todo.page_size: must be at most max_page_size, which is 100 (got 5000)",
+        ),
+        (
+            TABLE,
+            "columns = { text = 'varchar' }",
+            "mobile.tables.todo.columns.text: must be one of string, number, boolean, date (got varchar)",
+        ),
+        (
+            TABLE,
+            "conflict = 'lose'",
+            "mobile.tables.todo.conflict: must be one of fail, client_wins, server_wins, merge (got lose)",
+        ),
+        (
+            TABLE,
+            "permissions = { read = 'all' }",
+            "mobile.tables.todo.permissions.read: must be one of anonymous, authenticated, disabled (got all)",
+        ),
+        (
+            "[mobile.tables.todo.on_change]\n",
+            "audience = 'all'",
+            "mobile.tables.todo.on_change.template: must hold at least one property (got nothing)",
+        ),
+        (
+            "[mobile.auth]\n",
+            "audience = 'a'",
+            "mobile.auth.signing_key: must be given, or signing_key_file (got nothing)",
+        ),
+        (AUTH, "session_hours = 0", "mobile.auth.session_hours: must be a whole number from 1 to 87600 (got 0)"),
+        (
+            AUTH,
+            "[mobile.auth.providers.house]\nclient_id = 'c'",
+            "mobile.auth.providers.house.issuer: must be given and be an https:// URL of one host, without user and query (got nothing)",
+        ),
+        ("[site]\n", "", "site.dir: must be given and be a path (got nothing)"),
+    ]);
+}

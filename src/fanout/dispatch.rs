@@ -1,0 +1,109 @@
+//! From the queue to a slot: takes entries of both lanes and runs each in a task of its own.
+//!
+//! An entry is acknowledged once its lease stands, or once it is clear that there is nothing to take. Taking it is the
+//! store's compare-and-set, so an entry that came twice finds the work taken.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::run::{Ended, Run};
+use super::{Worker, plan};
+use crate::model::broadcast::Lane;
+use crate::model::id::ShardRef;
+use crate::model::platform::Platform;
+use crate::model::shard::LeaseError;
+use crate::queue::Delivery;
+use crate::store::{ReadyWork, Work};
+
+/// Entries of a lane that may wait here for slots; the others wait in the queue.
+const WAITING: usize = 256;
+
+/// How long to rest after the queue or the store failed.
+const REST: Duration = Duration::from_secs(1);
+
+pub(super) fn start(worker: &Arc<Worker>) {
+    for lane in Lane::ALL {
+        worker.tasks.spawn(receive(worker.clone(), lane));
+    }
+}
+
+async fn receive(worker: Arc<Worker>, lane: Lane) {
+    let room = Arc::new(Semaphore::new(WAITING));
+    loop {
+        let Ok(permit) = room.clone().acquire_owned().await else { return };
+        let deliveries = tokio::select! {
+            () = worker.shutdown.cancelled() => return,
+            deliveries = worker.queue.receive(lane, 1) => deliveries,
+        };
+        match deliveries {
+            Ok(deliveries) => {
+                let mut permit = Some(permit);
+                for delivery in deliveries {
+                    worker.tasks.spawn(take(worker.clone(), delivery, permit.take()));
+                }
+            }
+            Err(error) => {
+                tracing::warn!(lane = lane.label(), %error, "cannot receive from the queue");
+                tokio::time::sleep(REST).await;
+            }
+        }
+    }
+}
+
+async fn take(worker: Arc<Worker>, delivery: Delivery, room: Option<OwnedSemaphorePermit>) {
+    let Delivery { work, receipt } = delivery;
+    let acknowledge = || async {
+        if let Err(error) = worker.queue.acknowledge(vec![receipt.clone()]).await {
+            tracing::debug!(%error, "cannot acknowledge; the entry will come again and find its work taken");
+        }
+    };
+    match work.work {
+        Work::Plan(id) => plan::run(&worker, id, acknowledge).await,
+        Work::Run(shard, platform) => run(&worker, &work, shard, platform, acknowledge, room).await,
+    }
+}
+
+async fn run<A: Future<Output = ()>>(
+    worker: &Arc<Worker>,
+    work: &ReadyWork,
+    shard: ShardRef,
+    platform: Platform,
+    acknowledge: impl Fn() -> A,
+    room: Option<OwnedSemaphorePermit>,
+) {
+    let active = worker.actives.enter(shard.broadcast);
+    let leases = active.leases(platform, worker.settings.shards_in_flight);
+    let waiting = async {
+        let held = leases.acquire().await;
+        (worker.slots.take((work.hub, platform, work.lane), shard.broadcast, work.weight).await, held)
+    };
+    let (slot, _held) = tokio::select! {
+        () = worker.shutdown.cancelled() => return,
+        waited = waiting => waited,
+    };
+    drop(room);
+    // The lease counts from before the call: it can only end earlier here than in the store.
+    let deadline = worker.clock.boot().plus(worker.settings.lease);
+    let leased = worker.store.lease(shard, worker.settings.lease).await;
+    acknowledge().await;
+    let ended = match leased {
+        Ok(Ok(leased)) => {
+            let (run, replies) = Run::new(worker.clone(), shard, leased, deadline, active, slot);
+            run.run(replies).await
+        }
+        Ok(Err(LeaseError::NotDue { due })) => Ended::GivenBack { due },
+        // Taken by somebody else, over, or paused: there is nothing to do until somebody says so.
+        Ok(Err(_)) => return,
+        Err(error) => {
+            tracing::warn!(%shard, %error, "cannot lease a shard");
+            Ended::GivenBack { due: worker.clock.now().plus(REST) }
+        }
+    };
+    match ended {
+        Ended::Closed => worker.refill(shard.broadcast).await,
+        Ended::GivenBack { due } => worker.publish(vec![ReadyWork { due, ..work.clone() }]).await,
+        Ended::Lost => {}
+    }
+}

@@ -1,0 +1,99 @@
+//! What is done beside the sending: folding, sweeping, measuring, and asking services whether a paused sender may go on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Worker;
+use super::sender::Sender;
+use crate::gateway::Probe;
+use crate::model::broadcast::Lane;
+use crate::model::id::HubId;
+use crate::model::platform::Platform;
+use crate::store::Result;
+
+const FOLD_EVERY: Duration = Duration::from_secs(1);
+const SWEEP_EVERY: Duration = Duration::from_secs(5);
+const MEASURE_EVERY: Duration = Duration::from_secs(5);
+const PROBE_EVERY: Duration = Duration::from_secs(1);
+
+pub(super) fn start(worker: &Arc<Worker>) {
+    for job in [Job::Fold, Job::Sweep, Job::Measure, Job::Probe] {
+        worker.tasks.spawn(repeat(worker.clone(), job));
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Job {
+    Fold,
+    Sweep,
+    Measure,
+    Probe,
+}
+
+async fn repeat(worker: Arc<Worker>, job: Job) {
+    let every = match job {
+        Job::Fold => FOLD_EVERY,
+        Job::Sweep => SWEEP_EVERY,
+        Job::Measure => MEASURE_EVERY,
+        Job::Probe => PROBE_EVERY,
+    };
+    loop {
+        let more = match job {
+            Job::Fold => worker.store.fold().await,
+            Job::Sweep => worker.store.sweep().await,
+            Job::Measure => measure(&worker).await.map(|()| false),
+            Job::Probe => {
+                probe(&worker).await;
+                Ok(false)
+            }
+        };
+        let rest = match more {
+            Ok(true) => Duration::from_millis(1),
+            Ok(false) => every,
+            Err(error) => {
+                tracing::warn!(?job, %error, "housekeeping failed");
+                every
+            }
+        };
+        tokio::select! {
+            () = worker.shutdown.cancelled() => return,
+            () = tokio::time::sleep(rest) => {}
+        }
+    }
+}
+
+async fn measure(worker: &Worker) -> Result<()> {
+    let now = worker.clock.now();
+    for lane in Lane::ALL {
+        if let Ok(oldest) = worker.queue.oldest(lane).await {
+            worker.meter.queue_age(lane, oldest.map_or(Duration::ZERO, |oldest| now.since(oldest)));
+        }
+    }
+    for ((hub, platform), sender) in worker.senders.all() {
+        let paused = sender.blocked(now).is_some_and(|blocked| blocked.paused);
+        worker.meter.sender(hub, platform, paused, sender.breaker.is_tripped());
+    }
+    worker.meter.conservation(&worker.store.conservation().await?);
+    Ok(())
+}
+
+async fn probe(worker: &Worker) {
+    for ((hub, platform), sender) in worker.senders.all() {
+        if sender.wants_probe(worker.clock.now()) {
+            probe_one(worker, hub, platform, &sender).await;
+        }
+    }
+}
+
+async fn probe_one(worker: &Worker, hub: HubId, platform: Platform, sender: &Sender) {
+    let Some(gateway) = worker.gateways.gateway(hub, platform) else { return };
+    match gateway.probe().await {
+        Probe::Works => {
+            if sender.resume() {
+                tracing::info!(%hub, %platform, "the service takes our credentials again; sender resumed");
+            }
+        }
+        Probe::Refused(reason) => tracing::warn!(%hub, %platform, %reason, "the service still refuses our credentials"),
+        Probe::Unreachable(error) => tracing::warn!(%hub, %platform, %error, "cannot ask the service"),
+    }
+}

@@ -1,0 +1,222 @@
+//! The fan-out: from an accepted broadcast to a final word for every target.
+//!
+//! ```text
+//!  accept ──▶ store ──▶ queue ──▶ dispatch ──▶ plan ──▶ queue ──▶ dispatch ──▶ run ──▶ gateway
+//!                         ▲                                                     │
+//!                         └───────────── reconcile ◀── store ◀── checkpoints ◀──┘
+//! ```
+//!
+//! One [`Service`] per process. `dispatch` takes entries from the queue and holds them to their slots, `plan` writes
+//! plans down step by step, [`run`] sends one shard, `control` carries wishes to the holders, `reconcile` issues again
+//! what is unfinished, `housekeeping` folds and sweeps. All of them can be stopped at any point: the store knows how
+//! far everything came.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::clock::SharedClock;
+use crate::gateway::Gateway;
+use crate::model::broadcast::{Broadcast, Wish};
+use crate::model::id::{BroadcastId, HubId};
+use crate::model::platform::Platform;
+use crate::queue::{Poke, Queue};
+use crate::store::{AcceptError, Accepted, ControlError, NewBroadcast, ReadyWork, Store};
+
+mod active;
+mod breaker;
+mod control;
+mod dispatch;
+mod housekeeping;
+mod meter;
+mod pace;
+mod plan;
+mod reconcile;
+mod retry;
+pub mod run;
+mod sender;
+mod slots;
+
+pub use meter::{Meter, NoMeter};
+pub use sender::Blocked;
+
+/// Where a worker gets its gateways from.
+pub trait Gateways: Send + Sync + 'static {
+    /// The hub's gateway of that platform, when it has credentials for it.
+    fn gateway(&self, hub: HubId, platform: Platform) -> Option<Arc<dyn Gateway>>;
+
+    /// The pace of that gateway over all its broadcasts; 0 is unpaced.
+    fn rate_per_second(&self, hub: HubId, platform: Platform) -> u32;
+}
+
+/// `[worker]` of the configuration, as far as the fan-out is concerned.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Shards that send at once, per hub, gateway and lane.
+    pub shards_in_flight: usize,
+    /// The credit: per shard, the most targets handed over and not recorded.
+    pub checkpoint_every: u64,
+    pub lease: Duration,
+    /// Answers that cost an attempt, before a target is given up.
+    pub max_attempts: u8,
+    /// How often unfinished work is looked for.
+    pub reconcile_every: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            shards_in_flight: 4,
+            checkpoint_every: 2_048,
+            lease: Duration::from_secs(30),
+            max_attempts: 8,
+            reconcile_every: Duration::from_secs(1),
+        }
+    }
+}
+
+/// What every part of the fan-out has at hand.
+pub(crate) struct Worker {
+    pub store: Arc<dyn Store>,
+    pub queue: Arc<dyn Queue>,
+    pub gateways: Arc<dyn Gateways>,
+    pub meter: Arc<dyn Meter>,
+    pub clock: SharedClock,
+    pub settings: Settings,
+    senders: sender::Senders,
+    actives: active::Actives,
+    slots: slots::Slots,
+    /// No new work; what runs is finished or handed back.
+    shutdown: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Worker {
+    /// How many shards of a broadcast are queued at once: twice the slots, so that a free slot never waits.
+    fn window(&self) -> usize {
+        self.settings.shards_in_flight * 2
+    }
+
+    /// Queues what a broadcast has ready. A failure costs delay only: the reconciler does the same.
+    async fn refill(&self, id: BroadcastId) {
+        match self.store.ready(Some(id), reconcile::HORIZON, self.window()).await {
+            Ok(work) => self.publish(work).await,
+            Err(error) => tracing::warn!(broadcast = %id, %error, "cannot look for ready work"),
+        }
+    }
+
+    async fn publish(&self, work: Vec<ReadyWork>) {
+        if work.is_empty() {
+            return;
+        }
+        if let Err(error) = self.queue.publish(work).await {
+            tracing::warn!(%error, "cannot queue work; the reconciler will");
+        }
+    }
+}
+
+/// The fan-out of one process. A cheap handle.
+#[derive(Clone)]
+pub struct Service {
+    worker: Arc<Worker>,
+}
+
+impl std::fmt::Debug for Service {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Service").field("settings", &self.worker.settings).finish_non_exhaustive()
+    }
+}
+
+/// Which parts a process runs (`serve --role`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Accepts and sends.
+    All,
+    /// Accepts only.
+    Api,
+    /// Sends only.
+    Worker,
+}
+
+impl Service {
+    /// Starts the parts of `role` on the current runtime.
+    pub fn start(
+        store: Arc<dyn Store>,
+        queue: Arc<dyn Queue>,
+        gateways: Arc<dyn Gateways>,
+        meter: Arc<dyn Meter>,
+        clock: SharedClock,
+        settings: Settings,
+        role: Role,
+    ) -> Self {
+        let worker = Arc::new(Worker {
+            senders: sender::Senders::new(clock.clone()),
+            actives: active::Actives::new(clock.clone()),
+            slots: slots::Slots::new(settings.shards_in_flight),
+            shutdown: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            store,
+            queue,
+            gateways,
+            meter,
+            clock,
+            settings,
+        });
+        if role != Role::Api {
+            dispatch::start(&worker);
+            control::start(&worker);
+            reconcile::start(&worker);
+            housekeeping::start(&worker);
+        }
+        Self { worker }
+    }
+
+    /// Accepts a broadcast: durable when this returns.
+    pub async fn accept(&self, new: NewBroadcast) -> Result<Accepted, AcceptError> {
+        let accepted = self.worker.store.accept(new).await?;
+        self.worker.publish(accepted.work.clone()).await;
+        Ok(accepted)
+    }
+
+    /// Writes a wish down and tells every node.
+    pub async fn wish(&self, hub: HubId, id: BroadcastId, wish: Wish) -> Result<Broadcast, ControlError> {
+        let broadcast = self.worker.store.wish(hub, id, wish).await?;
+        self.poke(id).await;
+        Ok(broadcast)
+    }
+
+    /// Changes a broadcast's pace and tells every node.
+    pub async fn set_rate(&self, hub: HubId, id: BroadcastId, per_second: u32) -> Result<Broadcast, ControlError> {
+        let broadcast = self.worker.store.set_rate(hub, id, per_second).await?;
+        self.poke(id).await;
+        Ok(broadcast)
+    }
+
+    async fn poke(&self, id: BroadcastId) {
+        if let Err(error) = self.worker.queue.poke(Poke(id)).await {
+            tracing::warn!(%error, "cannot poke the other nodes; they look each second");
+        }
+    }
+
+    /// Senders of a hub that cannot send now, and why.
+    pub fn blocked_senders(&self, hub: HubId) -> BTreeMap<Platform, Blocked> {
+        self.worker.senders.blocked(hub)
+    }
+
+    /// Lets a paused sender go on: by hand, or because its settings changed. Answers whether it was paused.
+    pub async fn resume_sender(&self, hub: HubId, platform: Platform) -> bool {
+        let was = self.worker.senders.get(hub, platform).resume();
+        reconcile::once(&self.worker).await;
+        was
+    }
+
+    /// Takes no new work, lets what runs finish or hand back, and answers whether all did within that time.
+    pub async fn stop(&self, within: Duration) -> bool {
+        self.worker.shutdown.cancel();
+        self.worker.tasks.close();
+        tokio::time::timeout(within, self.worker.tasks.wait()).await.is_ok()
+    }
+}

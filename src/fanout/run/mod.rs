@@ -1,0 +1,277 @@
+//! Running one shard: from its lease to its close.
+//!
+//! A run is one task. It holds the shard's [`ledger`](ledger), feeds the gateway up to its credit, takes the answers,
+//! decides each target's [`fate`](fate) and records it. It never evaluates an audience and holds nothing that grows
+//! with one.
+//!
+//! What it promises (design.md 3.4, 3.5):
+//!
+//! - Targets handed over and not yet recorded never exceed `checkpoint_every`; it stalls rather than exceed it.
+//! - What is answered is recorded within 200 ms.
+//! - After its lease it starts nothing and writes nothing: batches carry the lease's deadline, the store refuses the
+//!   epoch.
+//! - A shard that cannot send now is given back with a due time.
+
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, watch};
+
+use futures_util::future::OptionFuture;
+
+use super::Worker;
+use super::active::Active;
+use super::sender::Sender;
+use super::slots::Slot;
+use crate::clock::BootInstant;
+use crate::gateway::{BATCH_TARGETS, Gateway, Reply, SharedRequest};
+use crate::model::broadcast::closing;
+use crate::model::id::{Epoch, HubId, Seq, ShardRef};
+use crate::model::outcome::{Outcome, reason};
+use crate::model::platform::Platform;
+use crate::model::time::Timestamp;
+use crate::model::verdict::Reason;
+use crate::store::{Destination, Handover, ShardWork, Standing};
+
+mod answers;
+pub mod fate;
+mod feed;
+pub mod ledger;
+mod record;
+
+use feed::{Fed, Feed};
+use ledger::Ledger;
+use record::Saving;
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Nothing is pending any more.
+    Closed,
+    /// Somebody may take it from then on.
+    GivenBack { due: Timestamp },
+    /// The lease was lost, or the store failed; whoever leases it next goes on from the last checkpoint.
+    Lost,
+}
+
+/// One run of one shard.
+pub(super) struct Run {
+    worker: Arc<Worker>,
+    shard: ShardRef,
+    hub: HubId,
+    platform: Platform,
+    epoch: Epoch,
+    user_bound: Option<u64>,
+    active: Arc<Active>,
+    sender: Arc<Sender>,
+    gateway: Option<Arc<dyn Gateway>>,
+    request: Option<Arc<SharedRequest>>,
+    ledger: Ledger,
+    /// When the lease ends.
+    deadline: BootInstant,
+    /// When it ends once the checkpoint under way is recorded.
+    renewed: BootInstant,
+    standing: Standing,
+    news: watch::Receiver<Option<Standing>>,
+    slot: Option<Slot>,
+    /// Why the rest is rejected, if it is.
+    condemned: Option<Reason>,
+    /// When the oldest unrecorded answer came.
+    unrecorded_since: Option<BootInstant>,
+    /// Set when a feed found that it cannot go on before then.
+    not_before: Option<Timestamp>,
+    replies_in: mpsc::UnboundedSender<Vec<Reply>>,
+}
+
+impl Run {
+    pub(super) fn new(
+        worker: Arc<Worker>,
+        shard: ShardRef,
+        work: ShardWork,
+        deadline: BootInstant,
+        active: Arc<Active>,
+        slot: Slot,
+    ) -> (Self, mpsc::UnboundedReceiver<Vec<Reply>>) {
+        // Unbounded, but bounded by the credit: at most that many targets are ever with the gateway.
+        let (replies_in, replies) = mpsc::unbounded_channel();
+        active.learn(work.standing);
+        let sender = worker.senders.get(work.hub, work.platform);
+        let gateway = worker.gateways.gateway(work.hub, work.platform);
+        sender.pacer.set(worker.gateways.rate_per_second(work.hub, work.platform));
+        let mut condemned = active.condemned(work.platform);
+        let request = match &gateway {
+            None => {
+                condemned = Some(reason::NO_GATEWAY);
+                None
+            }
+            Some(gateway) => {
+                let expires = work.standing.expires;
+                let prepare = || gateway.prepare(shard.broadcast, &work.request, expires);
+                match active.prepared(work.platform, prepare) {
+                    Ok(request) => Some(request),
+                    Err(error) => {
+                        condemned = Some(Reason::foreign(&error.to_string()));
+                        None
+                    }
+                }
+            }
+        };
+        let run = Self {
+            shard,
+            hub: work.hub,
+            platform: work.platform,
+            epoch: work.epoch,
+            user_bound: work.user_bound,
+            news: active.watch(),
+            active,
+            sender,
+            gateway,
+            request,
+            ledger: Ledger::new(work.chunks),
+            deadline,
+            renewed: deadline,
+            standing: work.standing,
+            slot: Some(slot),
+            condemned,
+            unrecorded_since: None,
+            not_before: None,
+            replies_in,
+            worker,
+        };
+        (run, replies)
+    }
+
+    /// Runs until the shard is closed, given back or lost.
+    pub(super) async fn run(mut self, mut replies: mpsc::UnboundedReceiver<Vec<Reply>>) -> Ended {
+        let mut feed: Option<Feed> = None;
+        let mut saving: Option<Saving> = None;
+        let shutdown = self.worker.shutdown.clone();
+        loop {
+            if self.worker.clock.boot() >= self.deadline {
+                // Nothing may be written any more; what is under way at the gateway stops by its own deadline.
+                return Ended::Lost;
+            }
+            self.look_around();
+            let may_send = !self.must_stop(shutdown.is_cancelled());
+            if feed.is_none() && may_send {
+                feed = self.start_feed();
+            }
+            if saving.is_none() {
+                let idle = feed.is_none() && self.ledger.handed() == 0;
+                if idle && (!may_send || !self.ledger.can_pick(self.worker.clock.now())) {
+                    return self.hand_over(shutdown.is_cancelled()).await;
+                }
+                if self.should_record() {
+                    saving = Some(self.record(Handover::Keep { length: self.worker.settings.lease }));
+                }
+            }
+            let wake = self.wake_after(saving.is_some());
+            tokio::select! {
+                Some(batch) = replies.recv() => {
+                    self.take_replies(batch);
+                    // What else has come is taken in the same turn.
+                    while let Ok(batch) = replies.try_recv() {
+                        self.take_replies(batch);
+                    }
+                }
+                Some(fed) = OptionFuture::from(feed.as_mut()) => {
+                    feed = None;
+                    self.take_fed(fed);
+                }
+                Some((taken, answer)) = OptionFuture::from(saving.as_mut()) => {
+                    saving = None;
+                    if !self.take_recorded(taken, answer) {
+                        return Ended::Lost;
+                    }
+                }
+                // `active` holds the other end, so this never fails.
+                _ = self.news.changed() => {}
+                () = shutdown.cancelled(), if !shutdown.is_cancelled() => {}
+                () = tokio::time::sleep(wake) => {}
+            }
+        }
+    }
+
+    /// Takes in what others have found out meanwhile.
+    fn look_around(&mut self) {
+        if let Some(standing) = *self.news.borrow_and_update() {
+            self.standing = standing;
+        }
+        if self.condemned.is_none() {
+            self.condemned = self.active.condemned(self.platform);
+        }
+        // Condemnation is for one platform; the flag is the broadcast's.
+        if closing(self.standing.wish, self.standing.expires, self.worker.clock.now()).is_some() {
+            self.active.stop.raise();
+        }
+    }
+
+    /// What becomes of all that waits, when the broadcast is to be closed rather than sent.
+    fn closing(&self) -> Option<Destination> {
+        let now = self.worker.clock.now();
+        if let Some(outcome) = closing(self.standing.wish, self.standing.expires, now) {
+            let why = if outcome == Outcome::Expired { reason::TTL } else { reason::CANCELLED };
+            return Some(Destination::Done { outcome, reason: Some(why) });
+        }
+        let condemned = self.condemned.clone()?;
+        Some(Destination::Done { outcome: Outcome::Rejected, reason: Some(condemned) })
+    }
+
+    /// Whether nothing more may be handed over now.
+    fn must_stop(&self, shutting_down: bool) -> bool {
+        let now = self.worker.clock.now();
+        shutting_down
+            || self.active.stop.is_raised()
+            || self.condemned.is_some()
+            || self.not_before.is_some_and(|not_before| not_before > now)
+            || self.sender.blocked(now).is_some()
+    }
+
+    fn start_feed(&mut self) -> Option<Feed> {
+        let (Some(gateway), Some(request)) = (&self.gateway, &self.request) else { return None };
+        let credit = self.worker.settings.checkpoint_every.saturating_sub(self.ledger.credit_used());
+        // Rows are read at most about a second ahead of the pace (design.md 3.9).
+        let ahead = self.active.pacer.ahead().min(self.sender.pacer.ahead());
+        let most = usize::try_from(credit).unwrap_or(usize::MAX).min(BATCH_TARGETS).min(ahead);
+        if most == 0 {
+            return None;
+        }
+        let slot = self.slot.take()?;
+        let Some(pick) = self.ledger.pick(self.worker.clock.now(), most) else {
+            self.slot = Some(slot);
+            return None;
+        };
+        Some(feed::start(feed::Order {
+            worker: self.worker.clone(),
+            hub: self.hub,
+            platform: self.platform,
+            lane: request.lane,
+            active: self.active.clone(),
+            sender: self.sender.clone(),
+            gateway: gateway.clone(),
+            request: request.clone(),
+            user_bound: self.user_bound,
+            deadline: self.deadline,
+            replies: self.replies_in.clone(),
+            slot,
+            pick,
+        }))
+    }
+
+    fn take_fed(&mut self, fed: Fed) {
+        self.slot = Some(fed.slot);
+        for offset in fed.unsent.iter() {
+            self.ledger.put_back(Seq::at(fed.chunk, offset));
+        }
+        for (outcome, why, set) in fed.left {
+            let to = Destination::Done { outcome, reason: Some(why) };
+            self.ledger.settle_set(fed.chunk, &set, &to);
+            self.mark_unrecorded();
+        }
+        if let Some(wait) = fed.wait {
+            self.not_before = Some(self.worker.clock.now().plus(wait));
+        }
+        if let Some(error) = fed.failed {
+            tracing::warn!(shard = %self.shard, %error, "cannot read the rows of a chunk");
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! The truth: everything that a 2xx promised, and how far each broadcast has come.
+//!
+//! One trait, [`Store`], and engines behind it. Its operations are whole steps of the service's work (apply
+//! registrations, accept, plan the next step, lease, checkpoint …): each is atomic, each returns only when it is
+//! committed, and none lets a caller begin a transaction of its own. Every engine passes `tests/conformance`.
+//!
+//! Time in here is the engine's: leases run on its clock, and `now` of no caller counts.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::model::audience::Audience;
+use crate::model::broadcast::{Broadcast, Wish};
+use crate::model::chunk_set::ChunkSet;
+use crate::model::id::{BroadcastId, ChunkNo, Epoch, HubId, HubName, InstallationId, Seq, ShardRef};
+use crate::model::platform::Platform;
+use crate::model::shard::LeaseError;
+use crate::model::target::AudienceKind;
+
+mod broadcasts;
+mod error;
+mod registry;
+pub mod sqlite;
+
+pub use broadcasts::{
+    Accepted, Checkpoint, CheckpointReply, ChunkWork, Destination, Evidence, Handover, Judgement, Move, NewBroadcast,
+    OutcomeItem, OutcomePage, OutcomeQuery, PlanStep, ReadyWork, ShardWork, Standing, Work,
+};
+pub use error::{AcceptError, ControlError, StoreError};
+pub use registry::{Applied, Change, HubRecord, InstallationPage, StoredInstallation, TargetRow, TargetRows};
+
+/// What an operation of the store answers.
+pub type Result<T, E = StoreError> = std::result::Result<T, E>;
+
+/// The truth. Callable from any thread; cheap to share behind an `Arc`.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    // ── Hubs ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    /// Creates a hub or replaces its settings, which are opaque here (the directory seals and reads them).
+    async fn put_hub(&self, name: &HubName, settings: Vec<u8>) -> Result<HubRecord>;
+
+    /// Every hub, by name.
+    async fn hubs(&self) -> Result<Vec<HubRecord>>;
+
+    /// Deletes a hub with all it holds; answers whether there was one. Its number is never used again.
+    async fn delete_hub(&self, name: &HubName) -> Result<bool>;
+
+    // ── Registry ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    /// Applies changes in their order, all of them in one commit. One answer for each. Grouped with neighbours.
+    async fn apply(&self, hub: HubId, changes: Vec<Change>) -> Result<Vec<Applied>>;
+
+    /// One installation as it stands.
+    async fn installation(&self, hub: HubId, id: &InstallationId) -> Result<Option<StoredInstallation>>;
+
+    /// Installations whose native target is in the audience, in the order of that target's seq, from `from` on.
+    async fn installations(&self, hub: HubId, audience: &Audience, from: Seq, limit: usize)
+    -> Result<InstallationPage>;
+
+    /// How many targets the audience has now, exactly, by platform, in one consistent read.
+    async fn count(&self, hub: HubId, audience: &Audience, kind: AudienceKind) -> Result<BTreeMap<Platform, u64>>;
+
+    /// The live rows of a chunk's targets, in seq order. A seq of `set` that has no row has left.
+    async fn read_rows(&self, hub: HubId, chunk: ChunkNo, set: &ChunkSet) -> Result<TargetRows>;
+
+    // ── The life of a broadcast ─────────────────────────────────────────────────────────────────────────────────
+
+    /// Accepts a broadcast: durable when this returns. Plans it inline when it is due and its audience small.
+    async fn accept(&self, new: NewBroadcast) -> Result<Accepted, AcceptError>;
+
+    /// A broadcast of that hub with its counters.
+    async fn broadcast(&self, hub: HubId, id: BroadcastId) -> Result<Option<Broadcast>>;
+
+    /// Broadcasts of a hub, newest first, older than `before`.
+    async fn broadcasts(&self, hub: HubId, before: Option<BroadcastId>, limit: usize) -> Result<Vec<Broadcast>>;
+
+    /// What became of its targets.
+    async fn outcomes(&self, hub: HubId, id: BroadcastId, query: OutcomeQuery) -> Result<Option<OutcomePage>>;
+
+    /// Writes down what the owner wants. Refused once the broadcast is over.
+    async fn wish(&self, hub: HubId, id: BroadcastId, wish: Wish) -> Result<Broadcast, ControlError>;
+
+    /// Changes the broadcast's pace (0: unpaced). Refused once the broadcast is over.
+    async fn set_rate(&self, hub: HubId, id: BroadcastId, per_second: u32) -> Result<Broadcast, ControlError>;
+
+    /// Takes the lease of a broadcast's planning.
+    async fn lease_plan(&self, id: BroadcastId, length: Duration) -> Result<Result<Epoch, LeaseError>>;
+
+    /// Plans the next stretch of chunks and commits its pending sets, its shards and how far it got, together.
+    /// Renews the lease. The last step, or a cancel or expiry before it, sets `planned_at`.
+    async fn plan_step(&self, id: BroadcastId, epoch: Epoch, length: Duration) -> Result<Result<PlanStep, LeaseError>>;
+
+    /// Takes a shard's lease and reads all that its holder needs.
+    async fn lease(&self, shard: ShardRef, length: Duration) -> Result<Result<ShardWork, LeaseError>>;
+
+    /// Records what became of targets under a lease, and keeps, gives back or closes the shard.
+    async fn checkpoint(
+        &self,
+        shard: ShardRef,
+        epoch: Epoch,
+        checkpoint: Checkpoint,
+    ) -> Result<Result<CheckpointReply, LeaseError>>;
+
+    /// Unfinished work that nobody holds and that is due within `horizon`: plans, and at most `window` shards of each
+    /// broadcast, or of `only` that broadcast. Work of a paused broadcast is left out, unless it is closing.
+    async fn ready(&self, only: Option<BroadcastId>, horizon: Duration, window: usize) -> Result<Vec<ReadyWork>>;
+
+    /// The wish, pace and expiry of unfinished broadcasts among `ids`; those that are over are left out.
+    async fn standings(&self, ids: &[BroadcastId]) -> Result<BTreeMap<BroadcastId, Standing>>;
+
+    /// Per hub: targeted − pending − finished over all unfinished and kept broadcasts, counted from the sets, as an
+    /// absolute sum over broadcasts. 0 when conservation holds.
+    async fn conservation(&self) -> Result<BTreeMap<HubId, u64>>;
+
+    // ── Housekeeping ────────────────────────────────────────────────────────────────────────────────────────────
+
+    /// Folds index deltas and touches into the rows they are about; answers whether more is waiting.
+    async fn fold(&self) -> Result<bool>;
+
+    /// One slice of sweeping: expired targets, tombstones, old broadcasts and keys. Answers whether more is waiting.
+    async fn sweep(&self) -> Result<bool>;
+
+    /// Whether the store can be read and written now.
+    async fn ping(&self) -> Result<()>;
+}

@@ -1,0 +1,116 @@
+//! What goes in and out of the registry.
+
+use crate::model::id::{HubId, HubName, InstallationId, Seq};
+use crate::model::installation::Installation;
+use crate::model::platform::Platform;
+use crate::model::target::TargetClass;
+use crate::model::time::Timestamp;
+
+/// A hub's row. `settings` is opaque to the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HubRecord {
+    pub id: HubId,
+    pub name: HubName,
+    pub settings: Vec<u8>,
+    /// Grows with every change of the settings.
+    pub version: u64,
+}
+
+/// A change of one installation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Create or replace as a whole.
+    Put(Box<Installation>),
+    Delete(InstallationId),
+}
+
+/// What a change did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Applied {
+    Created,
+    Updated,
+    /// The document was already so; only its times were noted.
+    Touched,
+    Deleted,
+    /// There was nothing to delete.
+    Absent,
+}
+
+/// An installation as it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredInstallation {
+    pub installation: Installation,
+    /// A push service said that the channel is dead; the targets are gone, the document stays.
+    pub channel_expired: bool,
+    /// When the app last reported it.
+    pub confirmed: Timestamp,
+    pub updated: Timestamp,
+}
+
+/// A page of installations.
+#[derive(Clone, Debug, Default)]
+pub struct InstallationPage {
+    pub items: Vec<StoredInstallation>,
+    /// Where the next page begins; `None` at the end.
+    pub next: Option<Seq>,
+}
+
+/// Rows of one chunk's targets, in seq order: what a worker needs to send. All bytes lie in one buffer, so that a page
+/// of a thousand rows is a handful of allocations.
+#[derive(Clone, Debug, Default)]
+pub struct TargetRows {
+    rows: Vec<TargetRow>,
+    bytes: Vec<u8>,
+}
+
+/// One row; its channel is in the page's buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TargetRow {
+    pub seq: Seq,
+    pub class: TargetClass,
+    pub platform: Platform,
+    /// Its own expiry, touches included.
+    pub expires: Option<Timestamp>,
+    /// The number of the commit that last changed its user.
+    pub user_mark: u64,
+    start: u32,
+    end: u32,
+}
+
+impl TargetRows {
+    /// An empty page with room for `rows`.
+    pub fn with_capacity(rows: usize) -> Self {
+        Self { rows: Vec::with_capacity(rows), bytes: Vec::with_capacity(rows * 32) }
+    }
+
+    /// Appends a row; seqs must ascend.
+    pub fn push(
+        &mut self,
+        seq: Seq,
+        class: TargetClass,
+        platform: Platform,
+        channel: &[u8],
+        expires: Option<Timestamp>,
+        user_mark: u64,
+    ) {
+        let start = u32::try_from(self.bytes.len()).unwrap_or(u32::MAX);
+        self.bytes.extend_from_slice(channel);
+        let end = u32::try_from(self.bytes.len()).unwrap_or(u32::MAX);
+        self.rows.push(TargetRow { seq, class, platform, expires, user_mark, start, end });
+    }
+
+    /// The rows.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&TargetRow, &[u8])> {
+        self.rows.iter().map(|row| (row, &self.bytes[row.start as usize..row.end as usize]))
+    }
+
+    /// How many rows.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+}

@@ -1,0 +1,398 @@
+//! One file, one writer, many readers.
+//!
+//! Everything that writes is a [`Task`] for the writer thread. The writer takes what is waiting, by precedence, runs it
+//! in one transaction and answers each task only after the commit: that is the group commit, and its size follows the
+//! load by itself, because tasks gather while the previous commit is synced. A group whose transaction fails is run
+//! again task by task, so that one bad task fails alone.
+//!
+//! Readers are threads with a connection each; a read is one closure in one read transaction.
+//!
+//! A simulation has neither threads nor real time: [`Mode::Inline`] runs every task and read on the caller, in the
+//! order of the calls.
+
+use std::collections::VecDeque;
+use std::panic::AssertUnwindSafe;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use parking_lot::{Condvar, Mutex};
+use rusqlite::{Connection, OpenFlags};
+use tokio::sync::oneshot;
+
+use crate::store::{Result, StoreError};
+
+/// How tasks and reads are run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// A writer thread and that many reader threads.
+    Threads { readers: usize },
+    /// On the caller: for simulations, which own the only thread.
+    Inline,
+}
+
+/// The writer's precedence, first served first (design.md section 6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Precedence {
+    Accept,
+    Checkpoint,
+    Registration,
+    Fold,
+    Sweep,
+}
+
+impl Precedence {
+    const COUNT: usize = 5;
+
+    /// Accepts and registrations are promises to somebody outside and survive a power loss; the rest may be repeated
+    /// (design.md 3.4).
+    const fn synced(self) -> bool {
+        matches!(self, Self::Accept | Self::Registration)
+    }
+}
+
+/// Work for the writer.
+trait Task: Send {
+    /// Writes inside the group's transaction. May be called a second time, after a rollback.
+    fn write(&mut self, tx: &Connection) -> Result<()>;
+    /// The transaction was committed, or this task failed.
+    fn answer(self: Box<Self>, committed: Result<()>);
+    /// How much of a group it takes: rows, roughly.
+    fn weight(&self) -> usize;
+}
+
+struct WriteTask<F, T> {
+    run: F,
+    made: Option<T>,
+    weight: usize,
+    reply: oneshot::Sender<Result<T>>,
+}
+
+impl<F, T> Task for WriteTask<F, T>
+where
+    F: FnMut(&Connection) -> Result<T> + Send,
+    T: Send,
+{
+    fn write(&mut self, tx: &Connection) -> Result<()> {
+        self.made = Some((self.run)(tx)?);
+        Ok(())
+    }
+
+    fn answer(mut self: Box<Self>, committed: Result<()>) {
+        let lost = || StoreError::Unavailable("the writer stopped".to_owned());
+        let answer = committed.and_then(|()| self.made.take().ok_or_else(lost));
+        // The caller may have gone away; its work stands all the same.
+        drop(self.reply.send(answer));
+    }
+
+    fn weight(&self) -> usize {
+        self.weight
+    }
+}
+
+type Read = Box<dyn FnOnce(&mut Connection) + Send>;
+
+/// A group takes at most this much weight, so that a commit stays short for those who wait in front of it.
+const GROUP_WEIGHT: usize = 2_048;
+
+struct Shared {
+    path: PathBuf,
+    tasks: Mutex<Tasks>,
+    task_waits: Condvar,
+    reads: Mutex<Reads>,
+    read_waits: Condvar,
+    /// Commits and the weight in them: what the group commit achieves.
+    committed: Mutex<Commits>,
+}
+
+#[derive(Default)]
+struct Tasks {
+    waiting: [VecDeque<Box<dyn Task>>; Precedence::COUNT],
+    stopped: bool,
+}
+
+#[derive(Default)]
+struct Reads {
+    waiting: VecDeque<Read>,
+    stopped: bool,
+}
+
+/// What the group commit has done so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Commits {
+    /// Transactions that held at least one registration.
+    pub registration_groups: u64,
+    /// Registrations in them.
+    pub registrations: u64,
+}
+
+/// The file with its writer and readers.
+pub(super) struct Engine {
+    shared: Arc<Shared>,
+    inline: Option<Mutex<Writer>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Engine {
+    /// Opens the file and starts the threads. `prepare` brings the schema up to date on the writer's connection.
+    pub(super) fn open(path: &Path, mode: Mode, prepare: impl FnOnce(&mut Connection) -> Result<()>) -> Result<Self> {
+        let mut connection = connect(path, false)?;
+        prepare(&mut connection)?;
+        let mut writer = Writer { connection, synced: None };
+        let shared = Arc::new(Shared {
+            path: path.to_owned(),
+            tasks: Mutex::default(),
+            task_waits: Condvar::new(),
+            reads: Mutex::default(),
+            read_waits: Condvar::new(),
+            committed: Mutex::default(),
+        });
+        let mut engine = Self { shared, inline: None, threads: Vec::new() };
+        let Mode::Threads { readers } = mode else {
+            engine.inline = Some(Mutex::new(writer));
+            return Ok(engine);
+        };
+        let shared = engine.shared.clone();
+        engine.threads.push(spawn("store-writer", move || write_loop(&shared, &mut writer))?);
+        for number in 0..readers.max(1) {
+            let mut connection = connect(path, true)?;
+            let shared = engine.shared.clone();
+            engine.threads.push(spawn(&format!("store-reader-{number}"), move || read_loop(&shared, &mut connection))?);
+        }
+        Ok(engine)
+    }
+
+    /// Runs `task` in the writer's next group and answers after its commit. `task` may be run twice (after a rollback)
+    /// and must leave no trace outside the transaction before it is committed.
+    pub(super) async fn write<T, F>(&self, precedence: Precedence, weight: usize, mut task: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnMut(&Connection) -> Result<T> + Send + 'static,
+    {
+        if let Some(writer) = &self.inline {
+            return writer.lock().transaction(precedence.synced(), |tx| task(tx));
+        }
+        let (reply, answer) = oneshot::channel();
+        {
+            let mut tasks = self.shared.tasks.lock();
+            if tasks.stopped {
+                return Err(StoreError::Unavailable("the store is closed".to_owned()));
+            }
+            tasks.waiting[precedence as usize].push_back(Box::new(WriteTask { run: task, made: None, weight, reply }));
+        }
+        self.shared.task_waits.notify_one();
+        answer.await.map_err(|_| StoreError::Unavailable("the writer stopped".to_owned()))?
+    }
+
+    /// Runs `read` in one read transaction on a reader.
+    pub(super) async fn read<T, F>(&self, read: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T> + Send + 'static,
+    {
+        if let Some(writer) = &self.inline {
+            return read(&writer.lock().connection);
+        }
+        let (reply, answer) = oneshot::channel();
+        let job: Read = Box::new(move |connection| {
+            let made = connection.transaction().map_err(StoreError::from).and_then(|tx| read(&tx));
+            drop(reply.send(made));
+        });
+        {
+            let mut reads = self.shared.reads.lock();
+            if reads.stopped {
+                return Err(StoreError::Unavailable("the store is closed".to_owned()));
+            }
+            reads.waiting.push_back(job);
+        }
+        self.shared.read_waits.notify_one();
+        answer.await.map_err(|_| StoreError::Unavailable("the reader stopped".to_owned()))?
+    }
+
+    /// What the group commit has done so far.
+    pub(super) fn commits(&self) -> Commits {
+        *self.shared.committed.lock()
+    }
+}
+
+impl Drop for Engine {
+    /// Finishes what waits for the writer and stops.
+    fn drop(&mut self) {
+        self.shared.tasks.lock().stopped = true;
+        self.shared.reads.lock().stopped = true;
+        self.shared.task_waits.notify_all();
+        self.shared.read_waits.notify_all();
+        for thread in self.threads.drain(..) {
+            drop(thread.join());
+        }
+    }
+}
+
+fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(body)
+        .map_err(|error| StoreError::Engine(format!("cannot start thread {name}: {error}")))
+}
+
+/// A connection with the pragmas that every one of ours has.
+fn connect(path: &Path, read_only: bool) -> Result<Connection> {
+    let flags = if read_only {
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX
+    } else {
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX
+    };
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.set_prepared_statement_cache_capacity(256);
+    connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    if !read_only {
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        // A checkpoint of the log is not a sync of each commit: 64 MiB between them keeps random index pages together.
+        connection.pragma_update(None, "wal_autocheckpoint", 16_384)?;
+        connection.pragma_update(None, "journal_size_limit", 256 << 20)?;
+    }
+    connection.pragma_update(None, "cache_size", -65_536)?;
+    connection.pragma_update(None, "mmap_size", 0)?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    Ok(connection)
+}
+
+fn write_loop(shared: &Shared, writer: &mut Writer) {
+    while let Some((mut group, synced)) = next_group(shared) {
+        let outcome = run_guarded(writer, synced, &mut group);
+        match outcome {
+            Ok(()) => answer_all(group, &Ok(())),
+            Err(error) if group.len() == 1 => answer_all(group, &Err(error)),
+            Err(_) => {
+                for task in group {
+                    let mut alone = vec![task];
+                    let outcome = run_guarded(writer, synced, &mut alone);
+                    answer_all(alone, &outcome);
+                }
+            }
+        }
+    }
+    let left: Vec<_> = shared.tasks.lock().waiting.iter_mut().flat_map(std::mem::take).collect();
+    answer_all(left, &Err(StoreError::Unavailable("the store is closed".to_owned())));
+}
+
+fn answer_all(group: Vec<Box<dyn Task>>, outcome: &Result<()>) {
+    for task in group {
+        task.answer(outcome.clone());
+    }
+}
+
+/// Runs a group; a panic in a task is that group's error, never the writer's end.
+fn run_guarded(writer: &mut Writer, synced: bool, group: &mut [Box<dyn Task>]) -> Result<()> {
+    let run = || writer.transaction(synced, |tx| group.iter_mut().try_for_each(|task| task.write(tx)));
+    std::panic::catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| {
+        drop(writer.connection.execute_batch("ROLLBACK"));
+        Err(StoreError::Engine("a task of the writer panicked".to_owned()))
+    })
+}
+
+/// The one connection that writes.
+struct Writer {
+    connection: Connection,
+    /// Whether commits are synced now; `None` before the first.
+    synced: Option<bool>,
+}
+
+impl Writer {
+    fn transaction<T>(&mut self, synced: bool, body: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        if self.synced != Some(synced) {
+            // Takes effect when it is compiled, so a cached statement would do nothing the second time.
+            self.connection.pragma_update(None, "synchronous", if synced { "FULL" } else { "NORMAL" })?;
+            self.synced = Some(synced);
+        }
+        self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        let made = body(&self.connection).and_then(|made| {
+            self.connection.prepare_cached("COMMIT")?.execute([])?;
+            Ok(made)
+        });
+        if made.is_err() && !self.connection.is_autocommit() {
+            self.connection.execute_batch("ROLLBACK")?;
+        }
+        made
+    }
+}
+
+/// Waits for tasks and takes a group: by precedence, up to the group's weight. `None` when stopped and empty.
+fn next_group(shared: &Shared) -> Option<(Vec<Box<dyn Task>>, bool)> {
+    let mut tasks = shared.tasks.lock();
+    loop {
+        let mut group = Vec::new();
+        let (mut weight, mut synced, mut registrations) = (0, false, 0);
+        for precedence in
+            [Precedence::Accept, Precedence::Checkpoint, Precedence::Registration, Precedence::Fold, Precedence::Sweep]
+        {
+            // Housekeeping is long by itself: it never joins those who wait, and it takes turns of its own.
+            if precedence >= Precedence::Fold && !group.is_empty() {
+                break;
+            }
+            while weight < GROUP_WEIGHT {
+                let Some(task) = tasks.waiting[precedence as usize].pop_front() else { break };
+                weight += task.weight();
+                synced |= precedence.synced();
+                if precedence == Precedence::Registration {
+                    registrations += task.weight();
+                }
+                group.push(task);
+                if precedence >= Precedence::Fold {
+                    break;
+                }
+            }
+        }
+        if !group.is_empty() {
+            drop(tasks);
+            if registrations > 0 {
+                let mut committed = shared.committed.lock();
+                committed.registration_groups += 1;
+                committed.registrations += registrations as u64;
+            }
+            return Some((group, synced));
+        }
+        if tasks.stopped {
+            return None;
+        }
+        shared.task_waits.wait(&mut tasks);
+    }
+}
+
+fn read_loop(shared: &Shared, connection: &mut Connection) {
+    loop {
+        let read = {
+            let mut reads = shared.reads.lock();
+            loop {
+                if let Some(read) = reads.waiting.pop_front() {
+                    break read;
+                }
+                if reads.stopped {
+                    return;
+                }
+                shared.read_waits.wait(&mut reads);
+            }
+        };
+        // A panic in a read drops its reply, which its caller sees as an unavailable reader; the thread goes on.
+        if std::panic::catch_unwind(AssertUnwindSafe(|| read(connection))).is_err() {
+            tracing::error!(path = %shared.path.display(), "a read of the store panicked");
+        }
+    }
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        use rusqlite::ErrorCode;
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => Self::Full(error.to_string()),
+            Some(
+                ErrorCode::DatabaseBusy
+                | ErrorCode::DatabaseLocked
+                | ErrorCode::CannotOpen
+                | ErrorCode::SystemIoFailure,
+            ) => Self::Unavailable(error.to_string()),
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Corrupt(error.to_string()),
+            _ => Self::Engine(error.to_string()),
+        }
+    }
+}

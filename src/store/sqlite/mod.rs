@@ -1,0 +1,219 @@
+//! The embedded engine: one SQLite file in WAL mode, one process.
+//!
+//! - [`engine`](self): writer thread with group commit, readers.
+//! - `registry`: hubs, installations, the index and its deltas, rows for workers.
+//! - `life`: accept, plan, lease, checkpoint, outcomes.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rusqlite::Connection;
+
+use super::{
+    AcceptError, Accepted, Applied, Change, Checkpoint, CheckpointReply, ControlError, HubRecord, InstallationPage,
+    NewBroadcast, OutcomePage, OutcomeQuery, PlanStep, ReadyWork, Result, ShardWork, Standing, Store,
+    StoredInstallation, TargetRows,
+};
+use crate::clock::SharedClock;
+use crate::model::audience::Audience;
+use crate::model::broadcast::{Broadcast, Wish};
+use crate::model::chunk_set::ChunkSet;
+use crate::model::id::{BroadcastId, ChunkNo, Epoch, HubId, HubName, InstallationId, Seq, ShardRef};
+use crate::model::platform::Platform;
+use crate::model::shard::LeaseError;
+use crate::model::target::AudienceKind;
+
+mod engine;
+mod life;
+mod registry;
+
+use engine::Engine;
+pub use engine::{Commits, Mode};
+
+/// How long finished broadcasts are kept (`[retention]`).
+#[derive(Clone, Copy, Debug)]
+pub struct Retention {
+    /// Broadcasts with set rows, counted from their end.
+    pub large: Duration,
+    /// Broadcasts that were planned inline.
+    pub small: Duration,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { large: Duration::from_secs(30 * 86_400), small: Duration::from_secs(86_400) }
+    }
+}
+
+/// The embedded store.
+pub struct SqliteStore {
+    parts: Arc<Parts>,
+}
+
+/// What every operation has at hand.
+struct Parts {
+    engine: Engine,
+    clock: SharedClock,
+    retention: Retention,
+    registry: registry::Shared,
+    life: life::Shared,
+}
+
+impl std::fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SqliteStore").finish_non_exhaustive()
+    }
+}
+
+impl SqliteStore {
+    /// Opens the file, makes it when missing, brings its schema up to date and voids every lease of an earlier process.
+    pub fn open(path: &Path, mode: Mode, clock: SharedClock, retention: Retention) -> Result<Self> {
+        let engine = Engine::open(path, mode, |connection| {
+            migrate(connection)?;
+            life::recover(connection, clock.now())
+        })?;
+        let parts =
+            Parts { engine, clock, retention, registry: registry::Shared::default(), life: life::Shared::default() };
+        Ok(Self { parts: Arc::new(parts) })
+    }
+
+    /// What the group commit has done so far.
+    pub fn commits(&self) -> Commits {
+        self.parts.engine.commits()
+    }
+}
+
+/// This build's schema version, kept in SQLite's `user_version`.
+const SCHEMA_VERSION: i64 = 1;
+
+/// Brings the schema to this version. Answers `Corrupt` for a file of a newer version.
+fn migrate(connection: &mut Connection) -> Result<()> {
+    let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    if version > SCHEMA_VERSION {
+        return Err(super::StoreError::Corrupt(format!(
+            "the file has schema version {version}, this build knows up to {SCHEMA_VERSION}"
+        )));
+    }
+    if version < 1 {
+        let tx = connection.transaction()?;
+        tx.execute_batch(include_str!("schema.sql"))?;
+        tx.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+        tx.commit()?;
+    }
+    Ok(())
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn put_hub(&self, name: &HubName, settings: Vec<u8>) -> Result<HubRecord> {
+        registry::put_hub(&self.parts, name, settings).await
+    }
+
+    async fn hubs(&self) -> Result<Vec<HubRecord>> {
+        registry::hubs(&self.parts).await
+    }
+
+    async fn delete_hub(&self, name: &HubName) -> Result<bool> {
+        registry::delete_hub(&self.parts, name).await
+    }
+
+    async fn apply(&self, hub: HubId, changes: Vec<Change>) -> Result<Vec<Applied>> {
+        registry::apply(&self.parts, hub, changes).await
+    }
+
+    async fn installation(&self, hub: HubId, id: &InstallationId) -> Result<Option<StoredInstallation>> {
+        registry::installation(&self.parts, hub, id).await
+    }
+
+    async fn installations(
+        &self,
+        hub: HubId,
+        audience: &Audience,
+        from: Seq,
+        limit: usize,
+    ) -> Result<InstallationPage> {
+        registry::installations(&self.parts, hub, audience, from, limit).await
+    }
+
+    async fn count(&self, hub: HubId, audience: &Audience, kind: AudienceKind) -> Result<BTreeMap<Platform, u64>> {
+        registry::count(&self.parts, hub, audience, kind).await
+    }
+
+    async fn read_rows(&self, hub: HubId, chunk: ChunkNo, set: &ChunkSet) -> Result<TargetRows> {
+        registry::read_rows(&self.parts, hub, chunk, set).await
+    }
+
+    async fn accept(&self, new: NewBroadcast) -> Result<Accepted, AcceptError> {
+        life::accept(&self.parts, new).await
+    }
+
+    async fn broadcast(&self, hub: HubId, id: BroadcastId) -> Result<Option<Broadcast>> {
+        life::broadcast(&self.parts, hub, id).await
+    }
+
+    async fn broadcasts(&self, hub: HubId, before: Option<BroadcastId>, limit: usize) -> Result<Vec<Broadcast>> {
+        life::broadcasts(&self.parts, hub, before, limit).await
+    }
+
+    async fn outcomes(&self, hub: HubId, id: BroadcastId, query: OutcomeQuery) -> Result<Option<OutcomePage>> {
+        life::outcomes(&self.parts, hub, id, query).await
+    }
+
+    async fn wish(&self, hub: HubId, id: BroadcastId, wish: Wish) -> Result<Broadcast, ControlError> {
+        life::wish(&self.parts, hub, id, wish).await
+    }
+
+    async fn set_rate(&self, hub: HubId, id: BroadcastId, per_second: u32) -> Result<Broadcast, ControlError> {
+        life::set_rate(&self.parts, hub, id, per_second).await
+    }
+
+    async fn lease_plan(&self, id: BroadcastId, length: Duration) -> Result<Result<Epoch, LeaseError>> {
+        life::lease_plan(&self.parts, id, length).await
+    }
+
+    async fn plan_step(&self, id: BroadcastId, epoch: Epoch, length: Duration) -> Result<Result<PlanStep, LeaseError>> {
+        life::plan_step(&self.parts, id, epoch, length).await
+    }
+
+    async fn lease(&self, shard: ShardRef, length: Duration) -> Result<Result<ShardWork, LeaseError>> {
+        life::lease(&self.parts, shard, length).await
+    }
+
+    async fn checkpoint(
+        &self,
+        shard: ShardRef,
+        epoch: Epoch,
+        checkpoint: Checkpoint,
+    ) -> Result<Result<CheckpointReply, LeaseError>> {
+        life::checkpoint(&self.parts, shard, epoch, checkpoint).await
+    }
+
+    async fn ready(&self, only: Option<BroadcastId>, horizon: Duration, window: usize) -> Result<Vec<ReadyWork>> {
+        life::ready(&self.parts, only, horizon, window).await
+    }
+
+    async fn standings(&self, ids: &[BroadcastId]) -> Result<BTreeMap<BroadcastId, Standing>> {
+        life::standings(&self.parts, ids).await
+    }
+
+    async fn conservation(&self) -> Result<BTreeMap<HubId, u64>> {
+        life::conservation(&self.parts).await
+    }
+
+    async fn fold(&self) -> Result<bool> {
+        registry::fold(&self.parts).await
+    }
+
+    async fn sweep(&self) -> Result<bool> {
+        let more = registry::sweep(&self.parts).await?;
+        Ok(life::sweep(&self.parts).await? || more)
+    }
+
+    async fn ping(&self) -> Result<()> {
+        let parts = self.parts.clone();
+        parts.engine.read(|connection| Ok(connection.query_row("SELECT 1", [], |_| Ok(()))?)).await
+    }
+}
