@@ -106,24 +106,42 @@ pub struct InvalidHuffman;
 pub fn decode(coded: &[u8], out: &mut Vec<u8>) -> Result<(), InvalidHuffman> {
     // The low `held` bits of `bits` are not decoded yet; the ones above them are spent.
     let (mut bits, mut held) = (0u64, 0u32);
-    let mut rest = coded.iter();
+    let mut rest = coded;
+    out.reserve(coded.len() * 8 / 5 + 1);
     loop {
-        while held <= 56 {
-            let Some(byte) = rest.next() else { break };
-            bits = bits << 8 | u64::from(*byte);
-            held += 8;
+        // Four bytes at a time where possible: strings of a request are long, and this loop is its dearest part.
+        if held <= 32
+            && let Some((chunk, after)) = rest.split_first_chunk::<4>()
+        {
+            bits = bits << 32 | u64::from(u32::from_be_bytes(*chunk));
+            held += 32;
+            rest = after;
+        } else {
+            while held <= 56
+                && let Some((byte, after)) = rest.split_first()
+            {
+                bits = bits << 8 | u64::from(*byte);
+                held += 8;
+                rest = after;
+            }
         }
-        if held < 8 {
-            break;
-        }
-        let (symbol, length) = short(bits >> (held - 8));
-        if length != 0 {
+        while held >= 8 {
+            let (symbol, length) = short(bits >> (held - 8));
+            if length == 0 {
+                break;
+            }
             out.push(symbol);
             held -= u32::from(length);
+        }
+        if held < 8 {
+            if rest.is_empty() {
+                break;
+            }
         } else if let Some((symbol, length)) = long(bits, held) {
             out.push(symbol);
             held -= length;
-        } else {
+        } else if rest.is_empty() || held > 32 {
+            // The code's end is missing, or there is no such code: the longest has thirty bits.
             break;
         }
     }

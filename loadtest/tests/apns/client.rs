@@ -54,6 +54,7 @@ impl Answered {
 
 pub(crate) struct Client {
     pub(crate) send: SendRequest<Bytes>,
+    pub(crate) ping: h2::PingPong,
     pub(crate) connection: tokio::task::JoinHandle<Result<(), h2::Error>>,
 }
 
@@ -102,8 +103,9 @@ impl Client {
         let tls = tokio_rustls::TlsConnector::from(Arc::new(tls)).connect(name, tcp).await?;
         // The client knows that APNs begins with one stream: by default `h2` would open a hundred before it has read the
         // settings, and see them refused.
-        let (send, connection) = h2::client::Builder::new().initial_max_send_streams(1).handshake(tls).await?;
-        Ok(Self { send, connection: tokio::spawn(connection) })
+        let (send, mut connection) = h2::client::Builder::new().initial_max_send_streams(1).handshake(tls).await?;
+        let ping = connection.ping_pong().ok_or_else(|| anyhow::anyhow!("its ping is taken"))?;
+        Ok(Self { send, ping, connection: tokio::spawn(connection) })
     }
 
     /// Sends with the usual body and waits for the answer.

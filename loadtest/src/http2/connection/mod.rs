@@ -26,6 +26,9 @@ use super::{
     request::Request,
 };
 
+/// Requests whose buffers are kept: about what one read brings. Each is the size of the largest that it held.
+const SPARE_REQUESTS: usize = 1024;
+
 /// What we announce and grant.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -96,6 +99,8 @@ pub struct Tally {
 struct Stream {
     /// Until END_STREAM.
     request: Option<Request>,
+    /// `content-length`, bytes.
+    announced: Option<usize>,
     /// What the peer may still send.
     receive_window: i64,
     /// Received since the last WINDOW_UPDATE.
@@ -323,7 +328,7 @@ impl Connection {
 
     /// Takes a request back for its buffers.
     pub fn recycle(&mut self, mut request: Request) {
-        if self.spare.len() < 64 {
+        if self.spare.len() < SPARE_REQUESTS {
             request.clear();
             self.spare.push(request);
         }

@@ -91,6 +91,7 @@ impl Connection {
             id,
             Stream {
                 request: Some(request),
+                announced: shape.length,
                 receive_window: i64::from(self.settings.stream_window),
                 used: 0,
                 send_window: i64::from(self.peer_stream_window),
@@ -172,11 +173,9 @@ impl Connection {
     }
 
     fn request_complete(&mut self, id: u32, events: &mut VecDeque<Event>) {
-        let Some(request) = self.streams.get_mut(&id).and_then(|stream| stream.request.take()) else { return };
-        let announced = request.field(b"content-length");
-        let truthful = announced.is_none_or(|text| {
-            std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()) == Some(request.body.len())
-        });
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        let Some(request) = stream.request.take() else { return };
+        let truthful = stream.announced.is_none_or(|announced| announced == request.body.len());
         if truthful {
             events.push_back(Event::Request(request));
         } else {
@@ -205,6 +204,8 @@ struct Shape {
     scheme: bool,
     path: bool,
     regular: bool,
+    /// `content-length`.
+    length: Option<usize>,
     bad: bool,
 }
 
@@ -212,10 +213,18 @@ impl Shape {
     fn field(&mut self, name: &[u8], value: &[u8]) {
         if name.first() != Some(&b':') {
             self.regular = true;
-            let upper = name.iter().any(u8::is_ascii_uppercase);
-            let hop =
-                matches!(name, b"connection" | b"proxy-connection" | b"keep-alive" | b"transfer-encoding" | b"upgrade");
-            self.bad |= upper || hop || name.is_empty() || (name == b"te" && value != b"trailers");
+            self.bad |= name.is_empty() || name.iter().any(u8::is_ascii_uppercase);
+            match name {
+                b"connection" | b"proxy-connection" | b"keep-alive" | b"transfer-encoding" | b"upgrade" => {
+                    self.bad = true;
+                }
+                b"te" => self.bad |= value != b"trailers",
+                b"content-length" => {
+                    self.length = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
+                    self.bad |= self.length.is_none();
+                }
+                _ => {}
+            }
             return;
         }
         let seen = match name {
