@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::model::time::Timestamp;
@@ -93,6 +94,40 @@ impl Clock for TokioClock {
 
     fn boot(&self) -> BootInstant {
         BootInstant(self.started.elapsed() + Duration::from_secs(3600))
+    }
+}
+
+/// A clock that stands still until it is turned: for tests that want every moment in their own hands.
+#[derive(Debug)]
+pub struct ManualClock {
+    start: Timestamp,
+    since_start: AtomicU64,
+}
+
+impl ManualClock {
+    /// Stands at `start`.
+    pub fn starting_at(start: Timestamp) -> Arc<Self> {
+        Arc::new(Self { start, since_start: AtomicU64::new(0) })
+    }
+
+    /// Turns both clocks on.
+    pub fn advance(&self, by: Duration) {
+        let millis = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
+        self.since_start.fetch_add(millis, Ordering::SeqCst);
+    }
+
+    fn since_start(&self) -> Duration {
+        Duration::from_millis(self.since_start.load(Ordering::SeqCst))
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> Timestamp {
+        self.start.plus(self.since_start())
+    }
+
+    fn boot(&self) -> BootInstant {
+        BootInstant(self.since_start() + Duration::from_secs(3600))
     }
 }
 

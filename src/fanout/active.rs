@@ -11,7 +11,7 @@ use tokio::sync::{Semaphore, watch};
 
 use super::pace::Pacer;
 use crate::clock::SharedClock;
-use crate::gateway::{SharedRequest, StopFlag};
+use crate::gateway::{Gateway, SharedRequest, StopFlag};
 use crate::model::broadcast::{Wish, closing};
 use crate::model::id::BroadcastId;
 use crate::model::platform::Platform;
@@ -40,7 +40,19 @@ struct OnPlatform {
     /// Equal answers so far.
     fixes: BTreeMap<Reason, u32>,
     condemned: Option<Reason>,
-    prepared: Option<Arc<SharedRequest>>,
+    prepared: Option<Prepared>,
+}
+
+/// A request as one gateway prepared it. The gateway is kept so that its successor, with other settings, is told apart.
+struct Prepared {
+    by: Arc<dyn Gateway>,
+    request: Arc<SharedRequest>,
+}
+
+impl std::fmt::Debug for Prepared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Prepared").field("platform", &self.by.platform()).finish_non_exhaustive()
+    }
 }
 
 impl Active {
@@ -107,20 +119,20 @@ impl Active {
         self.platforms.lock().get(&platform)?.condemned.clone()
     }
 
-    /// The prepared request, made once for all shards of a platform here.
+    /// The request as this gateway prepares it, made once for all shards of its platform here.
     pub(super) fn prepared<E>(
         &self,
-        platform: Platform,
+        gateway: &Arc<dyn Gateway>,
         prepare: impl FnOnce() -> Result<SharedRequest, E>,
     ) -> Result<Arc<SharedRequest>, E> {
         let mut platforms = self.platforms.lock();
-        let on = platforms.entry(platform).or_default();
-        if let Some(prepared) = &on.prepared {
-            return Ok(prepared.clone());
+        let on = platforms.entry(gateway.platform()).or_default();
+        if let Some(prepared) = on.prepared.as_ref().filter(|prepared| Arc::ptr_eq(&prepared.by, gateway)) {
+            return Ok(prepared.request.clone());
         }
-        let prepared = Arc::new(prepare()?);
-        on.prepared = Some(prepared.clone());
-        Ok(prepared)
+        let request = Arc::new(prepare()?);
+        on.prepared = Some(Prepared { by: gateway.clone(), request: request.clone() });
+        Ok(request)
     }
 
     /// How many of its shards may be held here at once on a platform. A paced broadcast gives its slots up while it

@@ -11,6 +11,12 @@ pub enum StoreError {
     /// No room left on the device.
     #[error("the store has no room left: {0}")]
     Full(String),
+    /// Another process owns the file.
+    #[error("another process has {0} open")]
+    InUse(String),
+    /// The hub does not exist, or was deleted meanwhile.
+    #[error("the hub does not exist")]
+    NoHub,
     /// A stored value cannot be read, or breaks an invariant.
     #[error("the store holds something unreadable: {0}")]
     Corrupt(String),

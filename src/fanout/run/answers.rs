@@ -1,11 +1,38 @@
 //! Taking the gateway's answers.
 
+use std::time::Duration;
+
 use super::Run;
 use super::fate::{self, Circumstances, Fate, News};
 use crate::fanout::sender::MASS_INVALIDATION;
 use crate::gateway::{Answer, Reply};
+use crate::model::id::{ChunkNo, Seq};
+use crate::model::outcome::Outcome;
 use crate::model::time::Timestamp;
-use crate::model::verdict::Reason;
+use crate::model::verdict::{Reason, Verdict};
+use crate::store::Destination;
+
+const DELIVERED: Destination = Destination::Done { outcome: Outcome::Delivered, reason: None };
+
+/// How long to wait after a gateway was found closed, so that a closing one is not asked over and over.
+const CLOSED_REST: Duration = Duration::from_millis(100);
+
+/// Delivered targets by chunk. Nearly every answer is one of these, and they come in runs of one chunk, so they are
+/// gathered and settled as sets.
+#[derive(Default)]
+struct Delivered {
+    chunks: Vec<(ChunkNo, Vec<u16>)>,
+}
+
+impl Delivered {
+    fn add(&mut self, seq: Seq) {
+        let chunk = seq.chunk();
+        match self.chunks.iter_mut().rfind(|(no, _)| *no == chunk) {
+            Some((_, offsets)) => offsets.push(seq.offset()),
+            None => self.chunks.push((chunk, vec![seq.offset()])),
+        }
+    }
+}
 
 impl Run {
     pub(super) fn mark_unrecorded(&mut self) {
@@ -20,8 +47,19 @@ impl Run {
         let chance = fastrand::f64();
         self.worker.meter.replies(self.hub, self.platform, &replies);
         self.count_in_breaker(&replies, now);
-        let mut delivered = false;
+        let is_delivered = |reply: &Reply| matches!(reply.what, Answer::Verdict { verdict: Verdict::Delivered, .. });
+        let any_delivered = replies.iter().any(is_delivered);
+        if any_delivered {
+            self.active.delivered(self.platform);
+            self.sender.reached();
+        }
+        let mut delivered = Delivered::default();
+        let mut closed = false;
         for Reply { seq, what } in replies {
+            if let Answer::Verdict { verdict: Verdict::Delivered, .. } = what {
+                delivered.add(seq);
+                continue;
+            }
             let Some(from) = self.ledger.handed_from(seq) else { continue };
             let circumstances = Circumstances {
                 platform: self.platform,
@@ -37,17 +75,23 @@ impl Run {
                 Fate::Wait => self.ledger.put_back(seq),
             }
             match news {
-                News::Delivered => delivered = true,
                 News::FixRequest(reason) => self.active.fix_requested(self.platform, &reason),
                 News::Throttled { reason, after } => self.sender.throttle(now, reason, after),
                 News::Refused(reason) => self.pause_sender(now, reason),
+                // One connection that failed among others that hold is no reason to rest.
+                News::Unreachable if any_delivered => {}
                 News::Unreachable => self.sender.unreachable(now),
-                News::None => {}
+                News::Closed => closed = true,
+                News::Delivered | News::None => {}
             }
         }
-        if delivered {
-            self.active.delivered(self.platform);
-            self.sender.reached();
+        for (chunk, offsets) in delivered.chunks {
+            let set = offsets.into_iter().collect();
+            self.ledger.settle_set(chunk, &set, &DELIVERED, true);
+        }
+        if closed {
+            self.find_gateway();
+            self.not_before = Some(now.plus(CLOSED_REST));
         }
         self.mark_unrecorded();
     }

@@ -32,8 +32,10 @@ pub enum News {
     Throttled { reason: Reason, after: Option<Duration> },
     /// The credentials are refused.
     Refused(Reason),
-    /// There was no connection.
+    /// There was no connection, or none that held.
     Unreachable,
+    /// The gateway is closed; there may be another.
+    Closed,
     /// Nothing.
     None,
 }
@@ -53,6 +55,7 @@ pub struct Circumstances {
 pub fn decide(answer: Answer, from: Place, circumstances: Circumstances) -> (Fate, News) {
     let (verdict, text, written_at) = match answer {
         Answer::Unsent(Unsent::Unreachable) => return (Fate::Wait, News::Unreachable),
+        Answer::Unsent(Unsent::Closed) => return (Fate::Wait, News::Closed),
         Answer::Unsent(_) => return (Fate::Wait, News::None),
         Answer::Verdict { verdict, reason, written_at } => (verdict, reason, written_at),
     };
@@ -81,7 +84,9 @@ pub fn decide(answer: Answer, from: Place, circumstances: Circumstances) -> (Fat
         Verdict::Throttle { scope: ThrottleScope::Project, after } => {
             (Fate::Wait, News::Throttled { reason: named(text), after })
         }
-        Verdict::Throttle { scope: ThrottleScope::Connection, .. } | Verdict::ConnSafe => (Fate::Wait, News::None),
+        // The transport has tried other connections already.
+        Verdict::ConnSafe => (Fate::Wait, News::Unreachable),
+        Verdict::Throttle { scope: ThrottleScope::Connection, .. } => (Fate::Wait, News::None),
         Verdict::Retry { after } => (again(from, after, circumstances), News::None),
         Verdict::ConnAmbiguous => (again(from, None, circumstances), News::None),
     }
@@ -139,7 +144,7 @@ mod tests {
         assert_eq!(of(Verdict::FixRequest { for_all: true }, Place::Pending), (rejected("R"), news));
         assert_eq!(of(Verdict::FixRequest { for_all: false }, Place::Pending), (rejected("R"), News::None));
         assert_eq!(of(Verdict::Credentials, Place::Pending), (Fate::Wait, News::Refused(reason.clone())));
-        assert_eq!(of(Verdict::ConnSafe, Place::Pending), (Fate::Wait, News::None));
+        assert_eq!(of(Verdict::ConnSafe, Place::Pending), (Fate::Wait, News::Unreachable));
         let slow = Verdict::Throttle { scope: ThrottleScope::Project, after: None };
         assert_eq!(of(slow, Place::Pending), (Fate::Wait, News::Throttled { reason, after: None }));
         let stopped = Answer::Unsent(Unsent::Stopped);

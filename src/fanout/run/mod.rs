@@ -24,8 +24,8 @@ use super::sender::Sender;
 use super::slots::Slot;
 use crate::clock::BootInstant;
 use crate::gateway::{BATCH_TARGETS, Gateway, Reply, SharedRequest};
-use crate::model::broadcast::closing;
-use crate::model::id::{Epoch, HubId, Seq, ShardRef};
+use crate::model::broadcast::{BroadcastRequest, closing};
+use crate::model::id::{Epoch, HubId, ShardRef};
 use crate::model::outcome::{Outcome, reason};
 use crate::model::platform::Platform;
 use crate::model::time::Timestamp;
@@ -65,6 +65,7 @@ pub(super) struct Run {
     sender: Arc<Sender>,
     gateway: Option<Arc<dyn Gateway>>,
     request: Option<Arc<SharedRequest>>,
+    content: Arc<BroadcastRequest>,
     ledger: Ledger,
     /// When the lease ends.
     deadline: BootInstant,
@@ -95,27 +96,9 @@ impl Run {
         let (replies_in, replies) = mpsc::unbounded_channel();
         active.learn(work.standing);
         let sender = worker.senders.get(work.hub, work.platform);
-        let gateway = worker.gateways.gateway(work.hub, work.platform);
         sender.pacer.set(worker.gateways.rate_per_second(work.hub, work.platform));
-        let mut condemned = active.condemned(work.platform);
-        let request = match &gateway {
-            None => {
-                condemned = Some(reason::NO_GATEWAY);
-                None
-            }
-            Some(gateway) => {
-                let expires = work.standing.expires;
-                let prepare = || gateway.prepare(shard.broadcast, &work.request, expires);
-                match active.prepared(work.platform, prepare) {
-                    Ok(request) => Some(request),
-                    Err(error) => {
-                        condemned = Some(Reason::foreign(&error.to_string()));
-                        None
-                    }
-                }
-            }
-        };
-        let run = Self {
+        let condemned = active.condemned(work.platform);
+        let mut run = Self {
             shard,
             hub: work.hub,
             platform: work.platform,
@@ -124,8 +107,9 @@ impl Run {
             news: active.watch(),
             active,
             sender,
-            gateway,
-            request,
+            gateway: None,
+            request: None,
+            content: work.request,
             ledger: Ledger::new(work.chunks),
             deadline,
             renewed: deadline,
@@ -137,7 +121,23 @@ impl Run {
             replies_in,
             worker,
         };
+        run.find_gateway();
         (run, replies)
+    }
+
+    /// Looks up the hub's gateway and has it prepare the request: at the start, and when the gateway was closed because
+    /// its settings changed.
+    fn find_gateway(&mut self) {
+        self.gateway = self.worker.gateways.gateway(self.hub, self.platform);
+        let Some(gateway) = &self.gateway else {
+            self.condemned = Some(reason::NO_GATEWAY);
+            return;
+        };
+        let prepare = || gateway.prepare(self.shard.broadcast, &self.content, self.standing.expires);
+        match self.active.prepared(gateway, prepare) {
+            Ok(request) => self.request = Some(request),
+            Err(error) => self.condemned = Some(Reason::foreign(&error.to_string())),
+        }
     }
 
     /// Runs until the shard is closed, given back or lost.
@@ -259,12 +259,10 @@ impl Run {
 
     fn take_fed(&mut self, fed: Fed) {
         self.slot = Some(fed.slot);
-        for offset in fed.unsent.iter() {
-            self.ledger.put_back(Seq::at(fed.chunk, offset));
-        }
+        self.ledger.put_back_set(fed.chunk, &fed.unsent);
         for (outcome, why, set) in fed.left {
             let to = Destination::Done { outcome, reason: Some(why) };
-            self.ledger.settle_set(fed.chunk, &set, &to);
+            self.ledger.settle_set(fed.chunk, &set, &to, false);
             self.mark_unrecorded();
         }
         if let Some(wait) = fed.wait {

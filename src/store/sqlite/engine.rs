@@ -5,6 +5,9 @@
 //! load by itself, because tasks gather while the previous commit is synced. A group whose transaction fails is run
 //! again task by task, so that one bad task fails alone.
 //!
+//! A [`Participant`] gathers over a whole group what is dearer to write task by task, and writes it just before the
+//! commit.
+//!
 //! Readers are threads with a connection each; a read is one closure in one read transaction.
 //!
 //! A simulation has neither threads nor real time: [`Mode::Inline`] runs every task and read on the caller, in the
@@ -51,6 +54,14 @@ impl Precedence {
     }
 }
 
+/// What takes part in every transaction of the writer.
+pub(super) trait Participant: Send + Sync {
+    /// Writes what was gathered in this transaction; the commit follows at once.
+    fn before_commit(&self, tx: &Connection) -> Result<()>;
+    /// The transaction was committed, or all of it was undone.
+    fn ended(&self, committed: bool);
+}
+
 /// Work for the writer.
 trait Task: Send {
     /// Writes inside the group's transaction. May be called a second time, after a rollback.
@@ -95,6 +106,10 @@ type Read = Box<dyn FnOnce(&mut Connection) + Send>;
 /// A group takes at most this much weight, so that a commit stays short for those who wait in front of it.
 const GROUP_WEIGHT: usize = 2_048;
 
+/// Housekeeping that waits gets a turn after so many groups went before it: under a load that never pauses it must
+/// still go on, or deltas would grow without bound.
+const PATIENCE: u32 = 4;
+
 struct Shared {
     path: PathBuf,
     tasks: Mutex<Tasks>,
@@ -108,7 +123,21 @@ struct Shared {
 #[derive(Default)]
 struct Tasks {
     waiting: [VecDeque<Box<dyn Task>>; Precedence::COUNT],
+    /// Groups that went before housekeeping that waits.
+    passed_over: u32,
     stopped: bool,
+}
+
+impl Tasks {
+    fn housekeeping_waits(&self) -> bool {
+        self.waiting[Precedence::Fold as usize..].iter().any(|waiting| !waiting.is_empty())
+    }
+
+    /// One task, alone in its group: housekeeping is long by itself.
+    fn take_housekeeping(&mut self) -> Option<Box<dyn Task>> {
+        self.passed_over = 0;
+        self.waiting[Precedence::Fold as usize..].iter_mut().find_map(VecDeque::pop_front)
+    }
 }
 
 #[derive(Default)]
@@ -135,10 +164,15 @@ pub(super) struct Engine {
 
 impl Engine {
     /// Opens the file and starts the threads. `prepare` brings the schema up to date on the writer's connection.
-    pub(super) fn open(path: &Path, mode: Mode, prepare: impl FnOnce(&mut Connection) -> Result<()>) -> Result<Self> {
+    pub(super) fn open(
+        path: &Path,
+        mode: Mode,
+        participant: Arc<dyn Participant>,
+        prepare: impl FnOnce(&mut Connection) -> Result<()>,
+    ) -> Result<Self> {
         let mut connection = connect(path, false)?;
         prepare(&mut connection)?;
-        let mut writer = Writer { connection, synced: None };
+        let mut writer = Writer { connection, synced: None, participant };
         let shared = Arc::new(Shared {
             path: path.to_owned(),
             tasks: Mutex::default(),
@@ -287,6 +321,7 @@ fn run_guarded(writer: &mut Writer, synced: bool, group: &mut [Box<dyn Task>]) -
     let run = || writer.transaction(synced, |tx| group.iter_mut().try_for_each(|task| task.write(tx)));
     std::panic::catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| {
         drop(writer.connection.execute_batch("ROLLBACK"));
+        writer.participant.ended(false);
         Err(StoreError::Engine("a task of the writer panicked".to_owned()))
     })
 }
@@ -296,6 +331,7 @@ struct Writer {
     connection: Connection,
     /// Whether commits are synced now; `None` before the first.
     synced: Option<bool>,
+    participant: Arc<dyn Participant>,
 }
 
 impl Writer {
@@ -307,9 +343,11 @@ impl Writer {
         }
         self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         let made = body(&self.connection).and_then(|made| {
+            self.participant.before_commit(&self.connection)?;
             self.connection.prepare_cached("COMMIT")?.execute([])?;
             Ok(made)
         });
+        self.participant.ended(made.is_ok());
         if made.is_err() && !self.connection.is_autocommit() {
             self.connection.execute_batch("ROLLBACK")?;
         }
@@ -323,13 +361,12 @@ fn next_group(shared: &Shared) -> Option<(Vec<Box<dyn Task>>, bool)> {
     loop {
         let mut group = Vec::new();
         let (mut weight, mut synced, mut registrations) = (0, false, 0);
-        for precedence in
-            [Precedence::Accept, Precedence::Checkpoint, Precedence::Registration, Precedence::Fold, Precedence::Sweep]
+        if tasks.passed_over >= PATIENCE
+            && let Some(task) = tasks.take_housekeeping()
         {
-            // Housekeeping is long by itself: it never joins those who wait, and it takes turns of its own.
-            if precedence >= Precedence::Fold && !group.is_empty() {
-                break;
-            }
+            return Some((vec![task], false));
+        }
+        for precedence in [Precedence::Accept, Precedence::Checkpoint, Precedence::Registration] {
             while weight < GROUP_WEIGHT {
                 let Some(task) = tasks.waiting[precedence as usize].pop_front() else { break };
                 weight += task.weight();
@@ -338,10 +375,13 @@ fn next_group(shared: &Shared) -> Option<(Vec<Box<dyn Task>>, bool)> {
                     registrations += task.weight();
                 }
                 group.push(task);
-                if precedence >= Precedence::Fold {
-                    break;
-                }
             }
+        }
+        // Housekeeping never joins those who wait.
+        if group.is_empty() {
+            group.extend(tasks.take_housekeeping());
+        } else if tasks.housekeeping_waits() {
+            tasks.passed_over += 1;
         }
         if !group.is_empty() {
             drop(tasks);

@@ -5,16 +5,19 @@
 //! - `life`: accept, plan, lease, checkpoint, outcomes.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use rusqlite::Connection;
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 
 use super::{
     AcceptError, Accepted, Applied, Change, Checkpoint, CheckpointReply, ControlError, HubRecord, InstallationPage,
-    NewBroadcast, OutcomePage, OutcomeQuery, PlanStep, ReadyWork, Result, ShardWork, Standing, Store,
+    NewBroadcast, OutcomePage, OutcomeQuery, PlanStep, ReadyWork, Result, ShardWork, Standing, Store, StoreError,
     StoredInstallation, TargetRows,
 };
 use crate::clock::SharedClock;
@@ -58,8 +61,10 @@ struct Parts {
     engine: Engine,
     clock: SharedClock,
     retention: Retention,
-    registry: registry::Shared,
+    registry: Arc<registry::Shared>,
     life: life::Shared,
+    /// Held as long as the engine runs: fields are dropped in their order.
+    _lock: Option<File>,
 }
 
 impl std::fmt::Debug for SqliteStore {
@@ -71,18 +76,37 @@ impl std::fmt::Debug for SqliteStore {
 impl SqliteStore {
     /// Opens the file, makes it when missing, brings its schema up to date and voids every lease of an earlier process.
     pub fn open(path: &Path, mode: Mode, clock: SharedClock, retention: Retention) -> Result<Self> {
-        let engine = Engine::open(path, mode, |connection| {
+        let lock = lock(path)?;
+        let registry = Arc::<registry::Shared>::default();
+        let engine = Engine::open(path, mode, registry.clone(), |connection| {
             migrate(connection)?;
+            registry.recover(connection)?;
             life::recover(connection, clock.now())
         })?;
-        let parts =
-            Parts { engine, clock, retention, registry: registry::Shared::default(), life: life::Shared::default() };
+        let parts = Parts { engine, clock, retention, registry, life: life::Shared::default(), _lock: lock };
         Ok(Self { parts: Arc::new(parts) })
     }
 
     /// What the group commit has done so far.
     pub fn commits(&self) -> Commits {
         self.parts.engine.commits()
+    }
+}
+
+/// Takes the file for this process (design.md section 6): an advisory lock on `FILE.lock`, beside it because SQLite takes
+/// locks of its own on the file. The kernel lets go of it when the process ends, however it ends.
+fn lock(path: &Path) -> Result<Option<File>> {
+    if path == Path::new(":memory:") {
+        return Ok(None);
+    }
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let failed = |error: std::io::Error| StoreError::Unavailable(format!("{}: {error}", Path::new(&name).display()));
+    let file = File::options().create(true).truncate(false).write(true).open(&name).map_err(failed)?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(Some(file)),
+        Err(Errno::WOULDBLOCK) => Err(StoreError::InUse(path.display().to_string())),
+        Err(error) => Err(failed(error.into())),
     }
 }
 
@@ -93,7 +117,7 @@ const SCHEMA_VERSION: i64 = 1;
 fn migrate(connection: &mut Connection) -> Result<()> {
     let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     if version > SCHEMA_VERSION {
-        return Err(super::StoreError::Corrupt(format!(
+        return Err(StoreError::Corrupt(format!(
             "the file has schema version {version}, this build knows up to {SCHEMA_VERSION}"
         )));
     }

@@ -5,17 +5,20 @@
 
 CREATE TABLE meta (key TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID;   -- 'generation': bumped at every open
 
+CREATE TABLE deleted_hub (id INTEGER PRIMARY KEY) STRICT;                    -- whose rows are still to be removed
+
 CREATE TABLE hub (
     id          INTEGER PRIMARY KEY AUTOINCREMENT,     -- never reused
     name        TEXT NOT NULL UNIQUE,
     settings    BLOB NOT NULL,
     version     INTEGER NOT NULL,
     next_seq    INTEGER NOT NULL DEFAULT 0,
+    next_no     INTEGER NOT NULL DEFAULT 0,            -- arrival number of the next installation
     commit_no   INTEGER NOT NULL DEFAULT 0             -- number of the last registry commit
 ) STRICT;
 
 CREATE TABLE installation (
-    no            INTEGER PRIMARY KEY AUTOINCREMENT,   -- arrival number
+    no            INTEGER PRIMARY KEY,                 -- hub << 40 | arrival number, never reused
     hub           INTEGER NOT NULL,
     id_hash       INTEGER NOT NULL,
     user_hash     INTEGER,
@@ -24,10 +27,12 @@ CREATE TABLE installation (
     confirmed     INTEGER NOT NULL,                    -- ms; a touch may say later
     updated       INTEGER NOT NULL,
     channel_dead  INTEGER NOT NULL DEFAULT 0,          -- pushChannelExpired
-    seqs          BLOB NOT NULL                        -- 8 bytes each, in the order of Installation::targets
+    seqs          BLOB NOT NULL                        -- 8 bytes each, in the order of Installation::targets;
+                                                       -- all ones where the target has left by a drop
 ) STRICT;
 CREATE INDEX installation_id ON installation (id_hash);
 CREATE INDEX installation_user ON installation (user_hash) WHERE user_hash IS NOT NULL;
+CREATE INDEX installation_dead ON installation (expires) WHERE channel_dead = 1 AND expires IS NOT NULL;
 
 CREATE TABLE target (
     key           INTEGER PRIMARY KEY,                 -- hub << 40 | seq
@@ -40,13 +45,13 @@ CREATE TABLE target (
     expires       INTEGER,                             -- ms
     confirmed     INTEGER NOT NULL,                    -- ms
     user_mark     INTEGER NOT NULL,                    -- commit that last changed its user
-    gone_why      INTEGER,                             -- NULL while live
+    gone_why      INTEGER,                             -- Departure; NULL while live
     gone_at       INTEGER,
     gone_id       TEXT                                 -- the installation's id, kept by the tombstone
 ) STRICT;
 CREATE INDEX target_channel ON target (channel_hash) WHERE gone_why IS NULL;
 CREATE INDEX target_expires ON target (expires) WHERE expires IS NOT NULL AND gone_why IS NULL;
-CREATE INDEX target_gone ON target (gone_at) WHERE gone_why IS NOT NULL;
+CREATE INDEX target_gone ON target (key >> 40, gone_at) WHERE gone_why IS NOT NULL;
 
 CREATE TABLE tag_chunk (
     hub          INTEGER NOT NULL,
@@ -60,14 +65,14 @@ CREATE TABLE tag_chunk (
 CREATE TABLE index_delta (
     hub      INTEGER NOT NULL,
     number   INTEGER NOT NULL,                         -- the commit's number in its hub
-    changes  BLOB NOT NULL,
+    changes  BLOB NOT NULL,                            -- registry/delta.rs
     PRIMARY KEY (hub, number)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE touch (
     hub      INTEGER NOT NULL,
     number   INTEGER NOT NULL,
-    touches  BLOB NOT NULL,                            -- (installation no, confirmed, expires)
+    touches  BLOB NOT NULL,                            -- registry/touch.rs
     PRIMARY KEY (hub, number)
 ) STRICT, WITHOUT ROWID;
 

@@ -1,65 +1,160 @@
-//! The registry half of the embedded store.
+//! The registry half of the embedded store: hubs, installations, their targets, and the index over these.
+//!
+//! Writing: [`apply`] turns changes into rows; what they change in the index is gathered over the writer's whole group
+//! ([`commit`]) and written as one [`delta`] a hub, times of unchanged registrations as one row of [`touch`]es;
+//! [`unfolded`] holds both in memory until [`fold`] has moved them into the rows that they are about. [`sharing`] marks
+//! targets with a common handle, [`remove`] drops dead channels, [`sweep`] takes out what is over.
+//!
+//! Reading: [`index`] is the index as one transaction sees it, [`evaluation`] an audience over it, [`read`] the
+//! installations and rows.
+//!
+//! An installation whose time is over is gone for every reader and every change, whether the sweep has come by or not.
 
-use super::super::*;
-use super::Parts;
-use crate::clock::*;
-use crate::model::broadcast::*;
-use crate::model::time::Timestamp;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use parking_lot::Mutex;
+use rusqlite::Connection;
+
+use super::engine::{Participant, Precedence};
+use super::{Parts, Result};
+use crate::model::audience::Audience;
+use crate::model::chunk_set::ChunkSet;
+use crate::model::id::{ChunkNo, HubId, HubName, InstallationId, Seq};
+use crate::model::platform::Platform;
+use crate::model::target::AudienceKind;
+use crate::store::{Applied, Change, HubRecord, InstallationPage, StoredInstallation, TargetRows};
+
+mod apply;
+mod commit;
+mod delta;
+mod evaluation;
+mod fold;
+mod hub;
+mod index;
+mod read;
+mod remove;
+mod rows;
+mod sharing;
+mod sweep;
+#[cfg(test)]
+mod tests;
+mod touch;
+mod unfolded;
+mod varint;
+
+use apply::{Applier, Prepared};
+use commit::{Gathering, LiveTags};
+use delta::Delta;
+pub(super) use evaluation::Evaluation;
+pub(super) use index::Snapshot;
+pub(super) use remove::{Removal, drop_dead};
+pub(super) use rows::{document_id, key, of_key};
+use touch::Touches;
+use unfolded::Waiting;
+
+/// What the registry keeps in memory beside the file. Behind an `Arc` of its own (`parts.registry`), so that tasks of
+/// the writer can hold it: one that held `Parts` could be the last to let go of the engine that runs it.
 #[derive(Default)]
-pub(super) struct Shared;
-
-pub(super) async fn put_hub(_parts: &Parts, _name: &HubName, _settings: Vec<u8>) -> Result<HubRecord> {
-    Err(StoreError::Engine("being built".into()).into())
+pub(super) struct Shared {
+    deltas: Waiting<Delta>,
+    touches: Waiting<Touches>,
+    /// What the running transaction has gathered. Only the writer locks it.
+    gathering: Mutex<Gathering>,
+    /// Held by whoever writes set rows.
+    folding: tokio::sync::Mutex<()>,
+    live_tags: Arc<LiveTags>,
 }
 
-pub(super) async fn hubs(_parts: &Parts) -> Result<Vec<HubRecord>> {
-    Err(StoreError::Engine("being built".into()).into())
+impl Shared {
+    /// Reads what an earlier process left unfolded.
+    pub(super) fn recover(&self, connection: &Connection) -> Result<()> {
+        self.deltas.load(connection)?;
+        self.touches.load(connection)
+    }
+
+    /// A hub's touches as this connection's transaction sees them, newest first.
+    fn newest_touches(&self, connection: &Connection, hub: HubId) -> Result<Vec<Arc<Touches>>> {
+        Ok(self.touches.rows(connection, hub)?.into_iter().rev().map(|(_, touches)| touches).collect())
+    }
 }
 
-pub(super) async fn delete_hub(_parts: &Parts, _name: &HubName) -> Result<bool> {
-    Err(StoreError::Engine("being built".into()).into())
+impl Participant for Shared {
+    fn before_commit(&self, tx: &Connection) -> Result<()> {
+        self.gathering.lock().flush_all(tx)
+    }
+
+    fn ended(&self, committed: bool) {
+        self.gathering.lock().end(committed, self);
+    }
 }
 
-pub(super) async fn apply(_parts: &Parts, _hub: HubId, _changes: Vec<Change>) -> Result<Vec<Applied>> {
-    Err(StoreError::Engine("being built".into()).into())
+pub(super) async fn put_hub(parts: &Parts, name: &HubName, settings: Vec<u8>) -> Result<HubRecord> {
+    hub::put(parts, name, settings).await
 }
 
-pub(super) async fn installation(
-    _parts: &Parts,
-    _hub: HubId,
-    _id: &InstallationId,
-) -> Result<Option<StoredInstallation>> {
-    Err(StoreError::Engine("being built".into()).into())
+pub(super) async fn hubs(parts: &Parts) -> Result<Vec<HubRecord>> {
+    parts.engine.read(hub::all).await
+}
+
+pub(super) async fn delete_hub(parts: &Parts, name: &HubName) -> Result<bool> {
+    hub::delete(parts, name).await
+}
+
+pub(super) async fn apply(parts: &Parts, hub: HubId, changes: Vec<Change>) -> Result<Vec<Applied>> {
+    fold::relieve(parts, hub).await?;
+    let weight = changes.len();
+    let changes: Vec<Prepared> = changes.into_iter().map(|change| Prepared::new(hub, change)).collect();
+    let (registry, clock) = (parts.registry.clone(), parts.clock.clone());
+    let apply = move |tx: &Connection| {
+        let mut gathering = registry.gathering.lock();
+        let commit = gathering.hub(tx, hub, &registry.live_tags)?;
+        let mut applier = Applier { tx, registry: &registry, commit, now: clock.now() };
+        changes.iter().map(|change| applier.apply(change)).collect()
+    };
+    parts.engine.write(Precedence::Registration, weight, apply).await
+}
+
+pub(super) async fn installation(parts: &Parts, hub: HubId, id: &InstallationId) -> Result<Option<StoredInstallation>> {
+    let (registry, now, id) = (parts.registry.clone(), parts.clock.now(), id.clone());
+    parts.engine.read(move |connection| read::installation(&registry, connection, hub, &id, now)).await
 }
 
 pub(super) async fn installations(
-    _parts: &Parts,
-    _hub: HubId,
-    _audience: &Audience,
-    _from: Seq,
-    _limit: usize,
+    parts: &Parts,
+    hub: HubId,
+    audience: &Audience,
+    from: Seq,
+    limit: usize,
 ) -> Result<InstallationPage> {
-    Err(StoreError::Engine("being built".into()).into())
+    let (registry, now, audience) = (parts.registry.clone(), parts.clock.now(), audience.clone());
+    let read = move |connection: &Connection| {
+        read::installations(&Snapshot::open(&registry, connection, hub, now)?, &audience, from, limit)
+    };
+    parts.engine.read(read).await
 }
 
 pub(super) async fn count(
-    _parts: &Parts,
-    _hub: HubId,
-    _audience: &Audience,
-    _kind: AudienceKind,
+    parts: &Parts,
+    hub: HubId,
+    audience: &Audience,
+    kind: AudienceKind,
 ) -> Result<BTreeMap<Platform, u64>> {
-    Err(StoreError::Engine("being built".into()).into())
+    let (registry, now, audience) = (parts.registry.clone(), parts.clock.now(), audience.clone());
+    let read =
+        move |connection: &Connection| read::count(&Snapshot::open(&registry, connection, hub, now)?, &audience, kind);
+    parts.engine.read(read).await
 }
 
-pub(super) async fn read_rows(_parts: &Parts, _hub: HubId, _chunk: ChunkNo, _set: &ChunkSet) -> Result<TargetRows> {
-    Err(StoreError::Engine("being built".into()).into())
+pub(super) async fn read_rows(parts: &Parts, hub: HubId, chunk: ChunkNo, set: &ChunkSet) -> Result<TargetRows> {
+    let (registry, now, set) = (parts.registry.clone(), parts.clock.now(), set.clone());
+    parts.engine.read(move |connection| read::rows(&registry, connection, hub, chunk, &set, now)).await
 }
 
-pub(super) async fn fold(_parts: &Parts) -> Result<bool> {
-    Err(StoreError::Engine("being built".into()).into())
+pub(super) async fn fold(parts: &Parts) -> Result<bool> {
+    fold::fold(parts).await
 }
 
-pub(super) async fn sweep(_parts: &Parts) -> Result<bool> {
-    Ok(false)
+pub(super) async fn sweep(parts: &Parts) -> Result<bool> {
+    sweep::sweep(parts).await
 }

@@ -1,0 +1,239 @@
+//! Registrations: what a PUT or DELETE of an installation changes, and nothing else.
+//!
+//! | the document is | written |
+//! |---|---|
+//! | new | its row, a row and index entries for each target |
+//! | the same | a touch |
+//! | changed | its row, a touch; index entries for changed tags; rows of targets that came, left, or have another channel or user |
+//! | on another platform, or revived after a drop | its row, a touch; every target anew |
+//!
+//! An installation whose time is over counts as gone, swept or not: a PUT makes it anew.
+
+use rusqlite::{Connection, params};
+
+use super::super::Result;
+use super::commit::HubCommit;
+use super::rows::{self, Departure, Described, InstallationRow, Leaving, describe, encode_seqs, enter, key, leave};
+use super::touch::Touch;
+use super::{Shared, sharing};
+use crate::model::hash;
+use crate::model::id::{HubId, Seq};
+use crate::model::installation::Installation;
+use crate::model::time::Timestamp;
+use crate::store::{Applied, Change};
+
+/// A change with all that can be worked out before the writer's turn.
+pub(super) enum Prepared {
+    Put(Put),
+    Delete { id: String, id_hash: u64 },
+}
+
+pub(super) struct Put {
+    installation: Box<Installation>,
+    id_hash: u64,
+    user_hash: Option<i64>,
+    document: Vec<u8>,
+    targets: Vec<Described>,
+}
+
+impl Prepared {
+    pub(super) fn new(hub: HubId, change: Change) -> Self {
+        match change {
+            Change::Put(installation) => Self::Put(Put {
+                id_hash: hash::installation(hub, installation.id.as_str()),
+                user_hash: rows::user_hash(hub, installation.user.as_ref()),
+                document: installation.stored_form(),
+                targets: describe(hub, &installation),
+                installation,
+            }),
+            Change::Delete(id) => {
+                Self::Delete { id_hash: hash::installation(hub, id.as_str()), id: id.as_str().to_owned() }
+            }
+        }
+    }
+}
+
+/// The running commit as one change sees it.
+pub(super) struct Applier<'a> {
+    pub(super) tx: &'a Connection,
+    pub(super) registry: &'a Shared,
+    pub(super) commit: &'a mut HubCommit,
+    pub(super) now: Timestamp,
+}
+
+impl Applier<'_> {
+    pub(super) fn apply(&mut self, change: &Prepared) -> Result<Applied> {
+        match change {
+            Prepared::Put(put) => {
+                let id = put.installation.id.as_str();
+                match self.find(put.id_hash, id)? {
+                    Some(row) => self.replace(row, put),
+                    None => self.create(put),
+                }
+            }
+            Prepared::Delete { id, id_hash } => match self.find(*id_hash, id)? {
+                Some(row) => {
+                    rows::remove(self.tx, self.commit, &row, Departure::Deleted, self.now)?;
+                    Ok(Applied::Deleted)
+                }
+                None => Ok(Applied::Absent),
+            },
+        }
+    }
+
+    /// The installation, unless its time is over: then it goes now, as the sweep would have it go.
+    fn find(&mut self, id_hash: u64, id: &str) -> Result<Option<InstallationRow>> {
+        let Some(row) = InstallationRow::find_hashed(self.tx, self.commit.hub, id_hash, id)? else { return Ok(None) };
+        if row.times.expires.is_some_and(|expires| expires <= self.now) {
+            let touch = self.commit.newest_touch(self.tx, self.registry, row.no)?;
+            if touch.unwrap_or(row.times).expires.is_some_and(|expires| expires <= self.now) {
+                rows::remove(self.tx, self.commit, &row, Departure::Expired, self.now)?;
+                return Ok(None);
+            }
+        }
+        Ok(Some(row))
+    }
+
+    fn create(&mut self, put: &Put) -> Result<Applied> {
+        let times = Touch { confirmed: self.now, expires: put.installation.expires };
+        let no = self.commit.next_installation()?;
+        let platform = put.installation.platform.platform();
+        let mut seqs = Vec::with_capacity(put.targets.len());
+        for target in &put.targets {
+            seqs.push(Some(enter(self.tx, self.commit, no, platform, target, times)?));
+        }
+        self.tx
+            .prepare_cached(
+                "INSERT INTO installation (no, hub, id_hash, user_hash, document, expires, confirmed, updated, seqs) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8)",
+            )?
+            .execute(params![
+                no,
+                self.commit.hub.0,
+                put.id_hash.cast_signed(),
+                put.user_hash,
+                put.document,
+                times.expires.map(Timestamp::millis),
+                self.now.millis(),
+                encode_seqs(&seqs),
+            ])?;
+        Ok(Applied::Created)
+    }
+
+    fn replace(&mut self, row: InstallationRow, put: &Put) -> Result<Applied> {
+        let times = Touch { confirmed: self.now, expires: put.installation.expires };
+        let whole = !row.channel_dead && row.seqs.iter().all(Option::is_some);
+        let applied = if whole && row.document == put.document {
+            if ends_earlier(times.expires, row.times.expires) {
+                rows::write_times(self.tx, &row, self.commit.hub, times)?;
+            }
+            Applied::Touched
+        } else {
+            self.rewrite(&row, put, times)?;
+            Applied::Updated
+        };
+        self.commit.touch(row.no, times);
+        Ok(applied)
+    }
+
+    fn rewrite(&mut self, row: &InstallationRow, put: &Put, times: Touch) -> Result<()> {
+        let before = row.installation()?;
+        let (old_platform, platform) = (before.platform.platform(), put.installation.platform.platform());
+        let user_changed = before.user != put.installation.user;
+        let mut old: Vec<(Described, Option<Seq>)> =
+            describe(self.commit.hub, &before).into_iter().zip(row.seqs.iter().copied()).collect();
+        let anew = row.channel_dead || old_platform != platform;
+        // Those that leave go first, so that nobody is marked as sharing a key with one that is on its way out.
+        let id = before.id.as_str();
+        let leaving = Leaving { id, platform: old_platform, why: Departure::Replaced, now: self.now };
+        for (target, seq) in &mut old {
+            let kept = !anew && put.targets.iter().any(|new| new.kind == target.kind);
+            if !kept && let Some(seq) = seq.take() {
+                leave(self.tx, self.commit, &leaving, target, seq)?;
+            }
+        }
+        let rows_too = user_changed || ends_earlier(times.expires, row.times.expires);
+        let mut seqs = Vec::with_capacity(put.targets.len());
+        for target in &put.targets {
+            let kept = old.iter().find_map(|(old, seq)| seq.filter(|_| old.kind == target.kind).map(|seq| (old, seq)));
+            let seq = match kept {
+                Some((old, seq)) => {
+                    self.keep(old, target, put, seq, times, rows_too, user_changed)?;
+                    seq
+                }
+                None => enter(self.tx, self.commit, row.no, platform, target, times)?,
+            };
+            seqs.push(Some(seq));
+        }
+        self.tx
+            .prepare_cached(
+                "UPDATE installation SET document = ?2, expires = ?3, confirmed = ?4, updated = ?4, channel_dead = 0, \
+                 seqs = ?5 WHERE no = ?1",
+            )?
+            .execute(params![
+                row.no,
+                put.document,
+                times.expires.map(Timestamp::millis),
+                self.now.millis(),
+                encode_seqs(&seqs),
+            ])?;
+        if user_changed {
+            // Apart: a column in SET costs its index even when its value stays.
+            self.tx
+                .prepare_cached("UPDATE installation SET user_hash = ?2 WHERE no = ?1")?
+                .execute(params![row.no, put.user_hash])?;
+        }
+        self.commit.number();
+        Ok(())
+    }
+
+    /// A target that stays keeps its seq: only what differs is written.
+    #[expect(clippy::too_many_arguments, reason = "one call, and each says what it is")]
+    fn keep(
+        &mut self,
+        old: &Described,
+        new: &Described,
+        put: &Put,
+        seq: Seq,
+        times: Touch,
+        rows_too: bool,
+        user_changed: bool,
+    ) -> Result<()> {
+        for tag in old.tags.iter().filter(|tag| !new.tags.contains(tag)) {
+            self.commit.remove(tag.as_str(), seq);
+        }
+        for tag in new.tags.iter().filter(|tag| !old.tags.contains(tag)) {
+            self.commit.add(tag.as_str(), seq);
+        }
+        let key = key(self.commit.hub, seq);
+        if old.channel != new.channel {
+            let platform = put.installation.platform.platform();
+            sharing::leaves(self.tx, self.commit, platform, old, seq)?;
+            sharing::joins(self.tx, self.commit, platform, new, seq)?;
+            self.tx
+                .prepare_cached("UPDATE target SET channel = ?2, channel_hash = ?3 WHERE key = ?1")?
+                .execute(params![key, &*new.channel, new.channel_hash.cast_signed()])?;
+        }
+        if rows_too || old.channel != new.channel {
+            self.tx
+                .prepare_cached("UPDATE target SET expires = ?2, confirmed = ?3 WHERE key = ?1")?
+                .execute(params![key, times.expires.map(Timestamp::millis), times.confirmed.millis()])?;
+        }
+        if user_changed {
+            let mark = self.commit.number().0;
+            self.tx
+                .prepare_cached("UPDATE target SET user_mark = ?2 WHERE key = ?1")?
+                .execute(params![key, mark.cast_signed()])?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether the first expiry comes before the second; `None` is never.
+fn ends_earlier(first: Option<Timestamp>, second: Option<Timestamp>) -> bool {
+    match (first, second) {
+        (Some(first), Some(second)) => first < second,
+        (Some(_), None) => true,
+        (None, _) => false,
+    }
+}

@@ -1,0 +1,158 @@
+//! Reads of installations and targets.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::super::{Result, StoreError};
+use super::Shared;
+use super::evaluation::{Evaluation, Reach};
+use super::index::Snapshot;
+use super::rows::{InstallationRow, key, of_key, unsigned};
+use super::touch::{self, Touch};
+use crate::model::audience::Audience;
+use crate::model::chunk_set::ChunkSet;
+use crate::model::id::{ChunkNo, HubId, InstallationId, Seq};
+use crate::model::platform::Platform;
+use crate::model::target::{AudienceKind, TargetClass};
+use crate::model::time::Timestamp;
+use crate::store::{InstallationPage, StoredInstallation, TargetRows};
+
+/// A set this dense within its span is read by one scan of the span, a sparser one row by row: stepping over a row
+/// costs about an eighth of finding one by its key.
+const SCAN_DENSITY: u32 = 8;
+
+/// A row's own expiry may lag behind a touch, which is looked for only where it matters: rows that expire so soon. A
+/// worker reads rows about a second ahead of sending.
+const SOON: std::time::Duration = std::time::Duration::from_secs(600);
+
+/// Targets of the audience, by platform.
+pub(super) fn count(
+    snapshot: &Snapshot<'_>,
+    audience: &Audience,
+    kind: AudienceKind,
+) -> Result<BTreeMap<Platform, u64>> {
+    let mut evaluation = snapshot.evaluate(audience, kind, None)?;
+    let mut counts = BTreeMap::new();
+    for chunk in evaluation.chunks().to_vec() {
+        for (platform, set) in evaluation.chunk(chunk)? {
+            *counts.entry(platform).or_default() += u64::from(set.len());
+        }
+    }
+    Ok(counts)
+}
+
+/// One installation, unless its time is over.
+pub(super) fn installation(
+    registry: &Shared,
+    connection: &Connection,
+    hub: HubId,
+    id: &InstallationId,
+    now: Timestamp,
+) -> Result<Option<StoredInstallation>> {
+    let Some(row) = InstallationRow::find(connection, hub, id)? else { return Ok(None) };
+    let touch = touch::newest(&registry.newest_touches(connection, hub)?, row.no);
+    stored(row, touch, now)
+}
+
+/// Installations whose native target is in the audience, in its order, from `from` on.
+pub(super) fn installations(
+    snapshot: &Snapshot<'_>,
+    audience: &Audience,
+    from: Seq,
+    limit: usize,
+) -> Result<InstallationPage> {
+    let mut evaluation = Evaluation::new(snapshot, audience, Reach::INSTALLATIONS, None)?;
+    let mut page = InstallationPage::default();
+    let after = evaluation.chunks().partition_point(|chunk| *chunk < from.chunk());
+    for chunk in evaluation.chunks()[after..].to_vec() {
+        let mut members = ChunkSet::new();
+        for (_, set) in evaluation.chunk(chunk)? {
+            members.union_with(&set);
+        }
+        for seq in members.iter().map(|offset| Seq::at(chunk, offset)).filter(|seq| *seq >= from) {
+            if page.items.len() == limit {
+                page.next = Some(seq);
+                return Ok(page);
+            }
+            page.items.extend(installation_of(snapshot, seq)?);
+        }
+    }
+    Ok(page)
+}
+
+fn installation_of(snapshot: &Snapshot<'_>, seq: Seq) -> Result<Option<StoredInstallation>> {
+    let no: i64 = snapshot
+        .connection
+        .prepare_cached("SELECT installation FROM target WHERE key = ?1")?
+        .query_row([key(snapshot.hub, seq)], |row| row.get(0))?;
+    let row = InstallationRow::get(snapshot.connection, no)?
+        .ok_or_else(|| StoreError::Corrupt(format!("live target {seq} has no installation")))?;
+    stored(row, snapshot.newest_touch(no)?, snapshot.now)
+}
+
+fn stored(row: InstallationRow, touch: Option<Touch>, now: Timestamp) -> Result<Option<StoredInstallation>> {
+    let times = touch.unwrap_or(row.times);
+    if times.expires.is_some_and(|expires| expires <= now) {
+        return Ok(None);
+    }
+    let mut installation = row.installation()?;
+    installation.expires = times.expires;
+    let (channel_expired, updated) = (row.channel_dead, row.updated);
+    Ok(Some(StoredInstallation { installation, channel_expired, confirmed: times.confirmed, updated }))
+}
+
+/// The live rows of a chunk's targets, in seq order.
+pub(super) fn rows(
+    registry: &Shared,
+    connection: &Connection,
+    hub: HubId,
+    chunk: ChunkNo,
+    set: &ChunkSet,
+    now: Timestamp,
+) -> Result<TargetRows> {
+    let (Some(first), Some(last)) = (set.first(), set.last()) else { return Ok(TargetRows::default()) };
+    let touches = registry.newest_touches(connection, hub)?;
+    let soon = now.plus(SOON);
+    let mut page = TargetRows::with_capacity(set.len() as usize);
+    let mut push = |seq: Seq, row: &Row<'_>| -> Result<()> {
+        let broken = || StoreError::Corrupt(format!("target {seq} of hub {hub}"));
+        let class = TargetClass::from_code(row.get(1)?).ok_or_else(broken)?;
+        let platform = Platform::from_code(row.get(2)?).ok_or_else(broken)?;
+        let channel = row.get_ref(3)?.as_blob().map_err(|_| broken())?;
+        let mut expires = row.get::<_, Option<i64>>(4)?.map(Timestamp::from_millis);
+        if expires.is_some_and(|expires| expires <= soon)
+            && let Some(touch) = touch::newest(&touches, row.get(6)?)
+        {
+            expires = touch.expires;
+        }
+        page.push(seq, class, platform, channel, expires, unsigned(row, 5)?);
+        Ok(())
+    };
+    let span = u32::from(last - first) + 1;
+    if set.len() * SCAN_DENSITY >= span {
+        let mut statement = connection.prepare_cached(
+            "SELECT key, class, platform, channel, expires, user_mark, installation FROM target \
+             WHERE key BETWEEN ?1 AND ?2 AND gone_why IS NULL",
+        )?;
+        let mut rows = statement.query(params![key(hub, Seq::at(chunk, first)), key(hub, Seq::at(chunk, last))])?;
+        let mut wanted = set.iter().peekable();
+        while let Some(row) = rows.next()? {
+            let seq = of_key(row.get(0)?).1;
+            while wanted.next_if(|&offset| offset < seq.offset()).is_some() {}
+            if wanted.next_if_eq(&seq.offset()).is_some() {
+                push(seq, row)?;
+            }
+        }
+    } else {
+        let mut statement = connection.prepare_cached(
+            "SELECT key, class, platform, channel, expires, user_mark, installation FROM target \
+             WHERE key = ?1 AND gone_why IS NULL",
+        )?;
+        for seq in set.iter().map(|offset| Seq::at(chunk, offset)) {
+            let read = |row: &Row<'_>| Ok(push(seq, row));
+            statement.query_row([key(hub, seq)], read).optional()?.transpose()?;
+        }
+    }
+    Ok(page)
+}
