@@ -1,4 +1,6 @@
 //! The command line of the load tests.
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
 use loadtest::commands;
 
@@ -13,10 +15,13 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Gateways(commands::gateways::Args),
+    #[command(hide = true)]
+    Fanfare(commands::fanfare::Args),
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> anyhow::Result<ExitCode> {
     match Cli::parse().command {
-        Command::Gateways(args) => commands::gateways::run(args),
+        Command::Gateways(args) => commands::gateways::run(args).map(|()| ExitCode::SUCCESS),
+        Command::Fanfare(args) => Ok(commands::fanfare::run(args)),
     }
 }
