@@ -46,6 +46,9 @@ pub enum LeaseError {
     NotDue { due: Timestamp },
     #[error("closed")]
     Closed,
+    /// Its broadcast is paused. It may be taken once that is resumed, cancelled or expired.
+    #[error("paused")]
+    Paused,
     #[error("the lease of epoch {asked} is no longer valid")]
     Fenced { asked: Epoch },
     #[error("{pending} targets are still pending")]

@@ -1,5 +1,6 @@
 //! What every engine of the store promises, checked against the trait alone. An engine passes the suite by giving a
 //! [`Bench`]; the suite runs once for each.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

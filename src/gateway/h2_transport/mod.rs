@@ -1,1 +1,264 @@
-//! (being built)
+//! The transport on the `h2` crate: connections of one gateway to one service.
+//!
+//! ```text
+//!  submit ─▶ intake (two lanes, bounded) ◀─ take, give back ─▶ connections, each whole on one sending thread
+//!                 ▲                                                   │
+//!                 └── watch: stop flags, deadlines, no connection     └─▶ replies, in piles of up to 64
+//! ```
+//!
+//! - A batch waits in the [`intake`] until connections take its targets, as many as they have free streams.
+//! - A [`line`] keeps one [`connection`] open while there is work; lines are dealt out over the sending threads.
+//! - A target is in exactly one place (intake, or one stream of one connection) and leaves it by its reply. A connection
+//!   that fails puts back what is surely unprocessed and answers the rest as ambiguous; the [`tap`] knows which is which.
+//! - Nothing here knows what an answer means: that is the [`Service`]'s.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{HeaderMap, Uri};
+use rustls::ClientConfig;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use self::dial::Dialer;
+use self::intake::Intake;
+use self::job::Job;
+use self::reach::Reach;
+use super::endpoint::Endpoint;
+use super::senders::Senders;
+use super::transport::{GatewayMeter, OwnedAnswer, Service, Transport};
+use super::{Answer, Batch, Reply, SharedRequest, Unsent};
+use crate::clock::SharedClock;
+use crate::model::verdict::{Reason, Verdict};
+
+mod connection;
+mod dial;
+mod exchange;
+mod intake;
+mod job;
+mod line;
+mod reach;
+mod stream;
+mod tap;
+
+/// Which service, and how many connections to it.
+#[derive(Clone, Debug)]
+pub struct TransportSettings {
+    pub endpoint: Endpoint,
+    pub tls: ClientConfig,
+    pub connections: usize,
+    pub tuning: Tuning,
+}
+
+impl TransportSettings {
+    /// With the usual times.
+    pub fn new(endpoint: Endpoint, tls: ClientConfig, connections: usize) -> Self {
+        Self { endpoint, tls, connections, tuning: Tuning::default() }
+    }
+}
+
+/// Times and sizes; the defaults are those of `push-services.md` 0.5 and 1.6.
+#[derive(Clone, Debug)]
+pub struct Tuning {
+    /// The most requests open on a connection, however many the peer allows.
+    pub streams: usize,
+    /// How often stop flags, deadlines and timeouts are looked at while anything is under way.
+    pub tick: Duration,
+    /// Name, TCP, TLS and HTTP/2 together.
+    pub open_timeout: Duration,
+    /// A connection without any answer for so long gets no more requests, and a ping.
+    pub soft_timeout: Duration,
+    /// A request without an answer for so long is given up.
+    pub hard_timeout: Duration,
+    /// Silence before a ping, while requests are open.
+    pub busy_ping: Duration,
+    /// Silence before a ping, while none is.
+    pub idle_ping: Duration,
+    /// A ping without its answer for so long ends the connection.
+    pub ping_timeout: Duration,
+    /// How long a batch waits while there is no connection at all.
+    pub patience: Duration,
+    /// Between the openings of a gateway's lines.
+    pub stagger: Duration,
+    /// Pauses before a lost connection is opened again.
+    pub least_pause: Duration,
+    pub most_pause: Duration,
+    /// How long a connection rests after its peer refused a stream.
+    pub refused_rest: Duration,
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        Self {
+            streams: 1_000,
+            tick: Duration::from_millis(100),
+            open_timeout: Duration::from_secs(10),
+            soft_timeout: Duration::from_secs(10),
+            hard_timeout: Duration::from_secs(60),
+            busy_ping: Duration::from_secs(30),
+            idle_ping: Duration::from_hours(1),
+            ping_timeout: Duration::from_secs(10),
+            patience: Duration::from_secs(2),
+            stagger: Duration::from_millis(100),
+            least_pause: Duration::from_millis(100),
+            most_pause: Duration::from_secs(30),
+            refused_rest: Duration::from_millis(50),
+        }
+    }
+}
+
+/// Connections of one gateway.
+pub struct H2Transport {
+    shared: Arc<Shared>,
+    senders: Arc<Senders>,
+}
+
+/// What all parts of one transport share.
+struct Shared {
+    service: Arc<dyn Service>,
+    clock: SharedClock,
+    meter: Arc<GatewayMeter>,
+    tuning: Tuning,
+    dialer: Dialer,
+    intake: Arc<Intake>,
+    reach: Reach,
+    authority: Option<Authority>,
+    /// No new requests.
+    closing: CancellationToken,
+    /// No more waiting either.
+    killed: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Shared {
+    /// The address of a path; `None` when it is no path.
+    fn uri(&self, path: &[u8]) -> Option<Uri> {
+        let mut parts = http::uri::Parts::default();
+        parts.scheme = Some(Scheme::HTTPS);
+        parts.authority = self.authority.clone();
+        parts.path_and_query = Some(PathAndQuery::from_maybe_shared(Bytes::copy_from_slice(path)).ok()?);
+        Uri::from_parts(parts).ok()
+    }
+}
+
+impl H2Transport {
+    /// Ready to take batches; connections open when the first comes.
+    pub fn open(
+        settings: TransportSettings,
+        service: Arc<dyn Service>,
+        senders: Arc<Senders>,
+        meter: Arc<GatewayMeter>,
+        clock: SharedClock,
+    ) -> Self {
+        let TransportSettings { endpoint, tls, connections, tuning } = settings;
+        let shared = Arc::new(Shared {
+            reach: Reach::new(endpoint.to_string(), clock.boot()),
+            authority: endpoint.authority().parse().ok(),
+            dialer: Dialer::new(endpoint, tls, tuning.open_timeout),
+            intake: Arc::new(Intake::new(connections)),
+            closing: CancellationToken::new(),
+            killed: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            service,
+            clock,
+            meter,
+            tuning,
+        });
+        let first = senders.stagger();
+        let watched = Arc::clone(&shared);
+        senders.spawn(first, || watched.tasks.clone().track_future(reach::watch(watched)));
+        for number in 0..connections.max(1) {
+            let kept = Arc::clone(&shared);
+            senders.spawn(first + number, move || kept.tasks.clone().track_future(line::keep(kept, number)));
+        }
+        Self { shared, senders }
+    }
+
+    async fn room(&self, job: &Job) -> Result<tokio::sync::OwnedSemaphorePermit, Unsent> {
+        let room = self.shared.intake.room(job.lane(), job.batch.targets.len());
+        tokio::pin!(room);
+        loop {
+            tokio::select! {
+                room = &mut room => return room.ok_or(Unsent::Closed),
+                () = tokio::time::sleep(self.shared.tuning.tick) => {
+                    if let Some(why) = job.refusal(self.shared.clock.boot()) {
+                        return Err(why);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl Transport for H2Transport {
+    async fn submit(&self, batch: Batch) {
+        let job = match Job::new(batch, &*self.shared.service, self.shared.clock.boot()) {
+            Ok(job) => job,
+            Err(batch) => return refuse(&batch),
+        };
+        match self.room(&job).await {
+            Ok(room) => self.shared.intake.push(job, room),
+            Err(why) => job.hand_back(0, why),
+        }
+    }
+
+    async fn exchange(&self, request: Arc<SharedRequest>, channel: Vec<u8>) -> Result<OwnedAnswer, String> {
+        let (tell, told) = tokio::sync::oneshot::channel();
+        let shared = Arc::clone(&self.shared);
+        self.senders.spawn(self.senders.stagger(), move || async move {
+            // Whoever asked may have gone.
+            let _ = tell.send(exchange::exchange(&shared, &request, &channel).await);
+        });
+        told.await.unwrap_or_else(|_| Err("the sending threads have stopped".to_owned()))
+    }
+
+    async fn close(&self, within: Duration) {
+        self.shared.closing.cancel();
+        self.shared.intake.close();
+        self.shared.tasks.close();
+        if tokio::time::timeout(within, self.shared.tasks.wait()).await.is_err() {
+            self.shared.killed.cancel();
+            self.shared.tasks.wait().await;
+        }
+    }
+}
+
+impl Drop for H2Transport {
+    fn drop(&mut self) {
+        self.shared.closing.cancel();
+        self.shared.killed.cancel();
+        self.shared.intake.close();
+    }
+}
+
+impl fmt::Debug for H2Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("H2Transport").field("reach", &self.shared.reach).finish_non_exhaustive()
+    }
+}
+
+/// A request whose fields are no header fields is wrong for every target.
+fn refuse(batch: &Batch) {
+    let what = Answer::Verdict {
+        verdict: Verdict::FixRequest { for_all: true },
+        reason: Some(Reason::known("bad header field")),
+        written_at: None,
+    };
+    let replies = batch.targets.iter().map(|(seq, _)| Reply { seq, what: what.clone() }).collect();
+    // A worker that is gone needs no answer.
+    let _ = batch.replies.send(replies);
+}
+
+/// The header fields of one request.
+fn request_headers(mut constant: HeaderMap, service: &dyn Service, id: &[u8]) -> Option<HeaderMap> {
+    if let (Some(field), false) = (service.id_field(), id.is_empty()) {
+        let mut value = http::HeaderValue::from_bytes(id).ok()?;
+        value.set_sensitive(true);
+        constant.insert(http::HeaderName::from_bytes(field.as_bytes()).ok()?, value);
+    }
+    Some(constant)
+}

@@ -53,6 +53,8 @@ CREATE INDEX target_channel ON target (channel_hash) WHERE gone_why IS NULL;
 CREATE INDEX target_expires ON target (expires) WHERE expires IS NOT NULL AND gone_why IS NULL;
 CREATE INDEX target_gone ON target (key >> 40, gone_at) WHERE gone_why IS NOT NULL;
 
+CREATE INDEX target_gone_id ON target (gone_id) WHERE gone_id IS NOT NULL;   -- outcomes of an installation that left
+
 CREATE TABLE tag_chunk (
     hub          INTEGER NOT NULL,
     tag          TEXT NOT NULL,
@@ -87,49 +89,64 @@ CREATE TABLE idempotency (
 CREATE INDEX idempotency_until ON idempotency (until);
 
 CREATE TABLE broadcast (
-    id            BLOB PRIMARY KEY,                    -- 16 bytes, time-ordered
-    hub           INTEGER NOT NULL,
-    request       BLOB NOT NULL,                       -- BroadcastRequest as JSON
-    accepted      INTEGER NOT NULL,
-    due           INTEGER NOT NULL,
-    expires       INTEGER NOT NULL,
-    planned       INTEGER,
-    started       INTEGER,
-    finished      INTEGER,
-    failure       TEXT,
-    wish          INTEGER NOT NULL DEFAULT 0,
-    rate          INTEGER NOT NULL,
-    plan_lease    BLOB,                                -- Lease of its planning
-    plan_bound    INTEGER,                             -- only lower seqs are planned
-    plan_chunk    INTEGER NOT NULL DEFAULT 0,          -- the next chunk to plan
-    user_bound    INTEGER,                             -- commit number at the start of the plan, if a user is named
-    next_shard    INTEGER NOT NULL DEFAULT 0,
-    open_shards   INTEGER NOT NULL DEFAULT 0,
-    plan          BLOB,                                -- inline plan
-    outcomes      BLOB,                                -- outcomes of an inline plan, when over
-    counters      BLOB NOT NULL                        -- sums of closed shards and of the inline plan, by platform
+    id               BLOB PRIMARY KEY,                 -- 16 bytes, time-ordered
+    hub              INTEGER NOT NULL,
+    lane             INTEGER NOT NULL,                 -- place in Lane::ALL
+    weight           INTEGER NOT NULL,
+    accepted         INTEGER NOT NULL,
+    due              INTEGER NOT NULL,
+    expires          INTEGER NOT NULL,
+    planned          INTEGER,
+    started          INTEGER,
+    finished         INTEGER,
+    failure          TEXT,
+    wish             INTEGER NOT NULL DEFAULT 0,
+    rate             INTEGER NOT NULL,
+    plan_state       INTEGER NOT NULL,                 -- the lease of its planning, as that of a shard
+    plan_epoch       INTEGER NOT NULL,
+    plan_time        INTEGER NOT NULL,
+    plan_progressed  INTEGER NOT NULL,
+    plan_strikes     INTEGER NOT NULL,
+    plan_bound       INTEGER,                          -- only lower seqs are planned
+    plan_chunk       INTEGER NOT NULL DEFAULT 0,       -- the next chunk to plan
+    user_bound       INTEGER,                          -- commit number at the start of the plan, if a user is named
+    next_shard       INTEGER NOT NULL DEFAULT 0,
+    open_shards      INTEGER NOT NULL DEFAULT 0,       -- of an inline plan: platforms, 0 when over
+    counters         BLOB NOT NULL,                    -- sums of closed shards and of the inline plan, by platform
+    inline           BLOB                              -- inline plan: its sets as planned, when over as they ended
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX broadcast_unfinished ON broadcast (id) WHERE finished IS NULL;
 CREATE INDEX broadcast_hub ON broadcast (hub, id);
-CREATE INDEX broadcast_finished ON broadcast (finished) WHERE finished IS NOT NULL;
+CREATE INDEX broadcast_unplanned ON broadcast (plan_time) WHERE planned IS NULL;
+CREATE INDEX broadcast_open ON broadcast (id) WHERE open_shards > 0;
+CREATE INDEX broadcast_unfinished ON broadcast (id) WHERE finished IS NULL;
+CREATE INDEX broadcast_small_done ON broadcast (finished) WHERE finished IS NOT NULL AND inline IS NOT NULL;
+CREATE INDEX broadcast_large_done ON broadcast (finished) WHERE finished IS NOT NULL AND inline IS NULL;
+
+-- Apart from its broadcast, whose row is written at every shard's end: a request may be large and never changes.
+CREATE TABLE broadcast_request (
+    broadcast  BLOB PRIMARY KEY,
+    request    BLOB NOT NULL                           -- BroadcastRequest as JSON
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE shard (
-    broadcast   BLOB NOT NULL,
-    shard       INTEGER NOT NULL,
-    platform    INTEGER NOT NULL,
-    first_chunk INTEGER NOT NULL,
-    last_chunk  INTEGER NOT NULL,
-    state       INTEGER NOT NULL,                      -- 0 ready, 1 leased, 2 closed
-    epoch       INTEGER NOT NULL,
-    time        INTEGER NOT NULL,                      -- due when ready, until when leased
-    progressed  INTEGER NOT NULL,
-    strikes     INTEGER NOT NULL,
-    counters    BLOB NOT NULL,
+    broadcast    BLOB NOT NULL,
+    shard        INTEGER NOT NULL,
+    platform     INTEGER NOT NULL,
+    first_chunk  INTEGER NOT NULL,
+    last_chunk   INTEGER NOT NULL,
+    state        INTEGER NOT NULL,                     -- 0 ready, 1 leased, 2 closed
+    epoch        INTEGER NOT NULL,
+    time         INTEGER NOT NULL,                     -- due when ready, until when leased
+    progressed   INTEGER NOT NULL,
+    strikes      INTEGER NOT NULL,
+    counters     BLOB NOT NULL,
     PRIMARY KEY (broadcast, shard)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX shard_open ON shard (broadcast, time) WHERE state < 2;
 
+-- With row ids: a set of 2 KB is then written in one page, and its key is written once in the index.
 CREATE TABLE outcome_chunk (
+    id         INTEGER PRIMARY KEY,
     broadcast  BLOB NOT NULL,
     platform   INTEGER NOT NULL,
     chunk      INTEGER NOT NULL,
@@ -137,13 +154,16 @@ CREATE TABLE outcome_chunk (
     detail     INTEGER NOT NULL,                       -- retry: attempt; done: outcome << 8 | reason number
     due        INTEGER NOT NULL,                       -- retry: ms, else 0
     at         INTEGER NOT NULL,                       -- last write, ms
-    seqs       BLOB NOT NULL,                          -- ChunkSet::encode; staged: evidence by offset
-    PRIMARY KEY (broadcast, platform, chunk, place, detail, due)
-) STRICT, WITHOUT ROWID;
+    seqs       BLOB NOT NULL                           -- ChunkSet::encode; staged: evidence by offset (life/codec.rs)
+) STRICT;
+CREATE UNIQUE INDEX outcome_chunk_key ON outcome_chunk (broadcast, platform, chunk, place, detail, due);
 
 CREATE TABLE reason (
     broadcast  BLOB NOT NULL,
-    number     INTEGER NOT NULL,
+    number     INTEGER NOT NULL,                       -- from 1
     text       TEXT NOT NULL,
     PRIMARY KEY (broadcast, number)
 ) STRICT, WITHOUT ROWID;
+
+-- Broadcasts that are deleted, whose rows in the tables above are still to be removed, slice by slice.
+CREATE TABLE purge (broadcast BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;

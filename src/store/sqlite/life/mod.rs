@@ -1,113 +1,52 @@
-//! The life of a broadcast in the embedded store.
+//! The life of a broadcast in the embedded store: accept, plan, lease, checkpoint, outcomes.
+//!
+//! ```text
+//!   accept ──small and due──▶ inline plan ──spill──┐
+//!     │                          │ (one row)       ▼
+//!     └──▶ plan, step by step ───┼──────▶ shards and their sets
+//!                                ▼                 ▼
+//!                       all platforms closed   all shards closed, planned ──▶ finished ──▶ retention
+//! ```
+//!
+//! - `rows`, `sets`, `codec`: the tables. A broadcast's row, its shards, and one row for each set of a chunk.
+//! - [`ledger`]: the sets of a shard and the only code that moves targets between them, for both forms of plan.
+//! - `draft`, `duplicates`, `plan`: an audience written down.
+//! - `inline`, `spill`: small plans at work in memory, and their way into ordinary rows.
+//! - `lease`, `checkpoint`: what a worker does.
+//! - `control`, `view`, `ready`, `outcomes`, `conservation`: what others ask.
+//!
+//! Tasks of the writer and readers hold the registry's shared part and the clock, never `Parts`: one that held the engine
+//! could be the last to let go of it, and would then wait for its own thread.
 
-use super::super::*;
-use super::Parts;
-use crate::clock::*;
-use crate::model::broadcast::*;
-use crate::model::time::Timestamp;
+mod accept;
+mod checkpoint;
+mod codec;
+mod conservation;
+mod control;
+mod draft;
+mod duplicates;
+mod inline;
+mod lease;
+mod ledger;
+mod outcomes;
+mod plan;
+mod ready;
+mod reasons;
+mod retention;
+mod rows;
+mod sets;
+mod spill;
+mod view;
 
-#[derive(Default)]
-pub(super) struct Shared;
-
-pub(super) async fn accept(_parts: &Parts, _new: NewBroadcast) -> Result<Accepted, AcceptError> {
-    Err(StoreError::Engine("being built".into()).into())
-}
-
-pub(super) async fn broadcast(_parts: &Parts, _hub: HubId, _id: BroadcastId) -> Result<Option<Broadcast>> {
-    Err(StoreError::Engine("being built".into()).into())
-}
-
-pub(super) async fn broadcasts(
-    _parts: &Parts,
-    _hub: HubId,
-    _before: Option<BroadcastId>,
-    _limit: usize,
-) -> Result<Vec<Broadcast>> {
-    Err(StoreError::Engine("being built".into()).into())
-}
-
-pub(super) async fn outcomes(
-    _parts: &Parts,
-    _hub: HubId,
-    _id: BroadcastId,
-    _query: OutcomeQuery,
-) -> Result<Option<OutcomePage>> {
-    Err(StoreError::Engine("being built".into()).into())
-}
-
-pub(super) async fn wish(
-    _parts: &Parts,
-    _hub: HubId,
-    _id: BroadcastId,
-    _wish: Wish,
-) -> Result<Broadcast, ControlError> {
-    Err(StoreError::Engine("being built".into()).into())
-}
-
-pub(super) async fn set_rate(
-    _parts: &Parts,
-    _hub: HubId,
-    _id: BroadcastId,
-    _per_second: u32,
-) -> Result<Broadcast, ControlError> {
-    Err(StoreError::Engine("being built".into()).into())
-}
-
-pub(super) async fn lease_plan(
-    _parts: &Parts,
-    _id: BroadcastId,
-    _length: Duration,
-) -> Result<Result<Epoch, LeaseError>> {
-    Err(StoreError::Engine("being built".into()).into())
-}
-
-pub(super) async fn plan_step(
-    _parts: &Parts,
-    _id: BroadcastId,
-    _epoch: Epoch,
-    _length: Duration,
-) -> Result<Result<PlanStep, LeaseError>> {
-    Err(StoreError::Engine("being built".into()).into())
-}
-
-pub(super) async fn lease(
-    _parts: &Parts,
-    _shard: ShardRef,
-    _length: Duration,
-) -> Result<Result<ShardWork, LeaseError>> {
-    Err(StoreError::Engine("being built".into()).into())
-}
-
-pub(super) async fn checkpoint(
-    _parts: &Parts,
-    _shard: ShardRef,
-    _epoch: Epoch,
-    _checkpoint: Checkpoint,
-) -> Result<Result<CheckpointReply, LeaseError>> {
-    Err(StoreError::Engine("being built".into()).into())
-}
-
-pub(super) async fn ready(
-    _parts: &Parts,
-    _only: Option<BroadcastId>,
-    _horizon: Duration,
-    _window: usize,
-) -> Result<Vec<ReadyWork>> {
-    Err(StoreError::Engine("being built".into()).into())
-}
-
-pub(super) async fn standings(_parts: &Parts, _ids: &[BroadcastId]) -> Result<BTreeMap<BroadcastId, Standing>> {
-    Err(StoreError::Engine("being built".into()).into())
-}
-
-pub(super) async fn conservation(_parts: &Parts) -> Result<BTreeMap<HubId, u64>> {
-    Err(StoreError::Engine("being built".into()).into())
-}
-
-pub(super) async fn sweep(_parts: &Parts) -> Result<bool> {
-    Ok(false)
-}
-
-pub(super) fn recover(_connection: &rusqlite::Connection, _now: Timestamp) -> Result<()> {
-    Ok(())
-}
+pub(super) use accept::accept;
+pub(super) use checkpoint::checkpoint;
+pub(super) use conservation::conservation;
+pub(super) use control::{set_rate, standings, wish};
+pub(super) use inline::Shared;
+pub(super) use lease::lease;
+pub(super) use outcomes::outcomes;
+pub(super) use plan::{lease_plan, plan_step};
+pub(super) use ready::ready;
+pub(super) use retention::sweep;
+pub(super) use spill::recover;
+pub(super) use view::{broadcast, broadcasts};

@@ -112,15 +112,16 @@ impl Delta {
         std::str::from_utf8(&self.bytes[group.tag as usize..group.tag_end as usize]).unwrap_or_default()
     }
 
-    /// The changes of a tag's membership, ascending by seq; true: it came, false: it left.
-    pub(super) fn changes(&self, tag: &str) -> impl Iterator<Item = (Seq, bool)> {
+    /// The place of a tag, if it is changed at all.
+    fn place(&self, tag: &str) -> Option<usize> {
         let tag = tag.as_bytes();
-        let place = self
-            .groups
-            .binary_search_by(|group| self.bytes[group.tag as usize..group.tag_end as usize].cmp(tag))
-            .ok()
-            .and_then(|at| self.groups.get(at));
-        let mut rest = place.map_or(&[][..], |group| &self.bytes[group.changes as usize..group.end as usize]);
+        self.groups.binary_search_by(|group| self.bytes[group.tag as usize..group.tag_end as usize].cmp(tag)).ok()
+    }
+
+    /// The changes of the membership of the tag at a place, ascending by seq; true: it came, false: it left.
+    fn changes(&self, place: usize) -> impl Iterator<Item = (Seq, bool)> {
+        let group = self.groups.get(place);
+        let mut rest = group.map_or(&[][..], |group| &self.bytes[group.changes as usize..group.end as usize]);
         let mut seq = 0;
         std::iter::from_fn(move || {
             let change = varint::take(&mut rest)?;
@@ -176,24 +177,31 @@ pub(super) struct Change {
 impl Overlay {
     /// The last word of `deltas`, oldest first, on each bit of the tag's sets.
     pub(super) fn of(deltas: &[Arc<Delta>], tag: &str) -> Self {
-        let mut chunks: BTreeMap<u32, Change> = BTreeMap::new();
+        let mut overlay = Self::default();
         for delta in deltas {
-            let mut changes = delta.changes(tag).peekable();
-            while let Some((first, _)) = changes.peek() {
-                let chunk = first.chunk();
-                let change = chunks.entry(chunk.0).or_default();
-                while let Some((seq, added)) = changes.next_if(|(seq, _)| seq.chunk() == chunk) {
-                    let (to, from) = if added {
-                        (&mut change.adds, &mut change.removes)
-                    } else {
-                        (&mut change.removes, &mut change.adds)
-                    };
-                    to.insert(seq.offset());
-                    from.remove(seq.offset());
-                }
+            if let Some(place) = delta.place(tag) {
+                overlay.push(delta, place);
             }
         }
-        Self(chunks)
+        overlay
+    }
+
+    /// Lays what `delta` says of the tag at that place over the rest.
+    pub(super) fn push(&mut self, delta: &Delta, place: usize) {
+        let mut changes = delta.changes(place).peekable();
+        while let Some((first, _)) = changes.peek() {
+            let chunk = first.chunk();
+            let change = self.0.entry(chunk.0).or_default();
+            while let Some((seq, added)) = changes.next_if(|(seq, _)| seq.chunk() == chunk) {
+                let (to, from) = if added {
+                    (&mut change.adds, &mut change.removes)
+                } else {
+                    (&mut change.removes, &mut change.adds)
+                };
+                to.insert(seq.offset());
+                from.remove(seq.offset());
+            }
+        }
     }
 
     /// What it does to the chunks from `first` to `last`.
@@ -242,7 +250,7 @@ mod tests {
     #[test]
     fn the_last_change_of_a_bit_counts() {
         let delta = delta(&[("b", 9, true), ("a", 70_000, true), ("b", 3, true), ("b", 9, false), ("a", 1, false)]);
-        let of = |tag| delta.changes(tag).collect::<Vec<_>>();
+        let of = |tag| delta.place(tag).map(|place| delta.changes(place).collect::<Vec<_>>()).unwrap_or_default();
         assert_eq!(of("a"), [(Seq(1), false), (Seq(70_000), true)]);
         assert_eq!(of("b"), [(Seq(3), true), (Seq(9), false)]);
         assert_eq!(of("c"), []);

@@ -260,7 +260,7 @@ impl TagSets {
             let at = chunks.partition_point(|&other| other < chunk);
             let near = chunks.iter().copied().enumerate().skip(at).take(STRETCH);
             let near = near.filter(|(place, other)| (other - chunk) as usize <= 2 * (place - at));
-            let last = near.map(|(_, other)| other).last().unwrap_or(chunk).max(chunk);
+            let last = near.map(|(_, other)| other).max().unwrap_or(chunk);
             self.stretch = Some((chunk, last, snapshot.sets(&self.tag, &self.overlay, chunk, last)?));
         }
         let set = self.stretch.as_ref().and_then(|(_, _, sets)| sets.get(&chunk));

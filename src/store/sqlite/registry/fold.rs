@@ -101,7 +101,7 @@ async fn fold_hub(parts: &Parts, hub: HubId) -> Result<()> {
 /// The sets that deltas change, by tag and chunk.
 struct ChangedSets {
     deltas: Vec<Arc<Delta>>,
-    /// (delta, place of the tag in it), ascending by tag, the last first.
+    /// (delta, place of the tag in it): the last tag first, and of one tag the newest delta first.
     tags: Vec<(u32, u32)>,
     /// Changes of a tag that the last slice had no room for.
     left: VecDeque<ChangedSet>,
@@ -122,8 +122,7 @@ impl ChangedSets {
             .flat_map(|(at, delta)| (0..delta.tag_count()).map(move |tag| (at as u32, tag as u32)))
             .collect();
         let text = |&(delta, tag): &(u32, u32)| deltas[delta as usize].tag(tag as usize);
-        tags.sort_unstable_by(|a, b| text(b).cmp(text(a)));
-        tags.dedup_by(|a, b| text(a) == text(b));
+        tags.sort_unstable_by(|a, b| (text(b), b.0).cmp(&(text(a), a.0)));
         Self { deltas, tags, left: VecDeque::new() }
     }
 
@@ -132,8 +131,16 @@ impl ChangedSets {
         while self.left.len() < SETS
             && let Some((delta, tag)) = self.tags.pop()
         {
+            // Only the deltas that name the tag: looking for it in all of them would cost more than all the rest.
+            let mut overlay = Overlay::default();
+            overlay.push(&self.deltas[delta as usize], tag as usize);
             let tag: Arc<str> = self.deltas[delta as usize].tag(tag as usize).into();
-            let changes = Overlay::of(&self.deltas, &tag).into_changes();
+            while let Some((delta, place)) =
+                self.tags.pop_if(|(delta, place)| self.deltas[*delta as usize].tag(*place as usize) == &*tag)
+            {
+                overlay.push(&self.deltas[delta as usize], place as usize);
+            }
+            let changes = overlay.into_changes();
             self.left.extend(changes.map(|(chunk, change)| ChangedSet { tag: tag.clone(), chunk, change }));
         }
         self.left.drain(..SETS.min(self.left.len())).collect()

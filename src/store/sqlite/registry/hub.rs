@@ -85,7 +85,7 @@ pub(super) async fn purge(parts: &Parts) -> Result<bool> {
 
 /// Every table that holds rows of a hub, in the order in which they go: broadcasts first, so that none is found whose
 /// targets are half gone.
-const TABLES: [&str; 8] = [
+const TABLES: [&str; 6] = [
     "DELETE FROM outcome_chunk WHERE (broadcast, platform, chunk, place, detail, due) IN \
      (SELECT o.broadcast, platform, chunk, place, detail, o.due FROM broadcast b JOIN outcome_chunk o \
      ON o.broadcast = b.id WHERE b.hub = ?1 LIMIT ?2)",
@@ -94,11 +94,8 @@ const TABLES: [&str; 8] = [
     "DELETE FROM reason WHERE (broadcast, number) IN \
      (SELECT r.broadcast, r.number FROM broadcast b JOIN reason r ON r.broadcast = b.id WHERE b.hub = ?1 LIMIT ?2)",
     "DELETE FROM broadcast WHERE id IN (SELECT id FROM broadcast WHERE hub = ?1 LIMIT ?2)",
-    "DELETE FROM idempotency WHERE (hub, key) IN (SELECT hub, key FROM idempotency WHERE hub = ?1 LIMIT ?2)",
     "DELETE FROM index_delta WHERE (hub, number) IN (SELECT hub, number FROM index_delta WHERE hub = ?1 LIMIT ?2)",
     "DELETE FROM touch WHERE (hub, number) IN (SELECT hub, number FROM touch WHERE hub = ?1 LIMIT ?2)",
-    "DELETE FROM tag_chunk WHERE (hub, tag, chunk) IN \
-     (SELECT hub, tag, chunk FROM tag_chunk WHERE hub = ?1 LIMIT ?2)",
 ];
 
 /// The tables whose row keys begin with the hub.
@@ -107,12 +104,40 @@ const COUNTED: [&str; 2] = [
     "DELETE FROM installation WHERE no IN (SELECT no FROM installation WHERE no >= ?1 AND no < ?2 LIMIT ?3)",
 ];
 
+/// The tables that are keyed by hub and something long; SQLite would walk all of the hub to find the first few for a
+/// DELETE, so they are asked for and deleted one by one.
+const KEYED: [(&str, &str); 2] = [
+    ("SELECT key, 0 FROM idempotency WHERE hub = ?1 LIMIT ?2", "DELETE FROM idempotency WHERE hub = ?1 AND key = ?2"),
+    (
+        "SELECT tag, chunk FROM tag_chunk WHERE hub = ?1 LIMIT ?2",
+        "DELETE FROM tag_chunk WHERE hub = ?1 AND tag = ?2 AND chunk = ?3",
+    ),
+];
+
 /// Answers whether the hub has no row left.
 fn purge_slice(tx: &Connection, hub: HubId) -> Result<bool> {
     let mut left = SLICE;
     for sql in TABLES {
         tx.prepare_cached(sql)?.execute(params![hub.0, left])?;
         left -= tx.changes().cast_signed();
+        if left <= 0 {
+            return Ok(false);
+        }
+    }
+    for (find, delete) in KEYED {
+        let found: Vec<(String, u32)> = tx
+            .prepare_cached(find)?
+            .query_map(params![hub.0, left], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<rusqlite::Result<_>>()?;
+        let mut statement = tx.prepare_cached(delete)?;
+        for (text, chunk) in &found {
+            if statement.parameter_count() == 3 {
+                statement.execute(params![hub.0, text, chunk])?;
+            } else {
+                statement.execute(params![hub.0, text])?;
+            }
+            left -= 1;
+        }
         if left <= 0 {
             return Ok(false);
         }

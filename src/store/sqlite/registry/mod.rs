@@ -50,6 +50,7 @@ pub(super) use evaluation::Evaluation;
 pub(super) use index::Snapshot;
 pub(super) use remove::{Removal, drop_dead};
 pub(super) use rows::{document_id, key, of_key};
+pub(super) use sharing::{DedupeKey, dedupe_key};
 use touch::Touches;
 use unfolded::Waiting;
 

@@ -65,7 +65,8 @@ pub(super) fn installations(
     let mut evaluation = Evaluation::new(snapshot, audience, Reach::INSTALLATIONS, None)?;
     let mut page = InstallationPage::default();
     let after = evaluation.chunks().partition_point(|chunk| *chunk < from.chunk());
-    for chunk in evaluation.chunks()[after..].to_vec() {
+    let chunks = evaluation.chunks()[after..].to_vec();
+    for chunk in chunks {
         let mut members = ChunkSet::new();
         for (_, set) in evaluation.chunk(chunk)? {
             members.union_with(&set);

@@ -118,7 +118,7 @@ impl InstallationRow {
         let mut statement = connection.prepare_cached(installation_where!("id_hash = ?1"))?;
         let mut rows = statement.query([hash.cast_signed()])?;
         while let Some(row) = rows.next()? {
-            if of_key(row.get(0)?).0 == hub && document_id(row.get_ref(1)?.as_blob().unwrap_or_default()) == Some(id) {
+            if of_key(row.get(0)?).0 == hub && id_text(row.get_ref(1)?.as_blob().unwrap_or_default()) == Some(id) {
                 return Ok(Some(Self::from_row(row)?));
             }
         }
@@ -152,8 +152,15 @@ pub(super) fn seqs_of_user(connection: &Connection, hub: HubId, user: &str) -> R
     Ok(seqs)
 }
 
-/// The id in a stored document, which begins with it. Ids hold nothing that JSON escapes.
-pub(in crate::store::sqlite) fn document_id(document: &[u8]) -> Option<&str> {
+/// The id in a stored document, without reading the rest of it.
+pub(in crate::store::sqlite) fn document_id(document: &[u8]) -> Result<InstallationId> {
+    id_text(document)
+        .and_then(|id| InstallationId::parse(id).ok())
+        .ok_or_else(|| StoreError::Corrupt("a stored document has no installation id".to_owned()))
+}
+
+/// The id that a stored document begins with. Ids hold nothing that JSON escapes.
+fn id_text(document: &[u8]) -> Option<&str> {
     let rest = document.strip_prefix(br#"{"installationId":""#)?;
     let end = rest.iter().position(|&byte| byte == b'"')?;
     std::str::from_utf8(&rest[..end]).ok()
@@ -296,8 +303,8 @@ mod tests {
         assert!(!is_document_of(document, "na"));
         let inside = br#"{"installationId":"d-1","pushVariables":{"a":"b","userId":"anna"}}"#;
         assert!(!is_document_of(inside, "anna"));
-        assert_eq!(document_id(document), Some("d-1"));
-        assert_eq!(document_id(b"{}"), None);
+        assert_eq!(document_id(document).unwrap().as_str(), "d-1");
+        assert!(document_id(b"{}").is_err());
     }
 
     #[test]

@@ -4,14 +4,33 @@
 //! A live target carries the tag exactly while another live target has its key. The writer is alone, so that is the
 //! lock on the key.
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::super::Result;
 use super::commit::HubCommit;
 use super::rows::{Described, key, of_key};
-use crate::model::id::Seq;
+use crate::model::id::{HubId, Seq};
 use crate::model::platform::Platform;
 use crate::model::target::index_tag::SHARED;
+
+/// What only one target of a plan may have.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(in crate::store::sqlite) struct DedupeKey {
+    platform: u8,
+    channel: Vec<u8>,
+    /// The kind's text, `None` for native.
+    name: Option<String>,
+}
+
+/// The dedupe key of a live target; `None` when it has left.
+pub(in crate::store::sqlite) fn dedupe_key(connection: &Connection, hub: HubId, seq: Seq) -> Result<Option<DedupeKey>> {
+    let read = |row: &Row<'_>| Ok(DedupeKey { platform: row.get(0)?, channel: row.get(1)?, name: row.get(2)? });
+    let found = connection
+        .prepare_cached("SELECT platform, channel, name FROM target WHERE key = ?1 AND gone_why IS NULL")?
+        .query_row([key(hub, seq)], read)
+        .optional()?;
+    Ok(found)
+}
 
 /// `seq` is about to have this target's key.
 pub(super) fn joins(

@@ -100,10 +100,14 @@ fn bury(tx: &Connection, now: Timestamp) -> Result<bool> {
 }
 
 fn forget_keys(tx: &Connection, now: Timestamp) -> Result<bool> {
-    let forgotten = tx
-        .prepare_cached(
-            "DELETE FROM idempotency WHERE (hub, key) IN (SELECT hub, key FROM idempotency WHERE until <= ?1 LIMIT ?2)",
-        )?
-        .execute(params![now.millis(), KEYS])?;
-    Ok(forgotten == KEYS as usize)
+    let keys: Vec<(u32, String)> = tx
+        .prepare_cached("SELECT hub, key FROM idempotency WHERE until <= ?1 LIMIT ?2")?
+        .query_map(params![now.millis(), KEYS], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    // One by one: a DELETE … WHERE (hub, key) IN (…) walks all keys of the hub.
+    let mut delete = tx.prepare_cached("DELETE FROM idempotency WHERE hub = ?1 AND key = ?2")?;
+    for (hub, key) in &keys {
+        delete.execute(params![hub, key])?;
+    }
+    Ok(keys.len() == KEYS as usize)
 }

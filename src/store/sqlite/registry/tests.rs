@@ -236,6 +236,48 @@ fn a_fold_that_stops_half_way_changes_nothing() {
 }
 
 #[test]
+fn those_who_leave_leave_no_set_behind() {
+    let bench = Bench::new();
+    for n in 0..5 {
+        let mut value = with_templates(n, 7, &["t"]);
+        value["secondaryTiles"] = json!({"x": {"pushChannel": "https://w.example/8", "tags": ["tile"]}});
+        bench.put(value);
+        wait(bench.store.fold()).unwrap();
+    }
+    for n in 0..5 {
+        bench.delete(&format!("dev-{n}"));
+    }
+    wait(bench.store.fold()).unwrap();
+    let sets: i64 =
+        bench.read(|it| it.connection.query_row("SELECT count(*) FROM tag_chunk", [], |row| row.get(0)).unwrap());
+    assert_eq!(sets, 0);
+}
+
+#[test]
+fn the_sweep_gets_past_those_who_only_look_expired() {
+    let bench = Bench::new();
+    let until = |n: u32, seconds: u64| {
+        let mut value = device(n, n);
+        value["expirationTime"] = json!(START.plus(Duration::from_secs(seconds)).to_string());
+        bench.put(value);
+    };
+    for n in 0..400 {
+        until(n, 10);
+    }
+    for n in 0..390 {
+        until(n, 100);
+    }
+    bench.clock.advance(Duration::from_secs(50));
+    let mut slices = 1;
+    while wait(bench.store.sweep()).unwrap() {
+        slices += 1;
+    }
+    assert!(slices < 8, "{slices}");
+    assert_eq!(bench.departures().len(), 390);
+    assert_eq!(bench.count("", AudienceKind::Native), 390);
+}
+
+#[test]
 fn a_failed_task_leaves_nothing_behind_in_memory() {
     let bench = Bench::new();
     bench.put(device(1, 1));

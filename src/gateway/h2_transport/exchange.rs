@@ -1,0 +1,55 @@
+//! One request on a connection of its own, for probes.
+
+use super::dial::Opened;
+use super::stream::{Answering, Ended};
+use super::{Shared, job, request_headers};
+use crate::gateway::SharedRequest;
+use crate::gateway::transport::{Addressed, Held, OwnedAnswer};
+use crate::model::id::Seq;
+
+/// Opens, asks, waits for the answer and closes. The error is for a person to read.
+pub(super) async fn exchange(shared: &Shared, request: &SharedRequest, channel: &[u8]) -> Result<OwnedAnswer, String> {
+    let opened = shared.dialer.open().await.map_err(|failure| failure.to_string())?;
+    match tokio::time::timeout(shared.tuning.soft_timeout, ask(shared, opened, request, channel)).await {
+        Ok(answer) => answer,
+        Err(_) => Err("the service does not answer".to_owned()),
+    }
+}
+
+async fn ask(shared: &Shared, opened: Opened, request: &SharedRequest, channel: &[u8]) -> Result<OwnedAnswer, String> {
+    let Opened { link, mut requests, .. } = opened;
+    let mut held = Held::default();
+    shared.service.authorize(&mut held);
+    let mut addressed = Addressed::default();
+    shared.service.address(request, Seq(0), channel, &mut addressed);
+    let malformed = || "the request cannot be written".to_owned();
+    let mut head = http::Request::new(());
+    *head.method_mut() = http::Method::POST;
+    *head.uri_mut() = shared.uri(&addressed.path).ok_or_else(malformed)?;
+    let mut headers = job::constant_headers(request, &*shared.service)
+        .and_then(|constant| request_headers(constant, &*shared.service, &addressed.id))
+        .ok_or_else(malformed)?;
+    if let Some(authorization) = &held.authorization {
+        let value = http::HeaderValue::from_maybe_shared(authorization.value.clone()).map_err(|_| malformed())?;
+        headers.insert(http::header::AUTHORIZATION, value);
+    }
+    *head.headers_mut() = headers;
+    let (response, mut send) = requests.send_request(head, false).map_err(|error| error.to_string())?;
+    // Queued in `h2` until the window takes it: one small body needs no more care.
+    let body = addressed.body.unwrap_or_else(|| request.body.clone());
+    send.send_data(body, true).map_err(|error| error.to_string())?;
+    let driven = async {
+        // Its end reaches the answer as an error; there is nothing to add.
+        let _ = link.await;
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        (_, ended) = Answering::new(0, response) => match ended {
+            Ended::Answered { status, retry_after, body } => {
+                Ok(OwnedAnswer { status, retry_after, body, authorization: held.number() })
+            }
+            Ended::Failed(error) => Err(error.to_string()),
+        },
+        () = driven => Err("the connection ended".to_owned()),
+    }
+}

@@ -1,0 +1,209 @@
+//! A batch on its way through the transport, target by target, and the one reply that each target gets.
+//!
+//! The promise of exactly one reply is kept by types: an [`Item`] is consumed by its answer, and one that is dropped
+//! unanswered (a thread that ends, a panic in a library) answers as it falls.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use http::header::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::clock::BootInstant;
+use crate::gateway::transport::{Resend, Service};
+use crate::gateway::{Answer, Batch, Reply, SharedRequest, Unsent};
+use crate::model::broadcast::Lane;
+use crate::model::id::Seq;
+use crate::model::time::Timestamp;
+use crate::model::verdict::{Reason, Verdict};
+
+/// Replies that are kept before they are sent to the worker, per batch.
+const PILE: usize = 64;
+/// How often a target is sent again because a connection failed.
+const RESENDS: u8 = 3;
+
+/// A batch that was taken.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) batch: Batch,
+    pub(super) headers: HeaderMap,
+    pub(super) arrived: BootInstant,
+    /// An answer said that credentials or topic are refused: what is unsent would only be refused too.
+    halted: AtomicBool,
+}
+
+impl Job {
+    /// `None`: a header field of the request cannot be sent at all.
+    pub(super) fn new(batch: Batch, service: &dyn Service, arrived: BootInstant) -> Result<Self, Batch> {
+        match constant_headers(&batch.request, service) {
+            Some(headers) => Ok(Self { batch, headers, arrived, halted: AtomicBool::new(false) }),
+            None => Err(batch),
+        }
+    }
+
+    pub(super) fn lane(&self) -> Lane {
+        self.batch.request.lane
+    }
+
+    /// Why nothing of it may be written any more.
+    pub(super) fn refusal(&self, now: BootInstant) -> Option<Unsent> {
+        if self.batch.stop.is_raised() {
+            Some(Unsent::Stopped)
+        } else if self.batch.deadline <= now {
+            Some(Unsent::Deadline)
+        } else if self.halted.load(Ordering::Relaxed) {
+            Some(Unsent::Closed)
+        } else {
+            None
+        }
+    }
+
+    pub(super) fn halt(&self) {
+        self.halted.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn target(&self, at: usize) -> (Seq, &[u8]) {
+        self.batch.targets.get(at).unwrap_or((Seq(0), &[]))
+    }
+
+    fn reply(&self, replies: Vec<Reply>) {
+        // A worker that is gone has lost its lease; nobody else may be told.
+        let _ = self.batch.replies.send(replies);
+    }
+
+    /// Hands back targets `from..`.
+    pub(super) fn hand_back(&self, from: usize, why: Unsent) {
+        let rest = (from..self.batch.targets.len())
+            .map(|at| Reply { seq: self.target(at).0, what: Answer::Unsent(why) })
+            .collect::<Vec<_>>();
+        if !rest.is_empty() {
+            self.reply(rest);
+        }
+    }
+}
+
+/// The header fields that every target of a request shares; `None` when one is no header field.
+pub(super) fn constant_headers(request: &SharedRequest, service: &dyn Service) -> Option<HeaderMap> {
+    // Two more come with each request: the authorization and the id.
+    let mut headers = HeaderMap::with_capacity(request.headers.len() + 2);
+    for (field, value) in &request.headers {
+        let mut value = HeaderValue::from_bytes(value.as_bytes()).ok()?;
+        value.set_sensitive(service.never_indexed(field));
+        headers.append(HeaderName::from_bytes(field.as_bytes()).ok()?, value);
+    }
+    Some(headers)
+}
+
+/// One target that is not answered yet.
+#[derive(Debug)]
+pub(super) struct Item {
+    job: Arc<Job>,
+    at: usize,
+    /// How many times the transport sent it again because a connection failed.
+    resends: u8,
+    /// Whether it was sent again with a renewed authorization.
+    renewed: bool,
+    /// When it was handed to a connection, by the wall clock.
+    written: Option<Timestamp>,
+    answered: bool,
+}
+
+impl Item {
+    pub(super) fn new(job: Arc<Job>, at: usize) -> Self {
+        Self { job, at, resends: 0, renewed: false, written: None, answered: false }
+    }
+
+    pub(super) fn job(&self) -> &Arc<Job> {
+        &self.job
+    }
+
+    pub(super) fn target(&self) -> (Seq, &[u8]) {
+        self.job.target(self.at)
+    }
+
+    /// From here on it may have left the process.
+    pub(super) fn hand_over(&mut self, at: Timestamp) {
+        self.written = Some(at);
+    }
+
+    /// Whether it may be sent again in this way; when so, it counts as not written.
+    pub(super) fn retry(&mut self, how: Resend) -> bool {
+        let may = match how {
+            Resend::Never => false,
+            Resend::Elsewhere => self.resends < RESENDS,
+            Resend::Renewed => !self.renewed,
+        };
+        if may {
+            self.resends += u8::from(how == Resend::Elsewhere);
+            self.renewed |= how == Resend::Renewed;
+            self.written = None;
+        }
+        may
+    }
+
+    fn reply(&mut self, what: Answer) -> Reply {
+        self.answered = true;
+        Reply { seq: self.target().0, what }
+    }
+
+    pub(super) fn verdict(mut self, verdict: Verdict, reason: Option<Reason>, outbox: &mut Outbox) {
+        let written_at = self.written;
+        let reply = self.reply(Answer::Verdict { verdict, reason, written_at });
+        outbox.push(&self.job, reply);
+    }
+
+    pub(super) fn unsent(mut self, why: Unsent, outbox: &mut Outbox) {
+        let reply = self.reply(Answer::Unsent(why));
+        outbox.push(&self.job, reply);
+    }
+}
+
+impl Drop for Item {
+    fn drop(&mut self) {
+        if !self.answered {
+            let what = match self.written {
+                Some(_) => Answer::Verdict {
+                    verdict: Verdict::ConnAmbiguous,
+                    reason: Some(Reason::known("connection abandoned")),
+                    written_at: self.written,
+                },
+                None => Answer::Unsent(Unsent::Closed),
+            };
+            let reply = self.reply(what);
+            self.job.reply(vec![reply]);
+        }
+    }
+}
+
+/// Replies on their way out, gathered by batch.
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    piles: Vec<(Arc<Job>, Vec<Reply>)>,
+}
+
+impl Outbox {
+    fn push(&mut self, job: &Arc<Job>, reply: Reply) {
+        match self.piles.iter_mut().find(|(of, _)| Arc::ptr_eq(of, job)) {
+            Some((_, pile)) if pile.len() + 1 >= PILE => {
+                pile.push(reply);
+                job.reply(std::mem::replace(pile, Vec::with_capacity(PILE)));
+            }
+            Some((_, pile)) => pile.push(reply),
+            None => self.piles.push((Arc::clone(job), vec![reply])),
+        }
+    }
+
+    /// Sends what was gathered.
+    pub(super) fn flush(&mut self) {
+        for (job, pile) in self.piles.drain(..) {
+            if !pile.is_empty() {
+                job.reply(pile);
+            }
+        }
+    }
+}
+
+impl Drop for Outbox {
+    fn drop(&mut self) {
+        self.flush();
+    }
+}

@@ -1,0 +1,133 @@
+//! Recording under a lease: nothing is written under an epoch that is no longer valid, and a checkpoint is written
+//! whole or not at all.
+
+use std::sync::Arc;
+
+use rusqlite::Connection;
+
+use super::super::Parts;
+use super::super::engine::Precedence;
+use super::super::registry::{self, Removal};
+use super::inline;
+use super::ledger::{Judged, Ledger, Source};
+use super::reasons::Reasons;
+use super::rows::{BroadcastRow, ShardRow};
+use super::sets::Table;
+use crate::model::id::{Epoch, HubId, ShardRef};
+use crate::model::shard::{Lease, LeaseError};
+use crate::model::time::Timestamp;
+use crate::store::{Checkpoint, CheckpointReply, Destination, Handover, Result, StoreError};
+
+pub(in super::super) async fn checkpoint(
+    parts: &Arc<Parts>,
+    shard: ShardRef,
+    epoch: Epoch,
+    checkpoint: Checkpoint,
+) -> Result<Result<CheckpointReply, LeaseError>> {
+    let checkpoint = Arc::new(checkpoint);
+    if let Some(run) = inline::enter(parts, shard.broadcast).await? {
+        return inline::checkpoint(parts, run, shard, epoch, checkpoint).await;
+    }
+    let (clock, registry) = (parts.clock.clone(), parts.registry.clone());
+    let weight = weight(&checkpoint);
+    let write = move |tx: &Connection| write(tx, &registry, shard, epoch, &checkpoint, clock.now());
+    parts.engine.write(Precedence::Checkpoint, weight, write).await
+}
+
+/// What it takes of the writer's group: two sets a move, and a removal is a registration backwards.
+pub(super) fn weight(checkpoint: &Checkpoint) -> usize {
+    1 + 2 * checkpoint.moves.len() + 4 * checkpoint.evidence.len()
+}
+
+/// Writes a checkpoint of an ordinary shard.
+pub(super) fn write(
+    tx: &Connection,
+    registry: &registry::Shared,
+    at: ShardRef,
+    epoch: Epoch,
+    checkpoint: &Checkpoint,
+    now: Timestamp,
+) -> Result<Result<CheckpointReply, LeaseError>> {
+    let (Some(mut shard), Some(mut broadcast)) = (ShardRow::fetch(tx, at)?, BroadcastRow::fetch(tx, at.broadcast)?)
+    else {
+        return Ok(Err(LeaseError::Fenced { asked: epoch }));
+    };
+    if let Err(refused) = shard.lease.check(epoch, now) {
+        return Ok(Err(refused));
+    }
+    let table = Table { connection: tx, shard: &shard };
+    let mut reasons = if gives_reasons(checkpoint) { Reasons::load(tx, at.broadcast)? } else { Reasons::default() };
+    let mut ledger = Ledger::with_counters(shard.counters);
+    ledger.record(&table, &mut reasons, checkpoint, now)?;
+    let judged = checkpoint.judge.map_or(Ok(Vec::new()), |judgement| ledger.judged(&table, judgement))?;
+
+    let mut lease = shard.lease;
+    let pending = ledger.counters.pending - judged.len() as u64;
+    if let Err(refused) = hand_over(&mut lease, epoch, checkpoint, pending, now) {
+        return Ok(Err(refused));
+    }
+    // From here on it is written.
+    let dropped = judge(tx, registry, broadcast.hub, &table, &mut ledger, &judged, now)?;
+    table.save(&ledger)?;
+    reasons.save(tx, at.broadcast)?;
+    let counters = ledger.counters;
+    (shard.lease, shard.counters) = (lease, counters);
+    shard.save(tx)?;
+    let mut finished = false;
+    if checkpoint.then == Handover::Close {
+        *broadcast.sums.entry(shard.platform).or_default() += counters;
+        broadcast.open_shards = broadcast
+            .open_shards
+            .checked_sub(1)
+            .ok_or_else(|| StoreError::Corrupt(format!("{at} closes and no shard was open")))?;
+        finished = broadcast.finish_if_done(now);
+        broadcast.save(tx)?;
+    }
+    let kept = judged.len() as u64 - dropped;
+    Ok(Ok(CheckpointReply { standing: broadcast.standing(now), dropped, kept, finished, counters }))
+}
+
+/// Whether a checkpoint names any reason.
+fn gives_reasons(checkpoint: &Checkpoint) -> bool {
+    let named = |to: &Destination| matches!(to, Destination::Done { reason: Some(_), .. });
+    !checkpoint.evidence.is_empty() || checkpoint.moves.iter().any(|step| named(&step.to))
+}
+
+/// Renews, gives back or closes, after a checkpoint that leaves `pending` targets.
+pub(super) fn hand_over(
+    lease: &mut Lease,
+    epoch: Epoch,
+    checkpoint: &Checkpoint,
+    pending: u64,
+    now: Timestamp,
+) -> Result<(), LeaseError> {
+    let progressed = !checkpoint.moves.is_empty() || !checkpoint.evidence.is_empty() || checkpoint.judge.is_some();
+    match checkpoint.then {
+        Handover::Keep { length } => lease.renew(epoch, now, length, progressed),
+        Handover::GiveBack { due } => {
+            // Progress under the lease ends the row of strikes, however the lease ends.
+            lease.renew(epoch, now, std::time::Duration::from_millis(1), progressed)?;
+            lease.give_back(epoch, now, due)
+        }
+        Handover::Close => lease.close(epoch, now, pending),
+    }
+}
+
+/// Judges removals inside the writer's transaction. Answers how many targets were removed.
+pub(super) fn judge(
+    tx: &Connection,
+    registry: &registry::Shared,
+    hub: HubId,
+    source: &impl Source,
+    ledger: &mut Ledger,
+    judged: &[Judged],
+    now: Timestamp,
+) -> Result<u64> {
+    let mut dropped = 0;
+    for it in judged {
+        let removed = it.may_drop && registry::drop_dead(tx, registry, hub, it.seq, it.since, now)? == Removal::Dropped;
+        ledger.conclude(source, it, removed, now)?;
+        dropped += u64::from(removed);
+    }
+    Ok(dropped)
+}

@@ -1,0 +1,166 @@
+//! The rows of the sets.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{Connection, Row, params};
+
+use super::codec;
+use super::ledger::{Cell, Ledger, Source};
+use super::rows::{ShardRow, number, time};
+use crate::model::id::{BroadcastId, ChunkNo};
+use crate::model::outcome::Place;
+use crate::model::platform::Platform;
+use crate::store::{ChunkWork, Result};
+
+/// The sets of one shard in the table.
+pub(super) struct Table<'a> {
+    pub(super) connection: &'a Connection,
+    pub(super) shard: &'a ShardRow,
+}
+
+impl Table<'_> {
+    fn key(&self) -> (&[u8; 16], u8) {
+        (self.shard.at.broadcast.as_bytes(), self.shard.platform.code())
+    }
+
+    /// All that is unfinished, chunk by chunk.
+    pub(super) fn unfinished(&self) -> Result<Vec<ChunkWork>> {
+        let mut query = self.connection.prepare_cached(
+            "SELECT chunk, place, detail, due, at, seqs FROM outcome_chunk \
+             WHERE broadcast = ? AND platform = ? AND chunk BETWEEN ? AND ? AND place < 3 ORDER BY chunk",
+        )?;
+        let (broadcast, platform) = self.key();
+        let mut rows = query.query(params![broadcast, platform, self.shard.first_chunk.0, self.shard.last_chunk.0])?;
+        let mut chunks = BTreeMap::new();
+        while let Some(row) = rows.next()? {
+            let place = place(row, 1)?;
+            let cell = codec::decode_cell(place, time(row, 4)?, blob(row, 5)?, None)?;
+            add_unfinished(&mut chunks, ChunkNo(number(row, 0)?), place, cell);
+        }
+        Ok(chunks.into_values().collect())
+    }
+
+    /// Writes back the sets that changed.
+    pub(super) fn save(&self, ledger: &Ledger) -> Result<()> {
+        let (broadcast, platform) = self.key();
+        for ((chunk, place), cell) in ledger.changed() {
+            match cell.row {
+                Some(row) if cell.set.is_empty() => {
+                    self.connection.prepare_cached("DELETE FROM outcome_chunk WHERE id = ?")?.execute([row])?;
+                }
+                Some(row) => {
+                    self.connection
+                        .prepare_cached("UPDATE outcome_chunk SET at = ?, seqs = ? WHERE id = ?")?
+                        .execute(params![cell.at.millis(), codec::encode_cell(place, cell), row])?;
+                }
+                // Filled and emptied within one checkpoint.
+                None if cell.set.is_empty() => {}
+                None => {
+                    let (code, detail, due) = codec::place_columns(place);
+                    self.connection
+                        .prepare_cached(
+                            "INSERT INTO outcome_chunk (broadcast, platform, chunk, place, detail, due, at, seqs) \
+                             VALUES (?,?,?,?,?,?,?,?)",
+                        )?
+                        .execute(params![
+                            broadcast,
+                            platform,
+                            chunk.0,
+                            code,
+                            detail,
+                            due,
+                            cell.at.millis(),
+                            codec::encode_cell(place, cell)
+                        ])?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Source for Table<'_> {
+    fn load(&self, chunk: ChunkNo, place: Place) -> Result<Option<Cell>> {
+        // A chunk belongs to one shard for life: what lies outside is not this holder's to read or write.
+        if chunk < self.shard.first_chunk || chunk > self.shard.last_chunk {
+            return Err(crate::store::StoreError::Corrupt(format!(
+                "chunk {chunk} is none of shard {}, chunks {} to {}",
+                self.shard.at, self.shard.first_chunk, self.shard.last_chunk
+            )));
+        }
+        let mut query = self.connection.prepare_cached(
+            "SELECT id, at, seqs FROM outcome_chunk \
+             WHERE broadcast = ? AND platform = ? AND chunk = ? AND place = ? AND detail = ? AND due = ?",
+        )?;
+        let (broadcast, platform) = self.key();
+        let (code, detail, due) = codec::place_columns(place);
+        let mut rows = query.query(params![broadcast, platform, chunk.0, code, detail, due])?;
+        let Some(row) = rows.next()? else { return Ok(None) };
+        codec::decode_cell(place, time(row, 1)?, blob(row, 2)?, Some(row.get(0)?)).map(Some)
+    }
+
+    fn staged(&self) -> Result<Vec<ChunkNo>> {
+        let mut query = self.connection.prepare_cached(
+            "SELECT chunk FROM outcome_chunk \
+             WHERE broadcast = ? AND platform = ? AND chunk BETWEEN ? AND ? AND place = 2",
+        )?;
+        let (broadcast, platform) = self.key();
+        let mut rows = query.query(params![broadcast, platform, self.shard.first_chunk.0, self.shard.last_chunk.0])?;
+        let mut chunks = Vec::new();
+        while let Some(row) = rows.next()? {
+            chunks.push(ChunkNo(number(row, 0)?));
+        }
+        Ok(chunks)
+    }
+}
+
+/// The unfinished of an inline plan's platform.
+pub(super) fn unfinished(ledger: &Ledger) -> Vec<ChunkWork> {
+    let mut chunks = BTreeMap::new();
+    for ((chunk, place), cell) in ledger.cells() {
+        if place.is_pending() {
+            add_unfinished(&mut chunks, chunk, place, cell.clone());
+        }
+    }
+    chunks.into_values().collect()
+}
+
+fn add_unfinished(chunks: &mut BTreeMap<ChunkNo, ChunkWork>, chunk: ChunkNo, place: Place, cell: Cell) {
+    let work = chunks.entry(chunk).or_insert_with(|| ChunkWork { chunk, ..ChunkWork::default() });
+    match place {
+        Place::Pending => work.pending = cell.set,
+        Place::Retry { attempt, due } => drop(work.retries.insert((attempt, due), cell.set)),
+        Place::Staged => work.staged = cell.set,
+        Place::Done { .. } => {}
+    }
+}
+
+/// Calls `each` for every set of one chunk, all platforms. `only` restricts it to places with codes in that range of
+/// (place, detail).
+pub(super) fn of_chunk(
+    connection: &Connection,
+    broadcast: BroadcastId,
+    platform: Platform,
+    chunk: ChunkNo,
+    mut each: impl FnMut(Place, Cell) -> Result<()>,
+) -> Result<()> {
+    let mut query = connection.prepare_cached(
+        "SELECT place, detail, due, at, seqs FROM outcome_chunk WHERE broadcast = ? AND platform = ? AND chunk = ?",
+    )?;
+    let mut rows = query.query(params![broadcast.as_bytes(), platform.code(), chunk.0])?;
+    while let Some(row) = rows.next()? {
+        let place = place(row, 0)?;
+        each(place, codec::decode_cell(place, time(row, 3)?, blob(row, 4)?, None)?)?;
+    }
+    Ok(())
+}
+
+/// Place, detail and due from that column on.
+pub(super) fn place(row: &Row<'_>, first: usize) -> Result<Place> {
+    codec::place_of(number(row, first)?, number(row, first + 1)?, row.get(first + 2)?)
+}
+
+/// The bytes of a column.
+pub(super) fn blob<'r>(row: &'r Row<'_>, column: usize) -> Result<&'r [u8]> {
+    Ok(row.get_ref(column)?.as_blob().map_err(rusqlite::Error::from)?)
+}

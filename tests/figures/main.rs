@@ -1,0 +1,40 @@
+//! What the store achieves, beside yardsticks of the same run. Measurements, not tests: they assert nothing.
+//!
+//! ```text
+//! cargo test --release --test figures -- --ignored --nocapture --test-threads 1
+//! ```
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement prints, and stops when it cannot go on")]
+
+mod bare;
+mod devices;
+mod reading;
+mod registering;
+
+use std::time::Duration;
+
+use fanfare::clock::{Clock, SystemClock};
+
+/// Waits on the test's own thread.
+pub(crate) fn wait<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+}
+
+/// How long `body` takes.
+pub(crate) fn timed<T>(body: impl FnOnce() -> T) -> (Duration, T) {
+    let clock = SystemClock;
+    let start = clock.boot();
+    let made = body();
+    (clock.boot().after(start), made)
+}
+
+/// The middle of `rounds` runs.
+pub(crate) fn median(rounds: usize, mut body: impl FnMut() -> f64) -> f64 {
+    let mut runs: Vec<f64> = (0..rounds).map(|_| body()).collect();
+    runs.sort_by(f64::total_cmp);
+    runs[rounds / 2]
+}
+
+/// A size from the environment.
+pub(crate) fn size(name: &str, usual: u32) -> u32 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
+}
