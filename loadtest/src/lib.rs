@@ -8,14 +8,17 @@
 //! - [`oracle`]: owed against received.
 //! - [`client`]: a lean client of the native API.
 //! - [`service`]: Fanfare as a child process: its folder, its life, what it costs.
-//! - [`progress`]: how far a run is, on a terminal and off it.
+//! - [`stage`]: all of that together, standing; broadcasts on it, watched and judged; kills.
+//! - [`progress`], [`figures`]: how far a run is, and what came out, for people.
 //! - [`commands`]: what the binary does, one file per command.
 pub mod client;
 pub mod clock;
 pub mod commands;
 pub mod devices;
+pub mod figures;
 pub mod gateways;
 pub mod http2;
 pub mod oracle;
 pub mod progress;
 pub mod service;
+pub mod stage;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use loadtest::commands;
 
-/// Load tests for Fanfare.
+/// Load tests for Fanfare: simulated push services, and measured runs against them on this machine
 #[derive(Parser)]
 #[command(name = "loadtest", version)]
 struct Cli {
@@ -14,6 +14,10 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Demo(commands::demo::Args),
+    Run(commands::run::Args),
+    Count(commands::count::Args),
+    Register(commands::register::Args),
     Gateways(commands::gateways::Args),
     #[command(hide = true)]
     Fanfare(commands::fanfare::Args),
@@ -21,6 +25,10 @@ enum Command {
 
 fn main() -> anyhow::Result<ExitCode> {
     match Cli::parse().command {
+        Command::Demo(args) => commands::demo::run(args),
+        Command::Run(args) => commands::run::run(args),
+        Command::Count(args) => commands::count::run(args),
+        Command::Register(args) => commands::register::run(args),
         Command::Gateways(args) => commands::gateways::run(args).map(|()| ExitCode::SUCCESS),
         Command::Fanfare(args) => Ok(commands::fanfare::run(args)),
     }

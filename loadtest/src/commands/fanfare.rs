@@ -1,5 +1,9 @@
 //! `loadtest fanfare …`: the service itself, for runs that start it as a child process.
-use std::{ffi::OsString, process::ExitCode};
+use std::{
+    ffi::OsString,
+    io::{self, Write},
+    process::ExitCode,
+};
 
 use clap::Parser;
 use fanfare::cli::Cli;
@@ -15,7 +19,8 @@ pub struct Args {
 /// Runs Fanfare in this process. It dies with the thread that started it: a run that was killed leaves no service behind.
 pub fn run(args: Args) -> ExitCode {
     if let Err(error) = set_parent_process_death_signal(Some(Signal::KILL)) {
-        tracing::warn!(%error, "the service will outlive its run when that is killed");
+        // Into the run's log; nowhere is left to say that it cannot be written.
+        drop(writeln!(io::stderr(), "the service will outlive its run when that is killed: {error}"));
     }
     Cli::parse_from([OsString::from("fanfare")].into_iter().chain(args.args)).run()
 }

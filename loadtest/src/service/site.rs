@@ -18,7 +18,7 @@ pub const HUB: &str = "demo";
 const TAIL: u64 = 4096;
 
 /// How the service is set up; everything else is its default. The defaults here are those of the service.
-#[derive(Clone, Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args, serde::Serialize)]
 pub struct Tuning {
     /// worker.shards_in_flight
     #[arg(long, default_value_t = 4, value_name = "N")]
