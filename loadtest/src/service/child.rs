@@ -189,7 +189,7 @@ fn send(process: &Process, signal: Signal) {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::process::ExitStatusExt;
+    use std::{io::Read, os::unix::process::ExitStatusExt};
 
     use super::*;
 
@@ -219,12 +219,27 @@ mod tests {
         assert!(Child::start(Command::new("/nonexistent")).await.is_err());
     }
 
+    /// Started, and past the first line that its script writes.
+    async fn started(script: &str) -> Child {
+        let (mut reader, writer) = std::io::pipe().unwrap();
+        let mut command = shell(script);
+        command.stdout(writer);
+        let child = Child::start(command).await.unwrap();
+        reader.read_exact(&mut [0]).unwrap();
+        child
+    }
+
+    #[tokio::test]
+    async fn one_that_heeds_the_signal_ends_its_own_way() {
+        let child = started("trap 'exit 7' TERM; echo; while :; do :; done").await;
+        assert_eq!(child.terminate(Duration::from_secs(60)).await.unwrap().code(), Some(7));
+    }
+
     #[tokio::test]
     async fn a_deaf_one_is_killed_after_its_time() {
-        let child = Child::start(shell("trap 'exit 0' TERM; read line < /dev/zero & wait")).await.unwrap();
-        let status = child.terminate(Duration::from_secs(20)).await;
-        // Before the trap was set the signal itself ends it.
-        assert!(status.is_some_and(|status| status.code() == Some(0) || status.signal() == Some(15)));
+        let child = started("trap '' TERM; echo; exec sleep 600").await;
+        assert_eq!(child.terminate(Duration::from_millis(100)).await, None);
+        assert_eq!(child.ended().await.unwrap().signal(), Some(9));
     }
 
     #[tokio::test]
