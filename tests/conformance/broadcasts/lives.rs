@@ -10,6 +10,7 @@ use fanfare::model::chunk_set::ChunkSet;
 use fanfare::model::id::{BroadcastId, Epoch, Seq, ShardRef};
 use fanfare::model::outcome::{Outcome, Place};
 use fanfare::model::shard::LeaseError;
+use fanfare::model::time::Timestamp;
 use fanfare::model::verdict::Reason;
 use fanfare::store::sqlite::Mode;
 use fanfare::store::{Checkpoint, ChunkWork, Destination, Evidence, Handover, Judgement, Move, OutcomeQuery, Work};
@@ -175,7 +176,7 @@ impl Model {
                         chunk.staged.union_with(&few);
                         for offset in &few {
                             let seq = Seq::at(chunk.chunk, offset);
-                            let (timed, since) = (rng.bool(), fanfare::model::time::Timestamp::from_millis(1));
+                            let (timed, since) = (rng.bool(), Timestamp::from_millis(1));
                             let reason = Reason::known("Unregistered");
                             checkpoint.evidence.push(Evidence { seq, from, since, timed, reason });
                         }
@@ -215,7 +216,7 @@ impl Model {
             Err(LeaseError::Fenced { .. }) => {
                 self.held.remove(&shard);
             }
-            Err(other) => panic!("{other}"),
+            Err(other) => unreachable!("{other}"),
         }
     }
 
@@ -243,7 +244,7 @@ impl Model {
                 self.inline &= judge.is_none() && !reply.finished;
             }
             Err(LeaseError::Fenced { .. }) => {}
-            Err(other) => panic!("{other}"),
+            Err(other) => unreachable!("{other}"),
         }
         self.held.remove(&shard);
         self.lost.push((shard, epoch));

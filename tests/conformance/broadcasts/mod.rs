@@ -15,6 +15,7 @@ use fanfare::model::id::{BroadcastId, ChunkNo, Epoch, HubId, HubName, Installati
 use fanfare::model::installation::{Installation, InstallationLimits};
 use fanfare::model::outcome::{Outcome, Place};
 use fanfare::model::shard::LeaseError;
+use fanfare::model::time::Timestamp;
 use fanfare::model::verdict::Reason;
 use fanfare::store::{
     Accepted, Change, Checkpoint, CheckpointReply, Destination, Evidence, Handover, Move, NewBroadcast, OutcomeItem,
@@ -166,7 +167,7 @@ pub(crate) fn all_delivered(work: &ShardWork) -> Vec<Move> {
 }
 
 /// Evidence against one target.
-pub(crate) fn dead(seq: Seq, since: fanfare::model::time::Timestamp, timed: bool) -> Evidence {
+pub(crate) fn dead(seq: Seq, since: Timestamp, timed: bool) -> Evidence {
     Evidence { seq, from: Place::Pending, since, timed, reason: Reason::known("Unregistered") }
 }
 
@@ -175,8 +176,10 @@ pub(crate) fn id_of(n: u32) -> InstallationId {
 }
 
 pub(crate) fn device(n: u32) -> Value {
-    let (platform, tags) =
-        (if n % 3 == 2 { "fcmv1" } else { "apns" }, if n % 10 == 0 { vec!["all", "few"] } else { vec!["all"] });
+    let (platform, tags) = (
+        if n % 3 == 2 { "fcmv1" } else { "apns" },
+        if n.is_multiple_of(10) { vec!["all", "few"] } else { vec!["all"] },
+    );
     json!({"installationId": format!("dev-{n}"), "platform": platform, "pushChannel": format!("{n:064x}"), "tags": tags})
 }
 

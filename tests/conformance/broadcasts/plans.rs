@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use fanfare::model::broadcast::{BroadcastState, Content, Payloads, Wish};
-use fanfare::model::id::{HubId, Seq};
+use fanfare::model::broadcast::{BroadcastRequest, BroadcastState, Content, Payloads, Wish};
+use fanfare::model::chunk_set::ChunkSet;
+use fanfare::model::id::{ChunkNo, HubId, Seq};
 use fanfare::model::outcome::Outcome;
 use fanfare::model::platform::Platform;
 use fanfare::model::shard::LeaseError;
 use fanfare::model::verdict::Reason;
-use fanfare::store::{AcceptError, OutcomeQuery, ShardWork, Work};
+use fanfare::store::{AcceptError, OutcomeQuery, ShardWork, Store, Work};
 use serde_json::json;
 
 use super::{HOUR, LENGTH, Life, MANY, device, id_of, new, put, request};
@@ -88,7 +89,7 @@ fn a_key_gives_one_broadcast_for_a_day() {
     for mut bench in benches() {
         let life = Life::on(bench.store());
         let hub = life.hub;
-        let accept = |store: &dyn fanfare::store::Store, hash: u8| {
+        let accept = |store: &dyn Store, hash: u8| {
             wait(store.accept(new(hub, request("a"), Some(("key".to_owned(), [hash; 32])))))
         };
         let first = accept(bench.store(), 1).unwrap();
@@ -112,8 +113,7 @@ fn a_schedule_is_planned_when_due_for_those_who_are_there_then() {
         let life = Life::on(bench.store());
         life.register(1);
         let due = START.plus(HOUR);
-        let accepted =
-            life.accept(fanfare::model::broadcast::BroadcastRequest { schedule_at: Some(due), ..request("all") });
+        let accepted = life.accept(BroadcastRequest { schedule_at: Some(due), ..request("all") });
         assert_eq!(accepted.work[0].due, due);
         assert_eq!(accepted.work[0].work, Work::Plan(accepted.id));
         assert_eq!(life.broadcast(accepted.id).state(START), BroadcastState::Scheduled);
@@ -163,8 +163,7 @@ fn a_cancel_or_the_end_of_life_ends_planning_where_it_is() {
     for bench in benches() {
         let life = Life::on(bench.store());
         life.register(MANY);
-        let later =
-            fanfare::model::broadcast::BroadcastRequest { schedule_at: Some(START.plus(HOUR)), ..request("all") };
+        let later = BroadcastRequest { schedule_at: Some(START.plus(HOUR)), ..request("all") };
         let cancelled = life.accept(later).id;
         wait(bench.store().wish(life.hub, cancelled, Wish::Cancel)).unwrap();
         assert_eq!(life.ready(cancelled).len(), 1, "there is nothing to wait for");
@@ -191,7 +190,7 @@ fn payloads_name_their_platforms() {
         let content = Content::Payloads(Payloads::from([("fcm".to_owned(), "{}".to_owned())]));
         for audience in ["all", "few"] {
             let content = content.clone();
-            let id = life.planned(fanfare::model::broadcast::BroadcastRequest { content, ..request(audience) });
+            let id = life.planned(BroadcastRequest { content, ..request(audience) });
             assert!(life.broadcast(id).platforms.keys().eq([&Platform::Fcm]));
         }
     }
@@ -247,12 +246,7 @@ fn a_plan_that_names_a_user_says_until_which_commit() {
             assert_eq!(life.broadcast(id).counters().targeted, devices);
             let lease = |shard| -> ShardWork { life.lease(shard).unwrap() };
             let bound = life.shards(id).into_iter().map(lease).map(|work| work.user_bound.unwrap()).max().unwrap();
-            let rows = wait(bench.store().read_rows(
-                life.hub,
-                fanfare::model::id::ChunkNo(0),
-                &fanfare::model::chunk_set::ChunkSet::full(),
-            ))
-            .unwrap();
+            let rows = wait(bench.store().read_rows(life.hub, ChunkNo(0), &ChunkSet::full())).unwrap();
             assert!(rows.iter().all(|(row, _)| row.user_mark <= bound));
         }
         let id = life.planned(request("all"));
@@ -260,12 +254,7 @@ fn a_plan_that_names_a_user_says_until_which_commit() {
         let id = life.planned(request("few && !$UserId:{anna}"));
         let before = life.lease(life.shards(id)[0]).unwrap().user_bound.unwrap();
         life.apply(vec![of(10, "anna")]);
-        let rows = wait(bench.store().read_rows(
-            life.hub,
-            fanfare::model::id::ChunkNo(0),
-            &fanfare::model::chunk_set::ChunkSet::full(),
-        ))
-        .unwrap();
+        let rows = wait(bench.store().read_rows(life.hub, ChunkNo(0), &ChunkSet::full())).unwrap();
         assert_eq!(rows.iter().filter(|(row, _)| row.user_mark > before).count(), 1);
     }
 }
