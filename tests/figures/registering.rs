@@ -84,7 +84,7 @@ fn our_rate(count: u32, group: u32) -> (Rate, u32) {
             let Some(group) = groups.borrow_mut().next() else { break };
             since_fold.set(since_fold.get() + u32::try_from(group.len()).unwrap());
             store.apply(hub, group).await.unwrap();
-            if since_fold.get() >= FOLD_EVERY {
+            if since_fold.get() >= size("FIGURES_FOLD_EVERY", FOLD_EVERY) {
                 since_fold.set(0);
                 fold_due.notify_one();
             }
