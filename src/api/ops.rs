@@ -63,5 +63,6 @@ async fn readyz(State(app): State<Arc<App>>) -> impl IntoResponse {
 
 /// Prometheus' text format.
 async fn metrics(State(app): State<Arc<App>>) -> impl IntoResponse {
+    app.metrics.committed(app.store.commits());
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], app.metrics.render())
 }

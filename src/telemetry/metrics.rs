@@ -19,7 +19,7 @@ use crate::model::id::{HubId, HubName};
 use crate::model::outcome::Outcome;
 use crate::model::platform::Platform;
 use crate::model::verdict::Verdict;
-use crate::store::Applied;
+use crate::store::{Applied, Commits};
 
 /// The metrics of one service.
 pub struct Metrics {
@@ -191,6 +191,12 @@ impl Metrics {
         for applied in applied {
             hub.registrations[applied_index(*applied)].increment(1);
         }
+    }
+
+    /// What the store's group commit has done so far.
+    pub fn committed(&self, commits: Commits) {
+        self.counter(&names::STORE_GROUPS, &[]).absolute(commits.registration_groups);
+        self.counter(&names::STORE_REGISTRATIONS, &[]).absolute(commits.registrations);
     }
 
     /// A broadcast was accepted.

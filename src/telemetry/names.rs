@@ -82,6 +82,10 @@ pub const GATEWAY_CONNECTIONS: Described =
 /// Labels `hub`, `platform`.
 pub const GATEWAY_STREAMS: Described =
     gauge("fanfare_gateway_streams", Unit::Count, "Requests handed to a connection and not yet answered");
+pub const STORE_GROUPS: Described =
+    counter("fanfare_store_registration_groups_total", Unit::Count, "Commits of the store that held registrations");
+pub const STORE_REGISTRATIONS: Described =
+    counter("fanfare_store_registrations_total", Unit::Count, "Registrations in those commits");
 pub const RESIDENT: Described =
     gauge("fanfare_process_resident_bytes", Unit::Bytes, "Memory of this process that is in RAM");
 pub const CPU: Described =
@@ -90,7 +94,7 @@ pub const CPU: Described =
 pub const BUILD: Described = gauge("fanfare_build_info", Unit::Count, "Which version runs");
 
 /// All of them.
-pub const ALL: [Described; 16] = [
+pub const ALL: [Described; 18] = [
     OUTCOMES,
     VERDICTS,
     UNSENT,
@@ -104,6 +108,8 @@ pub const ALL: [Described; 16] = [
     HTTP_SECONDS,
     GATEWAY_CONNECTIONS,
     GATEWAY_STREAMS,
+    STORE_GROUPS,
+    STORE_REGISTRATIONS,
     RESIDENT,
     CPU,
     BUILD,

@@ -27,6 +27,17 @@ pub(crate) fn timed<T>(body: impl FnOnce() -> T) -> (Duration, T) {
     (clock.boot().after(start), made)
 }
 
+/// How long `body` takes, and how much processor time of all threads: what a busy machine disturbs less.
+pub(crate) fn timed_with_cpu<T>(body: impl FnOnce() -> T) -> (Duration, Duration, T) {
+    let used = || {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+        Duration::new(time.tv_sec.cast_unsigned(), u32::try_from(time.tv_nsec).unwrap())
+    };
+    let before = used();
+    let (took, made) = timed(body);
+    (took, used() - before, made)
+}
+
 /// The middle of `rounds` runs.
 pub(crate) fn median(rounds: usize, mut body: impl FnMut() -> f64) -> f64 {
     let mut runs: Vec<f64> = (0..rounds).map(|_| body()).collect();

@@ -1,5 +1,8 @@
 //! Registrations a second, durable, against bare inserts of the same rows.
 
+use std::cell::{Cell, RefCell};
+use std::time::Duration;
+
 use fanfare::clock::SystemClock;
 use fanfare::model::id::HubName;
 use fanfare::store::Store;
@@ -7,7 +10,7 @@ use fanfare::store::sqlite::{Mode, Retention, SqliteStore};
 
 use super::bare::{Bare, Row};
 use super::devices::{device, groups};
-use super::{median, size, timed, wait};
+use super::{median, size, timed, timed_with_cpu, wait};
 
 /// Deltas are folded every so many registrations: about a second's.
 const FOLD_EVERY: u32 = 16_384;
@@ -16,66 +19,89 @@ const FOLD_EVERY: u32 = 16_384;
 #[ignore = "a measurement: registrations against bare inserts"]
 fn new_installations() {
     let count = size("FIGURES_REGISTRATIONS", 32_768);
-    for group in [64, 256, 1_024] {
-        let (mut bare, mut ours, mut folding) = (Vec::new(), Vec::new(), Vec::new());
-        for _ in 0..3 {
-            bare.push(bare_rate(count, group));
-            let (rate, share) = our_rate(count, group);
-            ours.push(rate);
-            folding.push(share);
+    let only = size("FIGURES_GROUP", 0);
+    for group in [64, 256, 1_024].into_iter().filter(|&group| only == 0 || only == group) {
+        let mut rates = Vec::new();
+        for _ in 0..5 {
+            let (ours, a_commit) = our_rate(count, group);
+            rates.push((bare_rate(count, a_commit), ours, a_commit));
         }
-        let middle = |runs: &[f64]| {
-            let mut runs = runs.iter().copied();
-            median(runs.len(), || runs.next().unwrap())
+        let middle = |of: &dyn Fn(&(Rate, Rate, u32)) -> f64| {
+            let mut runs = rates.iter().map(of);
+            median(rates.len(), || runs.next().unwrap())
         };
-        let (bare, ours, folding) = (middle(&bare), middle(&ours), middle(&folding));
         println!(
-            "new installations, {group} a commit: {ours:.0}/s, bare {bare:.0}/s, ratio {:.2}; folding {:.1} %",
-            ours / bare,
-            folding * 100.0
+            "new installations, {:.0} a commit, folded: {:.0}/s, bare {:.0}/s, ratio {:.2}; CPU {:.1} µs, bare {:.1} µs",
+            middle(&|it| f64::from(it.2)),
+            middle(&|it| it.1.a_second),
+            middle(&|it| it.0.a_second),
+            middle(&|it| it.1.a_second / it.0.a_second),
+            middle(&|it| it.1.cpu_micros),
+            middle(&|it| it.0.cpu_micros),
         );
     }
 }
 
-fn bare_rate(count: u32, group: u32) -> f64 {
+#[derive(Clone, Copy)]
+struct Rate {
+    a_second: f64,
+    cpu_micros: f64,
+}
+
+impl Rate {
+    fn of(count: u32, took: Duration, cpu: Duration) -> Self {
+        let count = f64::from(count);
+        Self { a_second: count / took.as_secs_f64(), cpu_micros: cpu.as_secs_f64() * 1e6 / count }
+    }
+}
+
+fn bare_rate(count: u32, group: u32) -> Rate {
     let directory = tempfile::tempdir().unwrap();
     let mut bare = Bare::open(&directory.path().join("bare.db"));
     let rows: Vec<Row> = (0..count).map(|n| Row::of(&device(n))).collect();
-    let (took, ()) = timed(|| {
+    let (took, cpu, ()) = timed_with_cpu(|| {
         let mut first = 0;
         for rows in rows.chunks(group as usize) {
             bare.insert(first, rows);
             first += rows.len() as u64;
         }
     });
-    f64::from(count) / took.as_secs_f64()
+    Rate::of(count, took, cpu)
 }
 
-/// Registrations a second, and the share of the time that folding took.
-fn our_rate(count: u32, group: u32) -> (f64, f64) {
+/// Registrations a second, and how many a commit had. Two callers take turns, so that one's work before the commit goes on beside the other's
+/// commit; a third folds, as a running service does.
+fn our_rate(count: u32, group: u32) -> (Rate, u32) {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("fanfare.db");
     let store =
         SqliteStore::open(&file, Mode::Threads { readers: 2 }, SystemClock::shared(), Retention::default()).unwrap();
     let hub = wait(store.put_hub(&HubName::parse("demo").unwrap(), Vec::new())).unwrap().id;
-    let groups = groups(0, count, group);
-    let mut folding = 0.0;
-    let (took, ()) = timed(|| {
-        wait(async {
-            let mut since_fold = 0;
-            for group in groups {
-                since_fold += u32::try_from(group.len()).unwrap();
-                store.apply(hub, group).await.unwrap();
-                if since_fold >= FOLD_EVERY {
-                    since_fold = 0;
-                    let start = fanfare::clock::Clock::boot(&SystemClock);
-                    store.fold().await.unwrap();
-                    folding += fanfare::clock::Clock::boot(&SystemClock).after(start).as_secs_f64();
-                }
+    let groups = RefCell::new(groups(0, count, group).into_iter());
+    let (fold_due, since_fold, callers) = (tokio::sync::Notify::new(), Cell::new(0), Cell::new(2));
+    let caller = async || {
+        loop {
+            let Some(group) = groups.borrow_mut().next() else { break };
+            since_fold.set(since_fold.get() + u32::try_from(group.len()).unwrap());
+            store.apply(hub, group).await.unwrap();
+            if since_fold.get() >= size("FIGURES_FOLD_EVERY", FOLD_EVERY) {
+                since_fold.set(0);
+                fold_due.notify_one();
             }
-        });
-    });
-    (f64::from(count) / took.as_secs_f64(), folding / took.as_secs_f64())
+        }
+        callers.set(callers.get() - 1);
+        fold_due.notify_one();
+    };
+    let folder = async {
+        while callers.get() > 0 {
+            fold_due.notified().await;
+            store.fold().await.unwrap();
+        }
+    };
+    let (took, cpu, _) = timed_with_cpu(|| wait(async { tokio::join!(caller(), caller(), folder) }));
+    let commits = store.commits();
+    let a_commit = u32::try_from(commits.registrations / commits.registration_groups).unwrap();
+    (Rate::of(count, took, cpu), a_commit)
 }
 
 #[test]

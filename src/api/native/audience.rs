@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use axum::response::IntoResponse;
 use serde::Serialize;
 
 use crate::api::App;
@@ -34,12 +35,16 @@ pub(super) async fn count(
     State(app): State<Arc<App>>,
     visit: Visit,
     Body(body): Body,
-) -> Result<Json<Count>, ApiError> {
+) -> Result<impl IntoResponse, ApiError> {
     let hub = visit.hub(Rights::SEND)?;
     let mut form = Object::of_body(&body)?;
     let audience = Audience::parse(&form.text("audience")?.unwrap_or_default(), &app.limits.audience)?;
     let kinds = [("native", AudienceKind::Native), ("template", AudienceKind::Template)];
     let kind = form.choice("kind", &kinds)?.unwrap_or(AudienceKind::Native);
     form.finish()?;
-    Ok(Json(Count::of(app.store.count(hub.id, &audience, kind).await?)))
+    let begun = app.clock.boot();
+    let counted = app.store.count(hub.id, &audience, kind).await?;
+    // What the count took in here, apart from the way to it.
+    let took = app.clock.boot().after(begun).as_secs_f64() * 1_000.0;
+    Ok(([("server-timing", format!("count;dur={took:.3}"))], Json(Count::of(counted))))
 }

@@ -17,8 +17,9 @@ use super::rows::{self, Departure, Described, InstallationRow, Leaving, describe
 use super::touch::Touch;
 use super::{Shared, sharing};
 use crate::model::hash;
-use crate::model::id::{HubId, Seq};
+use crate::model::id::{HubId, InstallationId, Seq, UserId};
 use crate::model::installation::Installation;
+use crate::model::platform::Platform;
 use crate::model::time::Timestamp;
 use crate::store::{Applied, Change};
 
@@ -29,9 +30,12 @@ pub(super) enum Prepared {
 }
 
 pub(super) struct Put {
-    installation: Box<Installation>,
+    id: InstallationId,
     id_hash: u64,
+    platform: Platform,
+    user: Option<UserId>,
     user_hash: Option<i64>,
+    expires: Option<Timestamp>,
     document: Vec<u8>,
     targets: Vec<Described>,
 }
@@ -39,13 +43,20 @@ pub(super) struct Put {
 impl Prepared {
     pub(super) fn new(hub: HubId, change: Change) -> Self {
         match change {
-            Change::Put(installation) => Self::Put(Put {
-                id_hash: hash::installation(hub, installation.id.as_str()),
-                user_hash: rows::user_hash(hub, installation.user.as_ref()),
-                document: installation.stored_form(),
-                targets: describe(hub, &installation),
-                installation,
-            }),
+            Change::Put(installation) => {
+                let (document, targets) = (installation.stored_form(), describe(hub, &installation));
+                let Installation { id, platform, user, expires, .. } = *installation;
+                Self::Put(Put {
+                    id_hash: hash::installation(hub, id.as_str()),
+                    user_hash: rows::user_hash(hub, user.as_ref()),
+                    platform: platform.platform(),
+                    id,
+                    user,
+                    expires,
+                    document,
+                    targets,
+                })
+            }
             Change::Delete(id) => {
                 Self::Delete { id_hash: hash::installation(hub, id.as_str()), id: id.as_str().to_owned() }
             }
@@ -64,13 +75,10 @@ pub(super) struct Applier<'a> {
 impl Applier<'_> {
     pub(super) fn apply(&mut self, change: &Prepared) -> Result<Applied> {
         match change {
-            Prepared::Put(put) => {
-                let id = put.installation.id.as_str();
-                match self.find(put.id_hash, id)? {
-                    Some(row) => self.replace(row, put),
-                    None => self.create(put),
-                }
-            }
+            Prepared::Put(put) => match self.find(put.id_hash, put.id.as_str())? {
+                Some(row) => self.replace(row, put),
+                None => self.create(put),
+            },
             Prepared::Delete { id, id_hash } => match self.find(*id_hash, id)? {
                 Some(row) => {
                     rows::remove(self.tx, self.commit, &row, Departure::Deleted, self.now)?;
@@ -95,12 +103,11 @@ impl Applier<'_> {
     }
 
     fn create(&mut self, put: &Put) -> Result<Applied> {
-        let times = Touch { confirmed: self.now, expires: put.installation.expires };
+        let times = Touch { confirmed: self.now, expires: put.expires };
         let no = self.commit.next_installation()?;
-        let platform = put.installation.platform.platform();
         let mut seqs = Vec::with_capacity(put.targets.len());
         for target in &put.targets {
-            seqs.push(Some(enter(self.tx, self.commit, no, platform, target, times)?));
+            seqs.push(Some(enter(self.tx, self.commit, no, put.platform, target, times)?));
         }
         self.tx
             .prepare_cached(
@@ -121,7 +128,7 @@ impl Applier<'_> {
     }
 
     fn replace(&mut self, row: InstallationRow, put: &Put) -> Result<Applied> {
-        let times = Touch { confirmed: self.now, expires: put.installation.expires };
+        let times = Touch { confirmed: self.now, expires: put.expires };
         let whole = !row.channel_dead && row.seqs.iter().all(Option::is_some);
         let applied = if whole && row.document == put.document {
             if ends_earlier(times.expires, row.times.expires) {
@@ -138,8 +145,8 @@ impl Applier<'_> {
 
     fn rewrite(&mut self, row: &InstallationRow, put: &Put, times: Touch) -> Result<()> {
         let before = row.installation()?;
-        let (old_platform, platform) = (before.platform.platform(), put.installation.platform.platform());
-        let user_changed = before.user != put.installation.user;
+        let (old_platform, platform) = (before.platform.platform(), put.platform);
+        let user_changed = before.user != put.user;
         let mut old: Vec<(Described, Option<Seq>)> =
             describe(self.commit.hub, &before).into_iter().zip(row.seqs.iter().copied()).collect();
         let anew = row.channel_dead || old_platform != platform;
@@ -207,7 +214,7 @@ impl Applier<'_> {
         }
         let key = key(self.commit.hub, seq);
         if old.channel != new.channel {
-            let platform = put.installation.platform.platform();
+            let platform = put.platform;
             sharing::leaves(self.tx, self.commit, platform, old, seq)?;
             sharing::joins(self.tx, self.commit, platform, new, seq)?;
             self.tx

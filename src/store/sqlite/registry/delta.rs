@@ -18,45 +18,71 @@ use crate::model::id::{ChunkNo, Seq};
 const VERSION: u8 = 1;
 
 /// What one commit does to the index, while it is gathered.
+///
+/// All changes lie in one list and each knows the one before it of its tag: half of the tags are unique to a user, and
+/// a list of its own for each of them would be an allocation a registration.
 #[derive(Default)]
 pub(super) struct Changes {
-    /// `seq << 1 | added`, in the order of the changes.
-    by_tag: HashMap<Box<str>, Vec<u64>>,
-    count: usize,
+    /// The place of each tag's last change.
+    last: HashMap<Box<str>, u32, foldhash::fast::RandomState>,
+    all: Vec<Linked>,
 }
+
+struct Linked {
+    /// `seq << 1 | added`.
+    change: u64,
+    /// The place of the change before it of the same tag, or [`FIRST`].
+    previous: u32,
+}
+
+const FIRST: u32 = u32::MAX;
 
 impl Changes {
     /// The target carries `tag` from now on, or no longer.
     pub(super) fn push(&mut self, tag: &str, seq: Seq, added: bool) {
-        let change = seq.0 << 1 | u64::from(added);
-        match self.by_tag.get_mut(tag) {
-            Some(changes) => changes.push(change),
-            None => drop(self.by_tag.insert(tag.into(), vec![change])),
-        }
-        self.count += 1;
+        // A commit of four billion changes would not fit the memory long before.
+        let place = u32::try_from(self.all.len()).unwrap_or(FIRST);
+        let previous = match self.last.get_mut(tag) {
+            Some(last) => std::mem::replace(last, place),
+            None => {
+                self.last.insert(tag.into(), place);
+                FIRST
+            }
+        };
+        self.all.push(Linked { change: seq.0 << 1 | u64::from(added), previous });
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.by_tag.is_empty()
+        self.all.is_empty()
+    }
+
+    /// The changes of a tag, the newest first.
+    fn back_from(&self, last: u32) -> impl Iterator<Item = u64> {
+        let mut next = last;
+        std::iter::from_fn(move || {
+            let linked = self.all.get(next as usize)?;
+            next = linked.previous;
+            Some(linked.change)
+        })
     }
 
     /// The bytes.
-    pub(super) fn encode(self) -> Vec<u8> {
-        let mut groups: Vec<_> = self.by_tag.into_iter().collect();
-        groups.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-        let mut out = Vec::with_capacity(1 + groups.len() * 16 + self.count * 2);
-        let mut body = Vec::new();
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut groups: Vec<(&str, u32)> = self.last.iter().map(|(tag, &last)| (&**tag, last)).collect();
+        groups.sort_unstable();
+        let mut out = Vec::with_capacity(1 + groups.len() * 16 + self.all.len() * 2);
+        let (mut changes, mut body) = (Vec::new(), Vec::new());
         out.push(VERSION);
-        for (tag, mut changes) in groups {
-            // Stable, so that the last change of a seq is the last of its run.
+        for (tag, last) in groups {
+            changes.clear();
+            changes.extend(self.back_from(last));
+            // Stable, so that the newest change of a seq stays the first of its run.
             changes.sort_by_key(|change| change >> 1);
+            changes.dedup_by_key(|change| *change >> 1);
             body.clear();
             let mut previous = 0;
-            for (at, &change) in changes.iter().enumerate() {
+            for &change in &changes {
                 let seq = change >> 1;
-                if changes.get(at + 1).is_some_and(|next| next >> 1 == seq) {
-                    continue;
-                }
                 varint::put(&mut body, (seq - previous) << 1 | (change & 1));
                 previous = seq;
             }

@@ -105,6 +105,9 @@ pub(super) async fn apply(parts: &Parts, hub: HubId, changes: Vec<Change>) -> Re
     fold::relieve(parts, hub).await?;
     let weight = changes.len();
     let changes: Vec<Prepared> = changes.into_iter().map(|change| Prepared::new(hub, change)).collect();
+    let changes = Arc::new(changes);
+    // Held until the answer, so that they are mostly taken apart here and not in the writer.
+    let _held = changes.clone();
     let (registry, clock) = (parts.registry.clone(), parts.clock.clone());
     let apply = move |tx: &Connection| {
         let mut gathering = registry.gathering.lock();
