@@ -13,6 +13,7 @@ mod hubs;
 mod import;
 mod installations;
 mod lifecycle;
+mod process;
 mod push;
 mod rights;
 mod world;
