@@ -11,13 +11,21 @@
 //! - [`fanout`]: accept, plan, run, retry, pace, control, reconcile.
 //! - [`identity`]: who is calling and what they may do; keys and credentials at rest. Knows no HTTP.
 //! - [`config`]: defaults → file → environment, as one checked value.
+//! - [`telemetry`]: metrics and log lines.
+//! - [`directory`]: the hubs that this process knows, with their gateways.
+//! - [`api`]: the HTTP faces.
+//! - [`service`]: all of it wired into one process.
 //! - [`cli`]: the command line, one file per subcommand.
+pub mod api;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod directory;
 pub mod fanout;
 pub mod gateway;
 pub mod identity;
 pub mod model;
 pub mod queue;
+pub mod service;
 pub mod store;
+pub mod telemetry;

@@ -1,8 +1,10 @@
 //! The command line of the load tests.
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
 use loadtest::commands;
 
-/// Load tests for Fanfare.
+/// Load tests for Fanfare: simulated push services, and measured runs against them on this machine
 #[derive(Parser)]
 #[command(name = "loadtest", version)]
 struct Cli {
@@ -12,11 +14,22 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Demo(commands::demo::Args),
+    Run(commands::run::Args),
+    Count(commands::count::Args),
+    Register(commands::register::Args),
     Gateways(commands::gateways::Args),
+    #[command(hide = true)]
+    Fanfare(commands::fanfare::Args),
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> anyhow::Result<ExitCode> {
     match Cli::parse().command {
-        Command::Gateways(args) => commands::gateways::run(args),
+        Command::Demo(args) => commands::demo::run(args),
+        Command::Run(args) => commands::run::run(args),
+        Command::Count(args) => commands::count::run(args),
+        Command::Register(args) => commands::register::run(args),
+        Command::Gateways(args) => commands::gateways::run(args).map(|()| ExitCode::SUCCESS),
+        Command::Fanfare(args) => Ok(commands::fanfare::run(args)),
     }
 }

@@ -4,8 +4,11 @@
 //! Exit status: 0 done; 1 something went wrong on the way; 2 the command line or the configuration is refused, in one
 //! line on stderr and before anything was touched.
 mod check;
+mod migrate;
+mod serve;
 
 use crate::config::ConfigError;
+use crate::service::StartError;
 use clap::{Args, Parser, Subcommand};
 use std::{
     io::{self, Write},
@@ -33,6 +36,18 @@ enum Command {
     /// A key that is unknown or has a bad value ends it: exit status 2 and one line on stderr,
     /// `config: KEY: RULE (got VALUE)`.
     Check(Configured),
+    /// Bring the store to this version's schema
+    ///
+    /// `serve` does the same when it starts. Here it can be done ahead, while nothing else uses the store.
+    Migrate(Configured),
+    /// Run the service
+    ///
+    /// Without a configuration: the embedded store in ./data, an in-process queue, 127.0.0.1:8080. The admin key is made
+    /// at the first start, kept in ./data/admin.key and shown once on a terminal.
+    ///
+    /// SIGTERM or SIGINT stops it within server.drain_seconds: what runs finishes or is handed back. A second one ends
+    /// it at once, which loses nothing either.
+    Serve(serve::Serve),
 }
 
 /// What every command that needs the configuration takes.
@@ -50,12 +65,14 @@ pub struct Configured {
 impl Cli {
     /// Runs the command to its end and says how the process should exit.
     pub fn run(self) -> ExitCode {
-        match self.command {
-            Command::Check(args) => {
-                let environment = std::env::vars_os();
-                report(check::run(&args, environment, &mut io::stdout().lock()), &mut io::stderr().lock())
-            }
-        }
+        let environment = std::env::vars_os();
+        let done = match self.command {
+            Command::Check(args) => check::run(&args, environment, &mut io::stdout().lock()),
+            Command::Migrate(args) => migrate::run(&args, environment, &mut io::stdout().lock()),
+            // Not locked: log lines go to stderr from other threads.
+            Command::Serve(args) => serve::run(&args, environment, &mut io::stderr()),
+        };
+        report(done, &mut io::stderr().lock())
     }
 }
 
@@ -66,6 +83,15 @@ enum Failure {
     Config(#[from] ConfigError),
     #[error("fanfare: {0}")]
     Other(#[from] anyhow::Error),
+}
+
+impl From<StartError> for Failure {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Config(error) => Self::Config(error),
+            other => Self::Other(other.into()),
+        }
+    }
 }
 
 impl From<io::Error> for Failure {

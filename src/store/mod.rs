@@ -29,7 +29,7 @@ pub use broadcasts::{
     OutcomeItem, OutcomePage, OutcomeQuery, PlanStep, ReadyWork, ShardWork, Standing, Work,
 };
 pub use error::{AcceptError, ControlError, StoreError};
-pub use registry::{Applied, Change, HubRecord, InstallationPage, StoredInstallation, TargetRow, TargetRows};
+pub use registry::{Applied, Change, Commits, HubRecord, InstallationPage, StoredInstallation, TargetRow, TargetRows};
 
 /// What an operation of the store answers.
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
@@ -122,6 +122,11 @@ pub trait Store: Send + Sync + 'static {
 
     /// One slice of sweeping: expired targets, tombstones, old broadcasts and keys. Answers whether more is waiting.
     async fn sweep(&self) -> Result<bool>;
+
+    /// What the group commit of registrations has done so far, for metrics.
+    fn commits(&self) -> Commits {
+        Commits::default()
+    }
 
     /// Whether the store can be read and written now.
     async fn ping(&self) -> Result<()>;

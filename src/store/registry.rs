@@ -114,3 +114,12 @@ impl TargetRows {
         self.rows.is_empty()
     }
 }
+
+/// What the group commit has done so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Commits {
+    /// Transactions that held at least one registration.
+    pub registration_groups: u64,
+    /// Registrations in them.
+    pub registrations: u64,
+}

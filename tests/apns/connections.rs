@@ -6,7 +6,7 @@ use fanfare::gateway::h2_transport::Tuning;
 use fanfare::model::broadcast::Lane;
 use fanfare::model::verdict::Verdict;
 use loadtest::gateways::script::{Act, Afterwards, ConnectionAct, GoAway, When};
-use loadtest::gateways::{ApnsConfig, Script, Simulated};
+use loadtest::gateways::{Answer, ApnsConfig, Script, Simulated};
 use loadtest::http2::ErrorCode;
 
 use crate::bench::{Bench, prefix, quick, token};
@@ -71,7 +71,12 @@ async fn a_refused_stream_is_sent_again_and_other_resets_are_ambiguous() {
 #[tokio::test]
 async fn what_was_written_to_a_connection_that_is_reset_is_ambiguous_and_not_sent_again() {
     for act in [ConnectionAct::Abort, ConnectionAct::Close] {
-        let script = Script::new().latency(300).event_times(1, 500, act);
+        // The first answer opens the window; the next 499 requests wait for theirs when the connection goes.
+        let waiting = When { up_to: Some(500), ..When::default() };
+        let script = Script::new()
+            .nth(1, Act::Answer(Answer::accepted()))
+            .rule(waiting, Act::Stall { accepted: true })
+            .event_times(1, 500, act);
         let bench = Bench::new(scripted(script), 1).await;
         let told = bench.send(Lane::Bulk, 0..2_000).await.told().await;
         let ambiguous = told.count(&Verdict::ConnAmbiguous);

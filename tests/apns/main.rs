@@ -1,6 +1,6 @@
 //! The APNs gateway against the simulated service, over real TLS and HTTP/2: what `push-services.md` section 10 asks of
 //! a gateway (its T numbers stand beside the tests), and what the seam promises a worker.
-#![expect(clippy::unwrap_used, reason = "the helpers of a test fail as the test does")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "the helpers of a test fail as the test does")]
 
 mod answers;
 mod bench;

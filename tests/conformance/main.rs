@@ -10,6 +10,7 @@ use fanfare::model::time::Timestamp;
 use fanfare::store::Store;
 use fanfare::store::sqlite::{Mode, Retention, SqliteStore};
 
+mod broadcasts;
 mod model;
 mod registry;
 

@@ -1,2 +1,58 @@
 //! The commands of the binary, one file each.
+pub mod count;
+pub mod demo;
+pub mod fanfare;
 pub mod gateways;
+pub mod register;
+pub mod run;
+
+use std::{
+    io::{self, Write},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::{Context, bail};
+use serde::Serialize;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Where the run's folder is.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Place {
+    /// Make the run's folder (data, log, keys) in this one instead of the system's temporary folder
+    #[arg(long, value_name = "FOLDER")]
+    dir: Option<PathBuf>,
+    /// Leave the run's folder behind
+    #[arg(long)]
+    keep: bool,
+}
+
+/// Runs a command on a runtime. SIGINT and SIGTERM end it as an error would, so that children and folders go.
+fn on_runtime(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+        let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        tokio::select! {
+            done = work => done,
+            _ = interrupt.recv() => bail!("interrupted"),
+            _ = terminate.recv() => bail!("terminated"),
+        }
+    })
+}
+
+fn exit(good: bool) -> ExitCode {
+    if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Results go to stdout, at once.
+fn say(text: impl std::fmt::Display) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    writeln!(stdout, "{text}")?;
+    stdout.flush()
+}
+
+/// For programs, when asked for.
+fn write_json(file: Option<&Path>, report: &impl Serialize) -> anyhow::Result<()> {
+    let Some(file) = file else { return Ok(()) };
+    let text = serde_json::to_string_pretty(report)?;
+    std::fs::write(file, text + "\n").with_context(|| format!("cannot write {}", file.display()))
+}

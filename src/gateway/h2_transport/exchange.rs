@@ -2,7 +2,7 @@
 
 use super::dial::Opened;
 use super::stream::{Answering, Ended};
-use super::{Shared, job, request_headers};
+use super::{Shared, head};
 use crate::gateway::SharedRequest;
 use crate::gateway::transport::{Addressed, Held, OwnedAnswer};
 use crate::model::id::Seq;
@@ -22,18 +22,9 @@ async fn ask(shared: &Shared, opened: Opened, request: &SharedRequest, channel: 
     shared.service.authorize(&mut held);
     let mut addressed = Addressed::default();
     shared.service.address(request, Seq(0), channel, &mut addressed);
-    let malformed = || "the request cannot be written".to_owned();
-    let mut head = http::Request::new(());
-    *head.method_mut() = http::Method::POST;
-    *head.uri_mut() = shared.uri(&addressed.path).ok_or_else(malformed)?;
-    let mut headers = job::constant_headers(request, &*shared.service)
-        .and_then(|constant| request_headers(constant, &*shared.service, &addressed.id))
-        .ok_or_else(malformed)?;
-    if let Some(authorization) = &held.authorization {
-        let value = http::HeaderValue::from_maybe_shared(authorization.value.clone()).map_err(|_| malformed())?;
-        headers.insert(http::header::AUTHORIZATION, value);
-    }
-    *head.headers_mut() = headers;
+    let head = head::constant_fields(request, &*shared.service)
+        .and_then(|fields| shared.heads.write(fields, head::authorization(&held).as_ref(), &addressed))
+        .ok_or_else(|| "the request cannot be written".to_owned())?;
     let (response, mut send) = requests.send_request(head, false).map_err(|error| error.to_string())?;
     // Queued in `h2` until the window takes it: one small body needs no more care.
     let body = addressed.body.unwrap_or_else(|| request.body.clone());

@@ -6,11 +6,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::HeaderMap;
 
+use super::head::constant_fields;
 use crate::clock::BootInstant;
 use crate::gateway::transport::{Resend, Service};
-use crate::gateway::{Answer, Batch, Reply, SharedRequest, Unsent};
+use crate::gateway::{Answer, Batch, Reply, Unsent};
 use crate::model::broadcast::Lane;
 use crate::model::id::Seq;
 use crate::model::time::Timestamp;
@@ -25,17 +26,17 @@ const RESENDS: u8 = 3;
 #[derive(Debug)]
 pub(super) struct Job {
     pub(super) batch: Batch,
-    pub(super) headers: HeaderMap,
+    pub(super) fields: HeaderMap,
     pub(super) arrived: BootInstant,
     /// An answer said that credentials or topic are refused: what is unsent would only be refused too.
     halted: AtomicBool,
 }
 
 impl Job {
-    /// `None`: a header field of the request cannot be sent at all.
+    /// Gives the batch back when a header field of its request cannot be sent at all.
     pub(super) fn new(batch: Batch, service: &dyn Service, arrived: BootInstant) -> Result<Self, Batch> {
-        match constant_headers(&batch.request, service) {
-            Some(headers) => Ok(Self { batch, headers, arrived, halted: AtomicBool::new(false) }),
+        match constant_fields(&batch.request, service) {
+            Some(fields) => Ok(Self { batch, fields, arrived, halted: AtomicBool::new(false) }),
             None => Err(batch),
         }
     }
@@ -79,18 +80,6 @@ impl Job {
             self.reply(rest);
         }
     }
-}
-
-/// The header fields that every target of a request shares; `None` when one is no header field.
-pub(super) fn constant_headers(request: &SharedRequest, service: &dyn Service) -> Option<HeaderMap> {
-    // Two more come with each request: the authorization and the id.
-    let mut headers = HeaderMap::with_capacity(request.headers.len() + 2);
-    for (field, value) in &request.headers {
-        let mut value = HeaderValue::from_bytes(value.as_bytes()).ok()?;
-        value.set_sensitive(service.never_indexed(field));
-        headers.append(HeaderName::from_bytes(field.as_bytes()).ok()?, value);
-    }
-    Some(headers)
 }
 
 /// One target that is not answered yet.

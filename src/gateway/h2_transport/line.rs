@@ -7,6 +7,11 @@ use std::time::Duration;
 use super::Shared;
 use super::connection::Connection;
 
+/// A connection that lasted less is no success: reopening it at once, over and over, would look like an attack (1.6).
+const SHORT_LIFE: Duration = Duration::from_secs(5);
+/// How far short lives alone slow the next opening.
+const SHORT_LIVES: u32 = 4;
+
 /// Pauses between openings: each failure doubles the next, success begins anew. Drawn from the upper half, so that lines
 /// that failed together do not return together.
 #[derive(Debug)]
@@ -17,6 +22,18 @@ struct Backoff {
 }
 
 impl Backoff {
+    fn failed(&mut self) {
+        self.failures += 1;
+    }
+
+    fn lived(&mut self, answered: bool, life: Duration) {
+        self.failures = match (answered, life < SHORT_LIFE) {
+            (true, false) => 0,
+            (true, true) => (self.failures + 1).min(SHORT_LIVES),
+            (false, _) => self.failures + 1,
+        };
+    }
+
     fn pause(&self) -> Duration {
         let full = self.least.saturating_mul(1 << self.failures.min(20)).min(self.most);
         full.mul_f64(0.5 + fastrand::f64() / 2.0)
@@ -45,17 +62,37 @@ async fn keep_open(shared: &Arc<Shared>, number: usize) {
         match shared.dialer.open().await {
             Err(failure) => {
                 shared.reach.failed(&failure.to_string());
-                backoff.failures += 1;
+                backoff.failed();
             }
             Ok(opened) => {
                 shared.reach.opened();
                 let mut connection = Connection::new(opened, Arc::clone(shared));
                 connection.serve().await;
                 shared.reach.lost(shared.clock.boot());
-                backoff.failures = if connection.was_useful() { 0 } else { backoff.failures + 1 };
+                let (answered, life) = connection.usefulness();
+                backoff.lived(answered, life);
                 tokio::task::spawn_local(shared.tasks.track_future(connection.drain()));
             }
         }
         tokio::time::sleep(backoff.pause()).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_with_failures_less_with_short_lives_and_begin_anew() {
+        let (least, most) = (Duration::from_millis(100), Duration::from_secs(30));
+        let mut backoff = Backoff { failures: 0, least, most };
+        let within = |backoff: &Backoff, full: Duration| (full / 2..=full).contains(&backoff.pause());
+        assert!(within(&backoff, least));
+        (0..10).for_each(|_| backoff.lived(true, Duration::from_secs(1)));
+        assert!(within(&backoff, least * 16));
+        (0..10).for_each(|_| backoff.failed());
+        assert!(within(&backoff, most));
+        backoff.lived(true, SHORT_LIFE);
+        assert!(within(&backoff, least));
     }
 }

@@ -16,14 +16,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{HeaderMap, Uri};
 use rustls::ClientConfig;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::dial::Dialer;
+use self::head::HeadWriter;
 use self::intake::Intake;
 use self::job::Job;
 use self::reach::Reach;
@@ -37,6 +35,7 @@ use crate::model::verdict::{Reason, Verdict};
 mod connection;
 mod dial;
 mod exchange;
+mod head;
 mod intake;
 mod job;
 mod line;
@@ -118,23 +117,12 @@ struct Shared {
     dialer: Dialer,
     intake: Arc<Intake>,
     reach: Reach,
-    authority: Option<Authority>,
+    heads: HeadWriter,
     /// No new requests.
     closing: CancellationToken,
     /// No more waiting either.
     killed: CancellationToken,
     tasks: TaskTracker,
-}
-
-impl Shared {
-    /// The address of a path; `None` when it is no path.
-    fn uri(&self, path: &[u8]) -> Option<Uri> {
-        let mut parts = http::uri::Parts::default();
-        parts.scheme = Some(Scheme::HTTPS);
-        parts.authority = self.authority.clone();
-        parts.path_and_query = Some(PathAndQuery::from_maybe_shared(Bytes::copy_from_slice(path)).ok()?);
-        Uri::from_parts(parts).ok()
-    }
 }
 
 impl H2Transport {
@@ -149,7 +137,7 @@ impl H2Transport {
         let TransportSettings { endpoint, tls, connections, tuning } = settings;
         let shared = Arc::new(Shared {
             reach: Reach::new(endpoint.to_string(), clock.boot()),
-            authority: endpoint.authority().parse().ok(),
+            heads: HeadWriter::new(&endpoint, &*service),
             dialer: Dialer::new(endpoint, tls, tuning.open_timeout),
             intake: Arc::new(Intake::new(connections)),
             closing: CancellationToken::new(),
@@ -244,14 +232,4 @@ fn refuse(batch: &Batch) {
     let replies = batch.targets.iter().map(|(seq, _)| Reply { seq, what: what.clone() }).collect();
     // A worker that is gone needs no answer.
     let _ = batch.replies.send(replies);
-}
-
-/// The header fields of one request.
-fn request_headers(mut constant: HeaderMap, service: &dyn Service, id: &[u8]) -> Option<HeaderMap> {
-    if let (Some(field), false) = (service.id_field(), id.is_empty()) {
-        let mut value = http::HeaderValue::from_bytes(id).ok()?;
-        value.set_sensitive(true);
-        constant.insert(http::HeaderName::from_bytes(field.as_bytes()).ok()?, value);
-    }
-    Some(constant)
 }

@@ -23,7 +23,7 @@ use parking_lot::{Condvar, Mutex};
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::oneshot;
 
-use crate::store::{Result, StoreError};
+use crate::store::{Commits, Result, StoreError};
 
 /// How tasks and reads are run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,15 +146,6 @@ struct Reads {
     stopped: bool,
 }
 
-/// What the group commit has done so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Commits {
-    /// Transactions that held at least one registration.
-    pub registration_groups: u64,
-    /// Registrations in them.
-    pub registrations: u64,
-}
-
 /// The file with its writer and readers.
 pub(super) struct Engine {
     shared: Arc<Shared>,
@@ -269,6 +260,11 @@ fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<
         .map_err(|error| StoreError::Engine(format!("cannot start thread {name}: {error}")))
 }
 
+/// Page caches in SQLite's negative KiB. Small, so that memory does not follow the size of the file: what they miss the
+/// system's own cache has, a copy away. The writer's holds the upper pages of the look-up indexes.
+const WRITER_CACHE: i64 = -16_384;
+const READER_CACHE: i64 = -4_096;
+
 /// A connection with the pragmas that every one of ours has.
 fn connect(path: &Path, read_only: bool) -> Result<Connection> {
     let flags = if read_only {
@@ -285,7 +281,7 @@ fn connect(path: &Path, read_only: bool) -> Result<Connection> {
         connection.pragma_update(None, "wal_autocheckpoint", 16_384)?;
         connection.pragma_update(None, "journal_size_limit", 256 << 20)?;
     }
-    connection.pragma_update(None, "cache_size", -65_536)?;
+    connection.pragma_update(None, "cache_size", if read_only { READER_CACHE } else { WRITER_CACHE })?;
     connection.pragma_update(None, "mmap_size", 0)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     Ok(connection)

@@ -16,9 +16,9 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
 use super::{
-    AcceptError, Accepted, Applied, Change, Checkpoint, CheckpointReply, ControlError, HubRecord, InstallationPage,
-    NewBroadcast, OutcomePage, OutcomeQuery, PlanStep, ReadyWork, Result, ShardWork, Standing, Store, StoreError,
-    StoredInstallation, TargetRows,
+    AcceptError, Accepted, Applied, Change, Checkpoint, CheckpointReply, Commits, ControlError, HubRecord,
+    InstallationPage, NewBroadcast, OutcomePage, OutcomeQuery, PlanStep, ReadyWork, Result, ShardWork, Standing, Store,
+    StoreError, StoredInstallation, TargetRows,
 };
 use crate::clock::SharedClock;
 use crate::model::audience::Audience;
@@ -34,7 +34,7 @@ mod life;
 mod registry;
 
 use engine::Engine;
-pub use engine::{Commits, Mode};
+pub use engine::Mode;
 
 /// How long finished broadcasts are kept (`[retention]`).
 #[derive(Clone, Copy, Debug)]
@@ -85,11 +85,6 @@ impl SqliteStore {
         })?;
         let parts = Parts { engine, clock, retention, registry, life: life::Shared::default(), _lock: lock };
         Ok(Self { parts: Arc::new(parts) })
-    }
-
-    /// What the group commit has done so far.
-    pub fn commits(&self) -> Commits {
-        self.parts.engine.commits()
     }
 }
 
@@ -234,6 +229,10 @@ impl Store for SqliteStore {
     async fn sweep(&self) -> Result<bool> {
         let more = registry::sweep(&self.parts).await?;
         Ok(life::sweep(&self.parts).await? || more)
+    }
+
+    fn commits(&self) -> Commits {
+        self.parts.engine.commits()
     }
 
     async fn ping(&self) -> Result<()> {

@@ -1,0 +1,188 @@
+//! The operations of the native API that runs need. One connection, opened anew after a restart of the service.
+use std::{ops::Range, time::Duration};
+
+use fanfare::model::{broadcast::BroadcastState, outcome::Counters, time::Timestamp};
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::Value;
+use tokio::{sync::Mutex, time::Instant};
+
+use super::{ClientError, Connection, Metrics, connection::Peer, import};
+use crate::devices::Devices;
+
+/// A hub of a running service, as its administrator sees it.
+#[derive(Debug)]
+pub struct Api {
+    pub peer: Peer,
+    hub: String,
+    connection: Mutex<Option<Connection>>,
+}
+
+/// Where a broadcast stands.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Standing {
+    pub id: String,
+    pub state: BroadcastState,
+    pub accepted_at: Timestamp,
+    pub planned_at: Option<Timestamp>,
+    pub started_at: Option<Timestamp>,
+    pub finished_at: Option<Timestamp>,
+    pub counters: Counters,
+}
+
+/// An audience's size and how long the answer took.
+#[derive(Clone, Debug)]
+pub struct Counted {
+    pub count: u64,
+    pub round_trip: Duration,
+    /// As the service measured it, where it says so.
+    pub inside: Option<Duration>,
+}
+
+/// An answer that outlives the connection's buffer.
+struct Reply {
+    status: u16,
+    inside_ms: Option<f64>,
+    body: Vec<u8>,
+}
+
+impl Api {
+    pub fn new(peer: Peer, hub: &str) -> Self {
+        Self { peer, hub: hub.to_owned(), connection: Mutex::new(None) }
+    }
+
+    /// The path of something in the hub; `rest` begins with a slash or is empty.
+    pub fn path(&self, rest: &str) -> String {
+        format!("/v1/hubs/{}{rest}", self.hub)
+    }
+
+    /// Whether the service is up and its parts answer.
+    pub async fn is_ready(&self) -> bool {
+        self.send("GET", "/readyz", &[]).await.is_ok_and(|reply| reply.status == 200)
+    }
+
+    /// Makes the hub or changes its settings.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub async fn put_hub(&self, settings: &Value) -> Result<(), ClientError> {
+        let (path, body) = (self.path(""), settings.to_string());
+        let reply = self.send("PUT", &path, body.as_bytes()).await?;
+        succeeded("PUT", &path, reply).map(drop)
+    }
+
+    /// Registers devices; see [`import::import`].
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub async fn import(
+        &self,
+        devices: &Devices,
+        range: Range<u64>,
+        sent: impl FnMut(u64),
+    ) -> Result<import::Imported, ClientError> {
+        import::import(&self.peer, &self.path("/installations:import"), devices, range, sent).await
+    }
+
+    /// # Errors
+    /// [`ClientError`]
+    pub async fn count(&self, audience: &str) -> Result<Counted, ClientError> {
+        #[derive(Deserialize)]
+        struct Count {
+            count: u64,
+        }
+        let path = self.path("/audience");
+        let body = serde_json::json!({ "audience": audience }).to_string();
+        let asked = Instant::now();
+        let reply = self.send("POST", &path, body.as_bytes()).await?;
+        let round_trip = asked.elapsed();
+        let inside = reply.inside_ms.map(|millis| Duration::from_secs_f64(millis.max(0.0) / 1e3));
+        let Count { count } = read("POST", &path, reply)?;
+        Ok(Counted { count, round_trip, inside })
+    }
+
+    /// Sends a broadcast and returns its id.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub async fn broadcast(&self, request: &Value, idempotency_key: &str) -> Result<String, ClientError> {
+        #[derive(Deserialize)]
+        struct Accepted {
+            id: String,
+        }
+        let (path, body) = (self.path("/broadcasts"), request.to_string());
+        let headers = format!("idempotency-key: {idempotency_key}\r\n");
+        let reply = self.send_with("POST", &path, &headers, body.as_bytes()).await?;
+        read::<Accepted>("POST", &path, reply).map(|accepted| accepted.id)
+    }
+
+    /// # Errors
+    /// [`ClientError`]
+    pub async fn standing(&self, id: &str) -> Result<Standing, ClientError> {
+        self.get(&self.path(&format!("/broadcasts/{id}"))).await
+    }
+
+    /// # Errors
+    /// [`ClientError`]
+    pub async fn metrics(&self) -> Result<Metrics, ClientError> {
+        let reply = succeeded("GET", "/metrics", self.send("GET", "/metrics", &[]).await?)?;
+        Ok(Metrics::parse(&String::from_utf8_lossy(&reply.body)))
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        read("GET", path, self.send("GET", path, &[]).await?)
+    }
+
+    async fn send(&self, method: &str, path: &str, body: &[u8]) -> Result<Reply, ClientError> {
+        self.send_with(method, path, "", body).await
+    }
+
+    /// A kept connection may have ended unnoticed, so the first failure on one is tried again on a new one: every request
+    /// here can be repeated, a broadcast because it names an idempotency key.
+    async fn send_with(&self, method: &str, path: &str, headers: &str, body: &[u8]) -> Result<Reply, ClientError> {
+        let mut kept = self.connection.lock().await;
+        if let Some(connection) = kept.take() {
+            let attempt = exchange(connection, method, path, headers, body).await;
+            if let Ok((connection, reply)) = attempt {
+                *kept = connection;
+                return Ok(reply);
+            }
+        }
+        let connection = Connection::open(&self.peer).await?;
+        let (connection, reply) = exchange(connection, method, path, headers, body).await?;
+        *kept = connection;
+        Ok(reply)
+    }
+}
+
+/// Gives the connection back when it can be used again.
+async fn exchange(
+    mut connection: Connection,
+    method: &str,
+    path: &str,
+    headers: &str,
+    body: &[u8],
+) -> Result<(Option<Connection>, Reply), ClientError> {
+    connection.push_with(method, format_args!("{path}"), headers, |out| out.extend_from_slice(body));
+    connection.flush().await?;
+    let answer = connection.answer().await?;
+    let reply = Reply { status: answer.status, inside_ms: answer.inside_ms, body: answer.body.to_vec() };
+    let closed = connection.is_closed();
+    Ok(((!closed).then_some(connection), reply))
+}
+
+fn succeeded(method: &str, path: &str, reply: Reply) -> Result<Reply, ClientError> {
+    if (200..300).contains(&reply.status) {
+        return Ok(reply);
+    }
+    let body = String::from_utf8_lossy(&reply.body).into_owned();
+    Err(ClientError::Refused { request: format!("{method} {path}"), status: reply.status, body })
+}
+
+fn read<T: DeserializeOwned>(method: &str, path: &str, reply: Reply) -> Result<T, ClientError> {
+    let reply = succeeded(method, path, reply)?;
+    serde_json::from_slice(&reply.body).map_err(|source| ClientError::Unexpected {
+        request: format!("{method} {path}"),
+        source,
+        body: String::from_utf8_lossy(&reply.body).into_owned(),
+    })
+}

@@ -1,0 +1,152 @@
+//! Fanfare as a child process, so that its memory and CPU are its own: a folder ([`site`]), a process ([`child`]) that can
+//! be killed and started again over the same data, and what it costs ([`usage`]).
+pub mod child;
+pub mod site;
+pub mod usage;
+
+use std::{
+    fs::OpenOptions,
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use anyhow::{Context, bail};
+
+use self::child::Child;
+pub use self::site::{HUB, Site, Tuning};
+use crate::client::{Api, connection::Peer};
+
+/// How long a start may take: it opens the store and recovers its log.
+const START: Duration = Duration::from_secs(60);
+/// Between two looks at a starting service.
+const LOOK: Duration = Duration::from_millis(5);
+/// How long a clean stop may take: longer than the service's own `server.drain_seconds`.
+const STOP: Duration = Duration::from_secs(30);
+
+/// A service in its folder, over as many processes as its life takes.
+#[derive(Debug)]
+pub struct Service {
+    child: Child,
+    pub api: Api,
+    /// CPU of the processes that have ended.
+    spent: Duration,
+    /// Anonymous memory of the processes that have ended, the highest.
+    peak: u64,
+    pub site: Site,
+}
+
+impl Service {
+    /// Starts `fanfare serve` on a configured site and returns when it is ready.
+    ///
+    /// # Errors
+    /// When it does not come up; the end of its log is in the message.
+    pub async fn start(site: Site) -> anyhow::Result<Self> {
+        let child = spawn(&site).await?;
+        let nobody = Api::new(Peer::new(site.address, ""), HUB);
+        let mut service = Self { child, api: nobody, spent: Duration::ZERO, peak: 0, site };
+        service.ready().await?;
+        let key = std::fs::read_to_string(service.site.admin_key_file()).context("no admin key")?;
+        service.api = Api::new(Peer::new(service.site.address, key.trim()), HUB);
+        Ok(service)
+    }
+
+    async fn ready(&self) -> anyhow::Result<()> {
+        let looking = async {
+            while !self.api.is_ready().await {
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        tokio::select! {
+            looked = tokio::time::timeout(START, looking) => {
+                looked.with_context(|| format!("the service is not ready after {START:?}\n{}", self.site.log_tail()))
+            }
+            status = self.child.ended() => {
+                let status = status.map_or_else(|| "in an unknown way".to_owned(), |status| status.to_string());
+                bail!("the service ended: {status}\n{}", self.site.log_tail())
+            }
+        }
+    }
+
+    /// `kill -9`.
+    pub async fn kill9(&mut self) {
+        self.child.kill9().await;
+    }
+
+    /// Starts it again over the same data, after a kill.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn start_again(&mut self) -> anyhow::Result<()> {
+        self.spent += self.child.cpu();
+        self.peak = self.anonymous_peak();
+        self.child = spawn(&self.site).await?;
+        self.ready().await
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.pid()
+    }
+
+    /// CPU of all its processes so far.
+    pub fn cpu(&self) -> Duration {
+        self.spent + self.child.cpu()
+    }
+
+    /// Anonymous memory now, bytes.
+    pub fn anonymous(&self) -> u64 {
+        self.child.anonymous()
+    }
+
+    /// The highest anonymous memory since the start or [`Self::forget_peak`], bytes.
+    pub fn anonymous_peak(&self) -> u64 {
+        self.peak.max(self.child.anonymous_peak())
+    }
+
+    /// The peak counts anew from here.
+    pub fn forget_peak(&mut self) {
+        self.peak = 0;
+        self.child.forget_peak();
+    }
+
+    /// Returns when it has been all but idle for a quarter of a second, after `most` at the latest: work that follows an
+    /// answer, such as folding the index, is over then.
+    pub async fn settle(&self, most: Duration) {
+        const WINDOW: Duration = Duration::from_millis(250);
+        let settled = async {
+            loop {
+                let before = self.cpu();
+                tokio::time::sleep(WINDOW).await;
+                if self.cpu().saturating_sub(before) <= WINDOW / 10 {
+                    return;
+                }
+            }
+        };
+        // Not settling is no error: a service may have work of its own.
+        drop(tokio::time::timeout(most, settled).await);
+    }
+
+    /// A clean stop (SIGTERM), and the end of the folder.
+    ///
+    /// # Errors
+    /// When it did not end, or not well.
+    pub async fn stop(self) -> anyhow::Result<()> {
+        match self.child.terminate(STOP).await {
+            Some(status) if status.success() => Ok(()),
+            Some(status) => bail!("the service ended badly: {status}\n{}", self.site.log_tail()),
+            None => bail!("the service did not end within {STOP:?} and was killed"),
+        }
+    }
+}
+
+/// This program as `fanfare serve`: nothing else has to be built or found.
+async fn spawn(site: &Site) -> anyhow::Result<Child> {
+    let log = OpenOptions::new().create(true).append(true).open(site.log_file()).context("cannot write the log")?;
+    let mut command = Command::new(std::env::current_exe().context("cannot find this program")?);
+    command.args(["fanfare", "serve", "--config"]).arg(site.config_file());
+    // The run's configuration is the file's alone.
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"FANFARE__")) {
+        command.env_remove(name);
+    }
+    command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+    Child::start(command).await.context("cannot start the service")
+}

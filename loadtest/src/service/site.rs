@@ -1,0 +1,209 @@
+//! The folder of a run: configuration, data, log. Removed when dropped, unless it is to be kept.
+use std::{
+    fmt::Write,
+    io::{Read, Seek, SeekFrom},
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context;
+use tempfile::TempDir;
+
+use crate::gateways::fleet::Credentials;
+
+/// The hub of every run.
+pub const HUB: &str = "demo";
+
+/// What of the log is shown when something went wrong.
+const TAIL: u64 = 4096;
+
+/// How the service is set up; everything else is its default. The defaults here are those of the service.
+#[derive(Clone, Debug, clap::Args, serde::Serialize)]
+pub struct Tuning {
+    /// worker.shards_in_flight
+    #[arg(long, default_value_t = 4, value_name = "N")]
+    pub shards_in_flight: u32,
+    /// worker.checkpoint_every
+    #[arg(long, default_value_t = 2048, value_name = "N")]
+    pub checkpoint_every: u32,
+    /// worker.sending_threads
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub sending_threads: u32,
+    /// worker.transport: frames or h2
+    #[arg(long, default_value = "frames", value_name = "WORD")]
+    pub transport: String,
+    /// Connections to the simulated gateway
+    #[arg(long, default_value_t = 4, value_name = "N")]
+    pub connections: u32,
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        Self {
+            shards_in_flight: 4,
+            checkpoint_every: 2048,
+            sending_threads: 0,
+            transport: "frames".to_owned(),
+            connections: 4,
+        }
+    }
+}
+
+/// A folder and a free port.
+#[derive(Debug)]
+pub struct Site {
+    dir: TempDir,
+    /// Where the service will listen.
+    pub address: SocketAddr,
+}
+
+impl Site {
+    /// A new folder inside `parent`, or in the system's temporary folder.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn new(parent: Option<&Path>) -> anyhow::Result<Self> {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix("fanfare-");
+        let dir = match parent {
+            Some(parent) => {
+                std::fs::create_dir_all(parent).with_context(|| format!("{}", parent.display()))?;
+                builder.tempdir_in(parent)
+            }
+            None => builder.tempdir(),
+        };
+        let dir = dir.context("cannot make a folder")?;
+        // The port is fixed so that a restarted service is found again. Freed here, it is the service's a moment later:
+        // the kernel hands free ports out in turn, so nobody else gets it meanwhile.
+        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port")?;
+        let address = free.local_addr()?;
+        Ok(Self { dir, address })
+    }
+
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Leaves the folder behind.
+    pub fn keep(&mut self) {
+        self.dir.disable_cleanup(true);
+    }
+
+    pub fn config_file(&self) -> PathBuf {
+        self.dir().join("fanfare.toml")
+    }
+
+    pub fn log_file(&self) -> PathBuf {
+        self.dir().join("fanfare.log")
+    }
+
+    pub fn database_file(&self) -> PathBuf {
+        self.dir().join("data").join("fanfare.db")
+    }
+
+    /// Made by the service at its first start.
+    pub fn admin_key_file(&self) -> PathBuf {
+        self.dir().join("data").join("admin.key")
+    }
+
+    /// Writes the configuration: embedded store, in-process queue; with `hub` also [`HUB`], whose APNs is the simulated
+    /// one.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn configure(&self, tuning: &Tuning, hub: Option<&Credentials>) -> anyhow::Result<()> {
+        let text = configuration(self.address, tuning, hub)?;
+        std::fs::write(self.config_file(), text).context("cannot write the configuration")
+    }
+
+    /// The end of the log, for whoever must explain a failure.
+    pub fn log_tail(&self) -> String {
+        let tail = || {
+            let mut file = std::fs::File::open(self.log_file())?;
+            let length = file.metadata()?.len();
+            file.seek(SeekFrom::Start(length.saturating_sub(TAIL)))?;
+            let mut bytes = Vec::new();
+            file.read_to_end(&mut bytes)?;
+            std::io::Result::Ok(String::from_utf8_lossy(&bytes).into_owned())
+        };
+        tail().unwrap_or_else(|error| format!("no log: {error}"))
+    }
+}
+
+fn configuration(address: SocketAddr, tuning: &Tuning, hub: Option<&Credentials>) -> anyhow::Result<String> {
+    let mut text = format!(
+        "[server]\nlisten = \"{address}\"\n\n[store]\nurl = \"sqlite:data/fanfare.db\"\n\n[queue]\nurl = \"memory:\"\n\n\
+         [worker]\nsending_threads = {}\ntransport = {}\nshards_in_flight = {}\ncheckpoint_every = {}\n",
+        tuning.sending_threads,
+        toml::Value::from(tuning.transport.as_str()),
+        tuning.shards_in_flight,
+        tuning.checkpoint_every,
+    );
+    if let Some(credentials) = hub {
+        let apns = &credentials.apns;
+        let path = |path: &Path| path.to_str().map(toml::Value::from).context("a path that is no UTF-8");
+        write!(
+            text,
+            "\n[hubs.{HUB}.apns]\nendpoint = {}\ntopic = {}\nteam_id = {}\nkey_id = {}\nkey_file = {}\nca_file = {}\n\
+             connections = {}\n",
+            toml::Value::from(apns.endpoint.as_str()),
+            toml::Value::from(apns.topic.as_str()),
+            toml::Value::from(apns.team_id.as_str()),
+            toml::Value::from(apns.key_id.as_str()),
+            path(&apns.key_file)?,
+            path(&credentials.ca_file)?,
+            tuning.connections,
+        )?;
+    }
+    Ok(text)
+}
+
+/// The hub as the API takes it: credentials by value.
+///
+/// # Errors
+/// When a credential's file cannot be read.
+pub fn hub_settings(credentials: &Credentials, connections: u32) -> anyhow::Result<serde_json::Value> {
+    let read = |path: &Path| std::fs::read_to_string(path).with_context(|| format!("{}", path.display()));
+    let apns = &credentials.apns;
+    Ok(serde_json::json!({ "apns": {
+        "endpoint": apns.endpoint,
+        "topic": apns.topic,
+        "team_id": apns.team_id,
+        "key_id": apns.key_id,
+        "key": read(&apns.key_file)?,
+        "ca": read(&credentials.ca_file)?,
+        "connections": connections,
+    }}))
+}
+
+#[cfg(test)]
+mod tests {
+    use fanfare::config::Config;
+
+    use super::*;
+    use crate::gateways::{Fleet, FleetConfig};
+
+    #[tokio::test]
+    async fn the_service_takes_the_configuration() {
+        let site = Site::new(None).unwrap();
+        let fleet = Fleet::start(FleetConfig::on_free_ports(), &site.dir().join("gateways")).await.unwrap();
+        for hub in [None, Some(&fleet.credentials)] {
+            site.configure(&Tuning::default(), hub).unwrap();
+            let config = Config::load_with(Some(&site.config_file()), []).unwrap();
+            config.check_files().unwrap();
+            assert!(config.missing().is_empty());
+            assert_eq!(config.server.listen.to_string(), site.address.to_string());
+            assert_eq!(config.hubs.contains_key(HUB), hub.is_some());
+        }
+    }
+
+    #[test]
+    fn the_folder_goes_with_its_site() {
+        let site = Site::new(None).unwrap();
+        let dir = site.dir().to_owned();
+        site.configure(&Tuning::default(), None).unwrap();
+        assert!(dir.exists());
+        drop(site);
+        assert!(!dir.exists());
+    }
+}

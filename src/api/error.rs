@@ -1,0 +1,263 @@
+//! The one place where what went wrong becomes an answer: `{"error":{"code":…,"message":…,"field":…}}`.
+//!
+//! Handlers return typed errors of the rooms below; the `From`s here say which status each is. What is our fault (5xx)
+//! is logged here, once, and its cause stays here: a caller learns that it was us, not what our disk is called.
+
+use std::borrow::Cow;
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use serde::Serialize;
+
+use crate::directory::ChangeError;
+use crate::identity::keys::Denied;
+use crate::identity::sas::SasError;
+use crate::model::audience::AudienceError;
+use crate::model::field::FieldError;
+use crate::store::{AcceptError, ControlError, StoreError};
+
+/// How long a caller should wait when the store is away or too much is under way, in seconds.
+const RETRY_AFTER: u32 = 1;
+
+/// An answer that says no.
+#[derive(Debug)]
+pub struct ApiError {
+    status: StatusCode,
+    code: &'static str,
+    message: Cow<'static, str>,
+    field: Option<Cow<'static, str>>,
+    /// For the log; never answered.
+    cause: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Said<'a> {
+    error: Inner<'a>,
+}
+
+/// What is wrong, as answers and lines of an import say it.
+#[derive(Debug, Serialize)]
+pub struct Inner<'a> {
+    code: &'static str,
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<&'a str>,
+}
+
+impl ApiError {
+    const fn new(status: StatusCode, code: &'static str, message: Cow<'static, str>) -> Self {
+        Self { status, code, message, field: None, cause: None }
+    }
+
+    fn known(status: StatusCode, code: &'static str, message: &'static str) -> Self {
+        Self::new(status, code, Cow::Borrowed(message))
+    }
+
+    fn about(mut self, field: impl Into<Cow<'static, str>>) -> Self {
+        self.field = Some(field.into());
+        self
+    }
+
+    fn because(mut self, cause: impl ToString) -> Self {
+        self.cause = Some(cause.to_string());
+        self
+    }
+
+    /// 404 of a path that leads nowhere.
+    pub fn no_route() -> Self {
+        Self::known(StatusCode::NOT_FOUND, "no_route", "there is nothing at this path")
+    }
+
+    /// 405; the router adds `Allow`.
+    pub fn method_not_allowed() -> Self {
+        Self::known(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this path does not take this method")
+    }
+
+    /// 404 of a hub.
+    pub fn no_hub() -> Self {
+        Self::known(StatusCode::NOT_FOUND, "no_hub", "there is no such hub")
+    }
+
+    /// 404 of something in a hub.
+    pub fn not_found(code: &'static str, message: &'static str) -> Self {
+        Self::known(StatusCode::NOT_FOUND, code, message)
+    }
+
+    /// 401 without or with unknown credentials.
+    pub fn unauthorised(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", message.into())
+    }
+
+    /// 413.
+    pub fn too_large(limit: usize) -> Self {
+        let message = format!("body must have at most {limit} bytes");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message.into()).about("body")
+    }
+
+    /// 415: the header that says what the body is, and what it may say.
+    pub fn unsupported(header: &'static str, rule: &'static str) -> Self {
+        let message = format!("{header} {rule}");
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message.into()).about(header)
+    }
+
+    /// 400: the body ended early.
+    pub fn broken_body() -> Self {
+        Self::known(StatusCode::BAD_REQUEST, "broken_body", "the body ended before it was complete").about("body")
+    }
+
+    /// 503: too much is under way.
+    pub fn overloaded() -> Self {
+        Self::known(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "too many requests are under way; try again")
+    }
+
+    /// 500 with a cause for the log.
+    pub fn internal(cause: impl ToString) -> Self {
+        let message = "something went wrong here; the service's log says what";
+        Self::known(StatusCode::INTERNAL_SERVER_ERROR, "internal", message).because(cause)
+    }
+
+    /// The status.
+    pub const fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// What is said of it.
+    pub fn inner(&self) -> Inner<'_> {
+        Inner { code: self.code, message: &self.message, field: self.field.as_deref() }
+    }
+
+    /// Writes our own faults to the log.
+    pub fn log(&self) {
+        let cause = self.cause.as_deref().unwrap_or_default();
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            tracing::warn!(code = self.code, cause, "request turned away");
+        } else if self.status.is_server_error() {
+            tracing::error!(code = self.code, cause, "request failed");
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        self.log();
+        let mut response = (self.status, Json(Said { error: self.inner() })).into_response();
+        let headers = response.headers_mut();
+        match self.status {
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER));
+            }
+            StatusCode::UNAUTHORIZED => {
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            _ => {}
+        }
+        response
+    }
+}
+
+impl From<FieldError> for ApiError {
+    fn from(error: FieldError) -> Self {
+        let message = error.to_string();
+        Self::new(StatusCode::BAD_REQUEST, "invalid", message.into()).about(error.field)
+    }
+}
+
+impl From<AudienceError> for ApiError {
+    fn from(error: AudienceError) -> Self {
+        FieldError::new("audience", format!("is not an audience: {error}")).into()
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::NoHub => Self::no_hub(),
+            passing if passing.is_passing() => {
+                let message = "the store cannot take this now; try again";
+                Self::known(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message).because(passing)
+            }
+            lasting => Self::internal(lasting),
+        }
+    }
+}
+
+impl From<AcceptError> for ApiError {
+    fn from(error: AcceptError) -> Self {
+        match error {
+            AcceptError::KeyReused(_) => Self::known(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "idempotency_key_reused",
+                "this Idempotency-Key was used for another request within the last 24 hours",
+            )
+            .about("Idempotency-Key"),
+            AcceptError::NoHub => Self::no_hub(),
+            AcceptError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ControlError> for ApiError {
+    fn from(error: ControlError) -> Self {
+        match error {
+            ControlError::NotFound => Self::not_found("no_broadcast", "there is no such broadcast in this hub"),
+            ControlError::Over => Self::known(StatusCode::CONFLICT, "over", "the broadcast is over"),
+            ControlError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ChangeError> for ApiError {
+    fn from(error: ChangeError) -> Self {
+        match error {
+            ChangeError::NoHub => Self::no_hub(),
+            ChangeError::NoRule => Self::not_found("no_key", "the hub has no access rule of this name"),
+            ChangeError::ReadOnly => Self::known(
+                StatusCode::CONFLICT,
+                "read_only",
+                "the configuration decides this hub; change it there and restart",
+            ),
+            ChangeError::Field(error) => error.into(),
+            ChangeError::Store(error) => error.into(),
+            other @ (ChangeError::Seal(_) | ChangeError::NoRandomness(_)) => Self::internal(other),
+        }
+    }
+}
+
+impl From<Denied> for ApiError {
+    fn from(error: Denied) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "forbidden", error.to_string().into())
+    }
+}
+
+impl From<SasError> for ApiError {
+    fn from(error: SasError) -> Self {
+        Self::unauthorised(error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_failure_of_the_store_has_its_status() {
+        for (error, status) in [
+            (StoreError::NoHub, 404),
+            (StoreError::Unavailable("x".into()), 503),
+            (StoreError::Full("x".into()), 503),
+            (StoreError::Corrupt("x".into()), 500),
+            (StoreError::Engine("x".into()), 500),
+        ] {
+            let response = ApiError::from(error.clone()).into_response();
+            assert_eq!(response.status().as_u16(), status, "{error}");
+            assert_eq!(response.headers().contains_key(header::RETRY_AFTER), status == 503, "{error}");
+        }
+    }
+
+    #[test]
+    fn causes_are_not_answered() {
+        let error = ApiError::internal("/var/lib/fanfare.db: disk I/O error");
+        assert!(!serde_json::to_string(&error.inner()).unwrap().contains("/var"));
+    }
+}

@@ -1,0 +1,120 @@
+//! The HTTP faces. Router → thin handlers: extract, authorise, act, answer.
+//!
+//! - [`native`]: the JSON API under `/v1`.
+//! - [`ops`]: health, readiness, metrics.
+//! - [`error`]: the one place where an error becomes a status and a body.
+//!
+//! Handlers hold no rules of their own: they turn a request into calls of the store, the directory and the fan-out.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse, Response};
+use axum::routing::MethodRouter;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::clock::SharedClock;
+use crate::config::LimitsConfig;
+use crate::directory::Directory;
+use crate::fanout;
+use crate::identity::keys::AdminKey;
+use crate::model::audience::AudienceLimits;
+use crate::model::installation::InstallationLimits;
+use crate::queue::Queue;
+use crate::store::Store;
+use crate::telemetry::{Metrics, RouteMeter, count};
+
+mod document;
+pub mod error;
+pub mod native;
+pub mod ops;
+mod request;
+
+use error::ApiError;
+
+/// Registrations that may wait for their commit at once. A commit takes some milliseconds, so this is many times what
+/// a healthy store has waiting; beyond it callers are told to come back rather than kept in memory.
+const REGISTRATIONS_WAITING: usize = 8_192;
+
+/// What every handler has at hand.
+pub struct App {
+    pub store: Arc<dyn Store>,
+    pub queue: Arc<dyn Queue>,
+    pub directory: Arc<Directory>,
+    pub fanout: fanout::Service,
+    pub clock: SharedClock,
+    pub limits: Limits,
+    pub metrics: Arc<Metrics>,
+    pub admin: AdminKey,
+    /// Set when the process begins to stop: readiness goes false, endless answers end.
+    pub draining: CancellationToken,
+    pub registrations: Semaphore,
+}
+
+impl std::fmt::Debug for App {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("App").field("directory", &self.directory).field("limits", &self.limits).finish_non_exhaustive()
+    }
+}
+
+/// `[limits]` of the configuration.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    pub body_bytes: usize,
+    pub import_line_bytes: usize,
+    pub installation: InstallationLimits,
+    pub audience: AudienceLimits,
+}
+
+impl From<&LimitsConfig> for Limits {
+    fn from(limits: &LimitsConfig) -> Self {
+        Self {
+            body_bytes: limits.body_bytes,
+            import_line_bytes: limits.import_line_bytes,
+            installation: InstallationLimits {
+                tags: limits.tags_per_installation,
+                tag_length: limits.tag_length,
+                templates: limits.templates_per_installation,
+            },
+            audience: AudienceLimits {
+                terms: limits.expression_terms,
+                depth: limits.expression_depth,
+                tag_length: limits.tag_length,
+            },
+        }
+    }
+}
+
+impl App {
+    /// How many registrations may wait at once.
+    pub fn registration_slots() -> Semaphore {
+        Semaphore::new(REGISTRATIONS_WAITING)
+    }
+}
+
+/// A path and what it takes.
+type Route = (&'static str, MethodRouter<Arc<App>>);
+
+/// Everything that is served.
+pub fn router(app: Arc<App>) -> Router {
+    let mut router = Router::new();
+    let meter = |route| RouteMeter::new(route, app.metrics.clone(), app.clock.clone());
+    for (path, methods) in native::routes().into_iter().chain(ops::routes()) {
+        let methods = methods.fallback(async || ApiError::method_not_allowed());
+        router = router.route(path, methods.layer(from_fn_with_state(meter(path), count)));
+    }
+    let nowhere = axum::routing::any(async || ApiError::no_route());
+    router
+        .fallback_service(nowhere.layer(from_fn_with_state(meter("none"), count)))
+        .layer(CatchPanicLayer::custom(panicked))
+        .with_state(app)
+}
+
+/// A panic is a bug of ours; it costs its own request and nothing else.
+fn panicked(panic: Box<dyn std::any::Any + Send + 'static>) -> Response {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    ApiError::internal(format!("panic: {}", text.unwrap_or("without a message"))).into_response()
+}

@@ -1,0 +1,272 @@
+//! Hubs as JSON: what PUT takes and what GET shows. Gateway credentials go in and never come out; access keys come out
+//! for the admin key alone.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use crate::api::document::Object;
+use crate::directory::settings::{ApnsAccount, ApnsAuth, HubSettings, WEIGHTS, default_rules, fresh_key};
+use crate::directory::{ChangeError, Hub};
+use crate::fanout::Blocked;
+use crate::identity::keys::{AccessRule, Rights};
+use crate::identity::secret::Secret;
+use crate::model::field::FieldError;
+use crate::model::platform::Platform;
+use crate::model::time::Timestamp;
+
+/// What GET adds and PUT takes back without a word, so that an answer can be edited and sent again.
+const READ_ONLY: [&str; 3] = ["name", "read_only", "senders"];
+
+/// Where Apple takes pushes for apps from its store.
+const APNS: &str = "https://api.push.apple.com";
+
+const RATES: std::ops::RangeInclusive<u32> = 0..=100_000_000;
+
+/// Settings that a body states. Keys that it does not name stay (a new hub gets the default rules); a service that it
+/// does not name is gone; a service that it names without the secret keeps the secret that belongs to it.
+pub(super) fn read(mut body: Object<'_>, current: Option<&HubSettings>) -> Result<HubSettings, ChangeError> {
+    body.ignore(&READ_ONLY);
+    let weight = body.integer("weight", WEIGHTS)?.unwrap_or(1);
+    let keys = match (body.object("keys")?, current) {
+        (Some(rules), _) => keys(rules, current.map_or(&[], |hub| &hub.keys))?,
+        (None, Some(current)) => current.keys.clone(),
+        (None, None) => default_rules()?,
+    };
+    let apns = body.object("apns")?;
+    let apns = apns.map(|form| self::apns(form, current.and_then(|hub| hub.apns.as_ref()))).transpose()?;
+    for unbuilt in [Platform::Fcm, Platform::Wns, Platform::WebPush] {
+        if body.raw(unbuilt.label()).is_some() {
+            return Err(body.fault(unbuilt.label(), "must be absent: this build has no sender for it").into());
+        }
+    }
+    body.finish()?;
+    Ok(HubSettings { weight, keys, apns })
+}
+
+fn keys(rules: Object<'_>, current: &[AccessRule]) -> Result<Vec<AccessRule>, ChangeError> {
+    let mut keys: Vec<AccessRule> = Vec::new();
+    for (name, mut form) in rules.objects()? {
+        let fault = |rule: &'static str| FieldError::new(format!("keys.{name}"), rule);
+        let url_safe = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b'~');
+        if !(1..=256).contains(&name.len()) || !name.bytes().all(url_safe) {
+            return Err(fault("must have a name of letters, digits, '.', '-', '_' or '~', at most 256").into());
+        }
+        if keys.iter().any(|known| known.name.eq_ignore_ascii_case(&name)) {
+            return Err(fault("must have a name that differs from the others' in more than case").into());
+        }
+        let known = current.iter().find(|known| known.name == name);
+        let rights = rights(&mut form)?;
+        let primary = match (key(&mut form, "primary")?, known) {
+            (Some(key), _) => key,
+            (None, Some(known)) => known.primary.clone(),
+            (None, None) => fresh_key()?,
+        };
+        let secondary = key(&mut form, "secondary")?.or_else(|| known.and_then(|known| known.secondary.clone()));
+        form.finish()?;
+        keys.push(AccessRule { name, rights, primary, secondary });
+    }
+    Ok(keys)
+}
+
+fn rights(form: &mut Object<'_>) -> Result<Rights, FieldError> {
+    let named = form.texts("rights")?.ok_or_else(|| form.fault("rights", "is required"))?;
+    let mut rights = Rights::NONE;
+    for name in &named {
+        let right = Rights::parse(name).ok_or_else(|| form.fault("rights", "may hold only listen, send and manage"))?;
+        rights = rights | right;
+    }
+    match rights {
+        Rights::NONE => Err(form.fault("rights", "must name at least one of listen, send and manage")),
+        rights if !rights.is_closed() => {
+            Err(form.fault("rights", "must include listen and send where it includes manage"))
+        }
+        rights => Ok(rights),
+    }
+}
+
+fn key(form: &mut Object<'_>, name: &str) -> Result<Option<Secret>, FieldError> {
+    let Some(text) = form.bounded_text(name, 256)? else { return Ok(None) };
+    if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(form.fault(name, "may hold only visible ASCII characters"));
+    }
+    Ok(Some(Secret::new(text)))
+}
+
+fn apns(mut form: Object<'_>, current: Option<&ApnsAccount>) -> Result<ApnsAccount, FieldError> {
+    form.ignore(&["auth"]);
+    let endpoint = form.text("endpoint")?.unwrap_or_else(|| APNS.to_owned());
+    let topic = form.required_text("topic")?;
+    let auth = apns_auth(&mut form, current.map(|apns| &apns.auth))?;
+    let account = ApnsAccount {
+        endpoint,
+        topic,
+        auth,
+        ca: form.text("ca")?,
+        connections: form.integer("connections", 1..=1000)?.unwrap_or(4),
+        rate_per_second: form.integer("rate_per_second", RATES)?.unwrap_or(0),
+    };
+    form.finish()?;
+    Ok(account)
+}
+
+/// A key or a certificate. A secret that is left out is the present one, if it belongs to the same key id or
+/// certificate.
+fn apns_auth(form: &mut Object<'_>, current: Option<&ApnsAuth>) -> Result<ApnsAuth, FieldError> {
+    let (team_id, key_id, key) = (form.text("team_id")?, form.text("key_id")?, form.text("key")?);
+    let (cert, cert_key) = (form.text("cert")?, form.text("cert_key")?);
+    let by_token = team_id.is_some() || key_id.is_some() || key.is_some();
+    let by_certificate = cert.is_some() || cert_key.is_some();
+    match (by_token, by_certificate, current) {
+        (true, true, _) => Err(form.fault("cert", "must not stand beside team_id, key_id or key")),
+        (true, false, _) => {
+            let team_id = team_id.ok_or_else(|| form.fault("team_id", "is required with key_id"))?;
+            let key_id = key_id.ok_or_else(|| form.fault("key_id", "is required with team_id"))?;
+            let kept = match current {
+                Some(ApnsAuth::Token { team_id: team, key_id: id, key }) if *team == team_id && *id == key_id => {
+                    Some(key.clone())
+                }
+                _ => None,
+            };
+            let key = key.map(Secret::new).or(kept).ok_or_else(|| form.fault("key", "is required"))?;
+            Ok(ApnsAuth::Token { team_id, key_id, key })
+        }
+        (false, true, _) => {
+            let cert = cert.ok_or_else(|| form.fault("cert", "is required with cert_key"))?;
+            let kept = match current {
+                Some(ApnsAuth::Certificate { cert: known, key }) if *known == cert => Some(key.clone()),
+                _ => None,
+            };
+            let key = cert_key.map(Secret::new).or(kept).ok_or_else(|| form.fault("cert_key", "is required"))?;
+            Ok(ApnsAuth::Certificate { cert, key })
+        }
+        (false, false, Some(kept @ ApnsAuth::Certificate { .. })) => Ok(kept.clone()),
+        (false, false, _) => Err(form.fault("key", "is required with team_id and key_id, or cert with cert_key")),
+    }
+}
+
+/// A hub as it is shown. `keys`: with their texts, or only what they allow.
+pub(super) fn show(hub: &Hub, blocked: &BTreeMap<Platform, Blocked>, with_keys: bool) -> Value {
+    let keys: Map<String, Value> =
+        hub.settings.keys.iter().map(|rule| (rule.name.clone(), show_rule(rule, with_keys))).collect();
+    let mut shown = json!({
+        "name": hub.name,
+        "weight": hub.settings.weight,
+        "read_only": hub.fixed.is_some(),
+        "keys": keys,
+        "senders": senders(hub, blocked),
+    });
+    if let Some(apns) = &hub.settings.apns {
+        shown["apns"] = show_apns(apns);
+    }
+    shown
+}
+
+/// A rule, with or without its keys.
+pub(super) fn show_rule(rule: &AccessRule, with_keys: bool) -> Value {
+    let mut shown = json!({ "rights": rule.rights });
+    if with_keys {
+        shown["primary"] = rule.primary.expose().into();
+        shown["secondary"] = rule.secondary.as_ref().map(Secret::expose).into();
+    }
+    shown
+}
+
+fn show_apns(apns: &ApnsAccount) -> Value {
+    let mut shown = json!({
+        "endpoint": apns.endpoint,
+        "topic": apns.topic,
+        "connections": apns.connections,
+        "rate_per_second": apns.rate_per_second,
+    });
+    match &apns.auth {
+        ApnsAuth::Token { team_id, key_id, .. } => {
+            shown["auth"] = "token".into();
+            shown["team_id"] = team_id.as_str().into();
+            shown["key_id"] = key_id.as_str().into();
+        }
+        ApnsAuth::Certificate { .. } => shown["auth"] = "certificate".into(),
+    }
+    if let Some(ca) = &apns.ca {
+        shown["ca"] = ca.as_str().into();
+    }
+    shown
+}
+
+#[derive(Serialize)]
+struct SenderForm<'a> {
+    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<Timestamp>,
+}
+
+/// A throttled sender goes on by itself, so it is `ok`; a broadcast that waits for it says so in `waiting`.
+fn senders<'a>(hub: &Hub, blocked: &'a BTreeMap<Platform, Blocked>) -> BTreeMap<&'static str, SenderForm<'a>> {
+    let form = |platform| match blocked.get(&platform).filter(|blocked| blocked.paused) {
+        Some(paused) => SenderForm { state: "paused", reason: Some(paused.reason.as_str()), since: Some(paused.since) },
+        None => SenderForm { state: "ok", reason: None, since: None },
+    };
+    hub.settings.accounts().map(|account| account.platform()).map(|own| (own.label(), form(own))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_text(body: &str, current: Option<&HubSettings>) -> Result<HubSettings, String> {
+        let body = Object::of_body(body.as_bytes()).map_err(|error| error.to_string())?;
+        read(body, current).map_err(|error| error.to_string())
+    }
+
+    const TOKEN: &str = r#"{"apns":{"topic":"t","team_id":"T","key_id":"K","key":"secret"}}"#;
+
+    #[test]
+    fn a_secret_stays_with_what_it_belongs_to() {
+        let hub = read_text(TOKEN, None).unwrap();
+        let without = |team: &str| format!(r#"{{"apns":{{"topic":"t2","team_id":"{team}","key_id":"K"}}}}"#);
+        let changed = read_text(&without("T"), Some(&hub)).unwrap();
+        let apns = changed.apns.unwrap();
+        assert!(matches!(&apns.auth, ApnsAuth::Token { key, .. } if key.matches("secret")));
+        assert_eq!(apns.topic, "t2");
+        assert_eq!(read_text(&without("other"), Some(&hub)).unwrap_err(), "apns.key is required");
+        assert!(read_text("{}", Some(&hub)).unwrap().apns.is_none());
+    }
+
+    #[test]
+    fn keys_stay_unless_named_and_are_made_where_left_out() {
+        let hub = read_text("{}", None).unwrap();
+        assert_eq!(hub.keys.len(), 2);
+        let again = read_text(r#"{"weight":2}"#, Some(&hub)).unwrap();
+        assert!(again.keys[0].primary.matches(hub.keys[0].primary.expose()));
+        let named = read_text(r#"{"keys":{"app":{"rights":["listen"],"primary":"p"}}}"#, Some(&hub)).unwrap();
+        assert_eq!((named.keys.len(), named.keys[0].primary.expose()), (1, "p"));
+        let made = read_text(r#"{"keys":{"app":{"rights":["send"]}}}"#, Some(&hub)).unwrap();
+        assert_eq!(made.keys[0].primary.expose().len(), 44);
+    }
+
+    #[test]
+    fn each_bad_member_is_named() {
+        for (body, error) in [
+            (r#"{"wieght":1}"#, "wieght is not known here"),
+            (r#"{"weight":0}"#, "weight must be a whole number from 1 to 1000"),
+            (r#"{"fcm":{}}"#, "fcm must be absent: this build has no sender for it"),
+            (r#"{"keys":{"a":{}}}"#, "keys.a.rights is required"),
+            (r#"{"keys":{"a":{"rights":["own"]}}}"#, "keys.a.rights may hold only listen, send and manage"),
+            (r#"{"keys":{"a b":{"rights":["send"]}}}"#, "keys.a b must have a name of letters"),
+            (r#"{"keys":{"a":{"rights":["send"]},"A":{"rights":["send"]}}}"#, "keys.A must have a name that differs"),
+            (r#"{"keys":{"a":{"rights":["send"],"primary":""}}}"#, "keys.a.primary must have 1 to 256 characters"),
+            (r#"{"apns":{}}"#, "apns.topic is required"),
+            (r#"{"apns":{"topic":"t"}}"#, "apns.key is required"),
+            (r#"{"apns":{"topic":"t","key":"k"}}"#, "apns.team_id is required"),
+            (r#"{"apns":{"topic":"t","key":"k","cert":"c"}}"#, "apns.cert must not stand beside"),
+            (r#"{"apns":{"topic":"t","cert":"c"}}"#, "apns.cert_key is required"),
+            (r#"{"apns":{"topic":"t","cert":"c","cert_key":"k","x":1}}"#, "apns.x is not known here"),
+        ] {
+            let told = read_text(body, None).unwrap_err();
+            assert!(told.starts_with(error), "{body}: {told}");
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! `/v1/hubs/{hub}/installations`: the registry, one document at a time.
+//!
+//! PUT is what a storm of app starts consists of: the document is read once, straight from the body, and the answer is
+//! a constant.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::{StatusCode, header};
+
+use super::Page;
+use crate::api::App;
+use crate::api::error::ApiError;
+use crate::api::request::{Body, Params, Visit};
+use crate::identity::keys::Rights;
+use crate::model::audience::Audience;
+use crate::model::id::{HubId, InstallationId, Seq};
+use crate::model::installation::Installation;
+use crate::store::{Applied, Change, StoreError};
+
+/// Creates or replaces: 201 or 200, durable when answered.
+pub(super) async fn put(State(app): State<Arc<App>>, visit: Visit, Body(body): Body) -> Result<Response, ApiError> {
+    let hub = visit.hub(Rights::LISTEN)?;
+    let installation = Installation::parse(&body, Some(visit.param("id")), &app.limits.installation)?;
+    let (status, said) = match apply(&app, hub.id, Change::Put(Box::new(installation))).await? {
+        Applied::Created => (StatusCode::CREATED, r#"{"result":"created"}"#),
+        Applied::Touched => (StatusCode::OK, r#"{"result":"touched"}"#),
+        _ => (StatusCode::OK, r#"{"result":"updated"}"#),
+    };
+    Ok((status, [(header::CONTENT_TYPE, "application/json")], said).into_response())
+}
+
+/// The document as it stands, with `pushChannelExpired`.
+pub(super) async fn get(State(app): State<Arc<App>>, visit: Visit) -> Result<Response, ApiError> {
+    let hub = visit.hub(Rights::LISTEN)?;
+    let id = InstallationId::parse(visit.param("id"))?;
+    let stored = app.store.installation(hub.id, &id).await?;
+    let stored =
+        stored.ok_or_else(|| ApiError::not_found("no_installation", "there is no such installation in this hub"))?;
+    Ok(Json(stored.installation.read_form(stored.channel_expired)).into_response())
+}
+
+/// Forgets an installation; also right when there is none.
+pub(super) async fn delete(State(app): State<Arc<App>>, visit: Visit) -> Result<StatusCode, ApiError> {
+    let hub = visit.hub(Rights::LISTEN)?;
+    let id = InstallationId::parse(visit.param("id"))?;
+    apply(&app, hub.id, Change::Delete(id)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Documents whose native target is in the audience, in the order of its seq, which is the cursor.
+pub(super) async fn list(State(app): State<Arc<App>>, visit: Visit, mut params: Params) -> Result<Response, ApiError> {
+    let hub = visit.hub(Rights::MANAGE)?;
+    let audience = Audience::parse(&params.take("audience").unwrap_or_default(), &app.limits.audience)?;
+    let from = params.cursor(|text| text.parse().ok().map(Seq))?.unwrap_or_default();
+    let limit = params.limit(100, 1_000)?;
+    params.finish()?;
+    let page = app.store.installations(hub.id, &audience, from, limit).await?;
+    let items: Vec<_> = page.items.iter().map(|stored| stored.installation.read_form(stored.channel_expired)).collect();
+    Ok(Json(Page { items, next_cursor: page.next.map(|seq| seq.to_string()) }).into_response())
+}
+
+async fn apply(app: &App, hub: HubId, change: Change) -> Result<Applied, ApiError> {
+    let _slot = app.registrations.try_acquire().map_err(|_| ApiError::overloaded())?;
+    let applied = app.store.apply(hub, vec![change]).await?;
+    app.metrics.registered(hub, &applied);
+    let missing = || StoreError::Engine("a change was not answered".to_owned());
+    Ok(applied.first().copied().ok_or_else(missing)?)
+}

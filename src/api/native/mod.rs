@@ -1,0 +1,55 @@
+//! The native API: JSON under `/v1`.
+//!
+//! Rights (`notification-hubs.md` 1.6, applied to the same things here): an installation by its id needs `listen`,
+//! sending and looking at what was sent needs `send`, everything about the hub and its installations as a whole needs
+//! `manage`; making, deleting and listing hubs and all access keys need the admin key.
+//!
+//! A colon in the last segment of a path is an action (`{id}:pause`). The router's parameters take whole segments, so
+//! such a segment is one parameter and its handler splits it.
+
+use axum::routing::{get, post, put};
+
+use super::Route;
+
+mod audience;
+mod broadcast_form;
+mod broadcasts;
+mod events;
+mod hub_form;
+mod hubs;
+mod import;
+mod installations;
+mod outcomes;
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        ("/v1/hubs", get(hubs::list)),
+        ("/v1/hubs/{hub}", put(hubs::put).get(hubs::get).delete(hubs::delete)),
+        ("/v1/hubs/{hub}/keys/{action}", post(hubs::key_action)),
+        ("/v1/hubs/{hub}/senders/{action}", post(hubs::sender_action)),
+        ("/v1/hubs/{hub}/installations", get(installations::list)),
+        ("/v1/hubs/{hub}/installations:import", post(import::import)),
+        (
+            "/v1/hubs/{hub}/installations/{id}",
+            put(installations::put).get(installations::get).delete(installations::delete),
+        ),
+        ("/v1/hubs/{hub}/audience", post(audience::count)),
+        ("/v1/hubs/{hub}/broadcasts", post(broadcasts::create).get(broadcasts::list)),
+        ("/v1/hubs/{hub}/broadcasts/{id}", get(broadcasts::get).patch(broadcasts::patch).post(broadcasts::action)),
+        ("/v1/hubs/{hub}/broadcasts/{id}/events", get(events::follow)),
+        ("/v1/hubs/{hub}/broadcasts/{id}/outcomes", get(outcomes::list)),
+        ("/v1/hubs/{hub}/broadcasts/{id}/outcomes/{installation}", get(outcomes::of_installation)),
+    ]
+}
+
+/// A page of a list. `next_cursor` is null on the last one.
+#[derive(serde::Serialize)]
+struct Page<T> {
+    items: Vec<T>,
+    next_cursor: Option<String>,
+}
+
+/// Name and action of `name:action`.
+fn action_of(segment: &str) -> Option<(&str, &str)> {
+    segment.rsplit_once(':')
+}

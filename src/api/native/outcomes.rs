@@ -1,0 +1,91 @@
+//! `…/broadcasts/{id}/outcomes`: what became of each target.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+
+use super::{Page, broadcasts};
+use crate::api::App;
+use crate::api::error::ApiError;
+use crate::api::request::{Params, Visit};
+use crate::identity::keys::Rights;
+use crate::model::field::FieldError;
+use crate::model::id::{InstallationId, Seq};
+use crate::model::outcome::Outcome;
+use crate::model::platform::Platform;
+use crate::model::time::Timestamp;
+use crate::store::{ControlError, OutcomeItem, OutcomePage, OutcomeQuery};
+
+/// One target.
+#[derive(Serialize)]
+pub(super) struct Item {
+    /// Null when nothing is known of the installation any more.
+    installation: Option<InstallationId>,
+    target: String,
+    platform: Platform,
+    outcome: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    at: Timestamp,
+}
+
+impl From<OutcomeItem> for Item {
+    fn from(item: OutcomeItem) -> Self {
+        Self {
+            installation: item.installation,
+            target: item.target.to_string(),
+            platform: item.platform,
+            outcome: item.outcome.map_or(PENDING, Outcome::label),
+            reason: item.reason,
+            at: item.at,
+        }
+    }
+}
+
+const PENDING: &str = "pending";
+
+/// All targets, or those with one outcome, in the order of their seq, which is the cursor.
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    visit: Visit,
+    mut params: Params,
+) -> Result<Json<Page<Item>>, ApiError> {
+    let outcome = match params.take("outcome").as_deref() {
+        None => None,
+        Some(PENDING) => Some(None),
+        Some(label) => Some(Some(Outcome::from_label(label).ok_or_else(|| {
+            let rule = "must be pending, delivered, rejected, dropped, expired, cancelled or skipped";
+            FieldError::new("outcome", rule)
+        })?)),
+    };
+    Ok(Json(page(&app, &visit, params, OutcomeQuery { outcome, ..OutcomeQuery::default() }).await?))
+}
+
+/// The targets of one installation; 404 when it had none in this broadcast.
+pub(super) async fn of_installation(
+    State(app): State<Arc<App>>,
+    visit: Visit,
+    params: Params,
+) -> Result<Json<Page<Item>>, ApiError> {
+    let installation = Some(InstallationId::parse(visit.param("installation"))?);
+    let page = page(&app, &visit, params, OutcomeQuery { installation, ..OutcomeQuery::default() }).await?;
+    if page.items.is_empty() {
+        let message = "this broadcast did not target the installation";
+        return Err(ApiError::not_found("not_targeted", message));
+    }
+    Ok(Json(page))
+}
+
+async fn page(app: &App, visit: &Visit, mut params: Params, query: OutcomeQuery) -> Result<Page<Item>, ApiError> {
+    let hub = visit.hub(Rights::SEND)?;
+    let id = broadcasts::id(visit.param("id"))?;
+    let from = params.cursor(|text| text.parse().ok().map(Seq))?;
+    let limit = params.limit(100, 1_000)?;
+    params.finish()?;
+    let found = app.store.outcomes(hub.id, id, OutcomeQuery { from, limit, ..query }).await?;
+    let OutcomePage { items, next } = found.ok_or(ControlError::NotFound)?;
+    let items = items.into_iter().map(Item::from).collect();
+    Ok(Page { items, next_cursor: next.map(|seq| seq.to_string()) })
+}

@@ -1,0 +1,68 @@
+//! For those who run the service: alive, ready, measured. None of these needs a key.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::IntoResponse;
+use axum::routing::get;
+use http::{StatusCode, header};
+use serde::Serialize;
+
+use super::{App, Route};
+
+/// A store or queue that answers later than this is not ready: balancers ask about once a second.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![("/healthz", get(healthz)), ("/readyz", get(readyz)), ("/metrics", get(metrics))]
+}
+
+/// The process is alive: it can answer. Says nothing of what it depends on, so that nobody restarts it for that.
+async fn healthz() -> impl IntoResponse {
+    Json(Health { status: "ok" })
+}
+
+#[derive(Serialize)]
+struct Health {
+    status: &'static str,
+}
+
+#[derive(Serialize)]
+struct Readiness {
+    status: &'static str,
+    /// What is missing, in words for a person.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    missing: Vec<String>,
+}
+
+/// 200 when requests can be served (store and queue answer, and the store was opened, so its schema is this build's),
+/// else 503.
+async fn readyz(State(app): State<Arc<App>>) -> impl IntoResponse {
+    let mut missing = Vec::new();
+    if app.draining.is_cancelled() {
+        missing.push("this process is stopping".to_owned());
+    }
+    let (store, queue) = tokio::join!(
+        tokio::time::timeout(PATIENCE, app.store.ping()),
+        tokio::time::timeout(PATIENCE, app.queue.ping())
+    );
+    let unanswered = || "it does not answer".to_owned();
+    if let Err(why) = store.map_or_else(|_| Err(unanswered()), |asked| asked.map_err(|error| error.to_string())) {
+        missing.push(format!("store: {why}"));
+    }
+    if let Err(why) = queue.map_or_else(|_| Err(unanswered()), |asked| asked.map_err(|error| error.to_string())) {
+        missing.push(format!("queue: {why}"));
+    }
+    match missing.is_empty() {
+        true => (StatusCode::OK, Json(Readiness { status: "ready", missing })),
+        false => (StatusCode::SERVICE_UNAVAILABLE, Json(Readiness { status: "not ready", missing })),
+    }
+}
+
+/// Prometheus' text format.
+async fn metrics(State(app): State<Arc<App>>) -> impl IntoResponse {
+    app.metrics.committed(app.store.commits());
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], app.metrics.render())
+}

@@ -1,0 +1,60 @@
+//! Hubs that the configuration names, as settings: what files hold is read in.
+
+use std::path::Path;
+
+use super::settings::{ApnsAccount, ApnsAuth, HubSettings, NoRandomness, default_rules};
+use crate::config::{self, ConfigError, HubConfig};
+use crate::identity::keys::AccessRule;
+
+/// A configured hub cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfiguredHubError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    NoRandomness(#[from] NoRandomness),
+}
+
+/// The settings that the configuration states. Where it names no keys, the hub keeps `current` ones or gets the
+/// defaults.
+pub(super) fn settings(
+    name: &str,
+    hub: &HubConfig,
+    current: Option<&[AccessRule]>,
+) -> Result<HubSettings, ConfiguredHubError> {
+    let keys = match (hub.keys.is_empty(), current) {
+        (false, _) => hub.keys.clone(),
+        (true, Some(current)) => current.to_vec(),
+        (true, None) => default_rules()?,
+    };
+    let apns = hub.apns.as_ref().map(|apns| self::apns(name, apns)).transpose()?;
+    Ok(HubSettings { weight: hub.weight, keys, apns })
+}
+
+fn apns(hub: &str, apns: &config::ApnsConfig) -> Result<ApnsAccount, ConfigError> {
+    let read = |key: &str, path: &Path| text_of(&format!("hubs.{hub}.apns.{key}"), path);
+    let auth = match &apns.auth {
+        config::ApnsAuth::Token { team_id, key_id, key, .. } => {
+            ApnsAuth::Token { team_id: team_id.clone(), key_id: key_id.clone(), key: key.clone() }
+        }
+        config::ApnsAuth::Certificate { cert_file, cert_key, .. } => {
+            ApnsAuth::Certificate { cert: read("cert_file", cert_file)?, key: cert_key.clone() }
+        }
+    };
+    Ok(ApnsAccount {
+        endpoint: apns.endpoint.expose().to_owned(),
+        topic: apns.topic.clone(),
+        auth,
+        ca: apns.gateway.ca_file.as_deref().map(|path| read("ca_file", path)).transpose()?,
+        connections: apns.connections,
+        rate_per_second: apns.gateway.rate_per_second,
+    })
+}
+
+fn text_of(key: &str, path: &Path) -> Result<String, ConfigError> {
+    std::fs::read_to_string(path).map_err(|error| ConfigError {
+        key: key.to_owned(),
+        rule: format!("must name a readable file; {error}"),
+        got: path.display().to_string(),
+    })
+}

@@ -1,0 +1,194 @@
+//! Settings as the store keeps them: JSON whose secrets are sealed, each bound to its hub and field.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+
+use super::settings::{ApnsAccount, ApnsAuth, HubSettings};
+use crate::identity::keys::{AccessRule, Rights};
+use crate::identity::secret::Secret;
+use crate::identity::secrets::{SealError, Vault};
+use crate::model::id::HubName;
+
+/// A hub's stored settings cannot be read. Says nothing about their content.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UnreadableHub {
+    #[error("hub {hub}: {field}: {source}")]
+    Sealed { hub: HubName, field: String, source: SealError },
+    #[error("hub {hub}: its stored settings are broken: {why}")]
+    Broken { hub: HubName, why: String },
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredHub {
+    weight: u32,
+    keys: Vec<StoredRule>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    apns: Option<StoredApns>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredRule {
+    name: String,
+    rights: Vec<String>,
+    primary: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    secondary: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredApns {
+    endpoint: String,
+    topic: String,
+    auth: StoredApnsAuth,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ca: Option<String>,
+    connections: u32,
+    rate_per_second: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum StoredApnsAuth {
+    Token { team_id: String, key_id: String, key: String },
+    Certificate { cert: String, key: String },
+}
+
+/// Fields that secrets are bound to. They never change: what is sealed under one opens under no other.
+const APNS_KEY: &str = "apns.key";
+const APNS_CERT_KEY: &str = "apns.cert_key";
+
+fn rule_field(rule: &str, which: &str) -> String {
+    format!("keys.{rule}.{which}")
+}
+
+/// The stored form of a hub's settings.
+pub(super) fn write(vault: &Vault, hub: &HubName, settings: &HubSettings) -> Result<Vec<u8>, SealError> {
+    let seal = |field: &str, secret: &Secret| -> Result<String, SealError> {
+        Ok(STANDARD.encode(vault.seal(hub.as_str(), field, secret.expose().as_bytes())?))
+    };
+    let rule = |rule: &AccessRule| {
+        let secondary = rule.secondary.as_ref().map(|key| seal(&rule_field(&rule.name, "secondary"), key));
+        Ok(StoredRule {
+            name: rule.name.clone(),
+            rights: rule.rights.names().map(str::to_owned).collect(),
+            primary: seal(&rule_field(&rule.name, "primary"), &rule.primary)?,
+            secondary: secondary.transpose()?,
+        })
+    };
+    let apns = |apns: &ApnsAccount| {
+        let auth = match &apns.auth {
+            ApnsAuth::Token { team_id, key_id, key } => {
+                StoredApnsAuth::Token { team_id: team_id.clone(), key_id: key_id.clone(), key: seal(APNS_KEY, key)? }
+            }
+            ApnsAuth::Certificate { cert, key } => {
+                StoredApnsAuth::Certificate { cert: cert.clone(), key: seal(APNS_CERT_KEY, key)? }
+            }
+        };
+        Ok(StoredApns {
+            endpoint: apns.endpoint.clone(),
+            topic: apns.topic.clone(),
+            auth,
+            ca: apns.ca.clone(),
+            connections: apns.connections,
+            rate_per_second: apns.rate_per_second,
+        })
+    };
+    let stored = StoredHub {
+        weight: settings.weight,
+        keys: settings.keys.iter().map(rule).collect::<Result<_, SealError>>()?,
+        apns: settings.apns.as_ref().map(apns).transpose()?,
+    };
+    serde_json::to_vec(&stored).map_err(|_| SealError::Format)
+}
+
+/// Settings, and whether a secret among them is still sealed with a previous key.
+pub(super) fn read(vault: &Vault, hub: &HubName, stored: &[u8]) -> Result<(HubSettings, bool), UnreadableHub> {
+    let broken = |why: String| UnreadableHub::Broken { hub: hub.clone(), why };
+    // serde_json's messages name members and positions, never values of texts.
+    let stored: StoredHub = serde_json::from_slice(stored).map_err(|error| broken(error.to_string()))?;
+    let mut stale = false;
+    let mut open = |field: &str, sealed: &str| -> Result<Secret, UnreadableHub> {
+        let sealed_as = |source| UnreadableHub::Sealed { hub: hub.clone(), field: field.to_owned(), source };
+        let sealed = STANDARD.decode(sealed).map_err(|_| sealed_as(SealError::Format))?;
+        let opened = vault.open_sealed(hub.as_str(), field, &sealed).map_err(sealed_as)?;
+        stale |= !vault.is_current(&sealed).map_err(sealed_as)?;
+        Ok(Secret::new(String::from_utf8(opened).map_err(|_| sealed_as(SealError::Format))?))
+    };
+    let mut keys = Vec::with_capacity(stored.keys.len());
+    for rule in stored.keys {
+        let mut rights = Rights::NONE;
+        for name in &rule.rights {
+            rights = rights | Rights::parse(name).ok_or_else(|| broken("a right has an unknown name".to_owned()))?;
+        }
+        let primary = open(&rule_field(&rule.name, "primary"), &rule.primary)?;
+        let secondary = rule.secondary.map(|key| open(&rule_field(&rule.name, "secondary"), &key)).transpose()?;
+        keys.push(AccessRule { name: rule.name, rights, primary, secondary });
+    }
+    let apns = match stored.apns {
+        None => None,
+        Some(apns) => Some(ApnsAccount {
+            auth: match apns.auth {
+                StoredApnsAuth::Token { team_id, key_id, key } => {
+                    ApnsAuth::Token { team_id, key_id, key: open(APNS_KEY, &key)? }
+                }
+                StoredApnsAuth::Certificate { cert, key } => {
+                    ApnsAuth::Certificate { cert, key: open(APNS_CERT_KEY, &key)? }
+                }
+            },
+            endpoint: apns.endpoint,
+            topic: apns.topic,
+            ca: apns.ca,
+            connections: apns.connections,
+            rate_per_second: apns.rate_per_second,
+        }),
+    };
+    Ok((HubSettings { weight: stored.weight, keys, apns }, stale))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn vault(key: &str, previous: &[&str]) -> Vault {
+        let text = |digits: &&str| Secret::new(digits.repeat(32));
+        Vault::from_texts(&text(&key), &previous.iter().map(text).collect::<Vec<_>>()).unwrap()
+    }
+
+    fn settings() -> HubSettings {
+        let mut settings = HubSettings::fresh().unwrap();
+        settings.apns = Some(ApnsAccount {
+            endpoint: "https://api.push.apple.com".into(),
+            topic: "com.example.app".into(),
+            auth: ApnsAuth::Certificate { cert: "CERT".into(), key: Secret::new("very private") },
+            ca: Some("CA".into()),
+            connections: 3,
+            rate_per_second: 9,
+        });
+        settings
+    }
+
+    #[test]
+    fn settings_read_back_and_no_secret_rests_in_the_clear() {
+        let (vault, demo) = (vault("01", &[]), HubName::parse("demo").unwrap());
+        let settings = settings();
+        let stored = write(&vault, &demo, &settings).unwrap();
+        let text = String::from_utf8(stored.clone()).unwrap();
+        assert!(!text.contains("very private"));
+        assert!(settings.keys.iter().flat_map(AccessRule::keys).all(|key| !text.contains(key.expose())));
+        let (read_back, stale) = read(&vault, &demo, &stored).unwrap();
+        assert!(read_back.same_as(&settings) && !stale);
+    }
+
+    #[test]
+    fn another_hub_or_key_opens_nothing_and_a_previous_key_is_stale() {
+        let demo = HubName::parse("demo").unwrap();
+        let stored = write(&vault("01", &[]), &demo, &settings()).unwrap();
+        let error = read(&vault("01", &[]), &HubName::parse("Demo").unwrap(), &stored).unwrap_err();
+        assert!(matches!(error, UnreadableHub::Sealed { source: SealError::Refused, .. }), "{error}");
+        let error = read(&vault("02", &[]), &demo, &stored).unwrap_err();
+        assert!(matches!(error, UnreadableHub::Sealed { source: SealError::UnknownKey, .. }), "{error}");
+        assert!(read(&vault("02", &["01"]), &demo, &stored).unwrap().1);
+        assert!(read(&vault("01", &[]), &demo, b"{").is_err());
+    }
+}

@@ -1,0 +1,189 @@
+//! What a hub is told: its share, its access rules and its accounts with push services.
+
+use aws_lc_rs::rand;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::identity::keys::{AccessRule, Rights};
+use crate::identity::secret::Secret;
+use crate::model::platform::Platform;
+
+/// The rules that a new hub gets (`notification-hubs.md` 1.6).
+const DEFAULT_RULES: [(&str, Rights); 2] =
+    [("DefaultFullSharedAccessSignature", Rights::ALL), ("DefaultListenSharedAccessSignature", Rights::LISTEN)];
+
+/// The weights that a hub may have.
+pub const WEIGHTS: std::ops::RangeInclusive<u32> = 1..=1000;
+
+/// One hub's settings, secrets in the clear: never logged, sealed where they rest (`sealed`).
+#[derive(Clone, Debug)]
+pub struct HubSettings {
+    /// Share of the fleet beside other hubs.
+    pub weight: u32,
+    /// No two with names that differ in ASCII case alone.
+    pub keys: Vec<AccessRule>,
+    pub apns: Option<ApnsAccount>,
+}
+
+/// How Fanfare speaks to APNs for a hub.
+#[derive(Clone, Debug)]
+pub struct ApnsAccount {
+    /// `https://host[:port]`.
+    pub endpoint: String,
+    /// The app's bundle id.
+    pub topic: String,
+    pub auth: ApnsAuth,
+    /// PEM roots that are trusted besides the public ones.
+    pub ca: Option<String>,
+    /// In each process.
+    pub connections: u32,
+    /// All nodes together; 0 is unpaced.
+    pub rate_per_second: u32,
+}
+
+/// How Fanfare proves to Apple whose app it is (`push-services.md` 1.2).
+#[derive(Clone, Debug)]
+pub enum ApnsAuth {
+    /// A provider token signed with a `.p8` key (PKCS#8 PEM).
+    Token { team_id: String, key_id: String, key: Secret },
+    /// A client certificate with its key, both PEM.
+    Certificate { cert: String, key: Secret },
+}
+
+/// One of a hub's accounts.
+#[derive(Clone, Copy, Debug)]
+pub enum Account<'a> {
+    Apns(&'a ApnsAccount),
+}
+
+/// The system gives no random bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the random number generator gives nothing")]
+pub struct NoRandomness;
+
+impl HubSettings {
+    /// What a hub is when nothing is said: the default rules with fresh keys, and no way to any service.
+    pub fn fresh() -> Result<Self, NoRandomness> {
+        Ok(Self { weight: 1, keys: default_rules()?, apns: None })
+    }
+
+    /// Its accounts, one for each platform that it can send to.
+    pub fn accounts(&self) -> impl Iterator<Item = Account<'_>> {
+        self.apns.iter().map(Account::Apns)
+    }
+
+    /// Whether both say the same, secrets included.
+    pub fn same_as(&self, other: &Self) -> bool {
+        let same_accounts = self.accounts().count() == other.accounts().count()
+            && self.accounts().all(|own| {
+                other.accounts().any(|one| own.same_way(one) && own.rate_per_second() == one.rate_per_second())
+            });
+        let rules = || self.keys.iter().zip(&other.keys);
+        self.weight == other.weight
+            && self.keys.len() == other.keys.len()
+            && rules().all(|(own, one)| same_rule(own, one))
+            && same_accounts
+    }
+}
+
+impl Account<'_> {
+    /// The service that it is with.
+    pub const fn platform(self) -> Platform {
+        match self {
+            Self::Apns(_) => Platform::Apns,
+        }
+    }
+
+    /// All nodes together; 0 is unpaced.
+    pub const fn rate_per_second(self) -> u32 {
+        match self {
+            Self::Apns(apns) => apns.rate_per_second,
+        }
+    }
+
+    /// Whether a gateway that was opened for `other` does for this one too: everything but the pace is equal.
+    pub fn same_way(self, other: Account<'_>) -> bool {
+        let (Self::Apns(own), Account::Apns(other)) = (self, other);
+        let auth = match (&own.auth, &other.auth) {
+            (
+                ApnsAuth::Token { team_id, key_id, key },
+                ApnsAuth::Token { team_id: other_team, key_id: other_id, key: other_key },
+            ) => team_id == other_team && key_id == other_id && key.matches(other_key.expose()),
+            (ApnsAuth::Certificate { cert, key }, ApnsAuth::Certificate { cert: other_cert, key: other_key }) => {
+                cert == other_cert && key.matches(other_key.expose())
+            }
+            _ => false,
+        };
+        auth && own.endpoint == other.endpoint
+            && own.topic == other.topic
+            && own.ca == other.ca
+            && own.connections == other.connections
+    }
+}
+
+fn same_rule(one: &AccessRule, other: &AccessRule) -> bool {
+    let same_secondary = match (&one.secondary, &other.secondary) {
+        (Some(one), Some(other)) => one.matches(other.expose()),
+        (None, None) => true,
+        _ => false,
+    };
+    one.name == other.name
+        && one.rights == other.rights
+        && one.primary.matches(other.primary.expose())
+        && same_secondary
+}
+
+/// The default rules with fresh keys.
+pub fn default_rules() -> Result<Vec<AccessRule>, NoRandomness> {
+    let rule = |(name, rights): (&str, Rights)| {
+        Ok(AccessRule { name: name.to_owned(), rights, primary: fresh_key()?, secondary: Some(fresh_key()?) })
+    };
+    DEFAULT_RULES.into_iter().map(rule).collect()
+}
+
+/// A key as the field's portals make them: 32 random bytes in 44 characters of base64.
+pub fn fresh_key() -> Result<Secret, NoRandomness> {
+    let mut bytes = [0; 32];
+    rand::fill(&mut bytes).map_err(|_| NoRandomness)?;
+    Ok(Secret::new(STANDARD.encode(bytes)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn account() -> ApnsAccount {
+        ApnsAccount {
+            endpoint: "https://api.push.apple.com".into(),
+            topic: "com.example.app".into(),
+            auth: ApnsAuth::Token { team_id: "T".into(), key_id: "K".into(), key: Secret::new("one") },
+            ca: None,
+            connections: 4,
+            rate_per_second: 0,
+        }
+    }
+
+    #[test]
+    fn a_pace_needs_no_new_gateway_and_a_key_does() {
+        let (own, mut paced, mut rekeyed) = (account(), account(), account());
+        paced.rate_per_second = 100;
+        rekeyed.auth = ApnsAuth::Token { team_id: "T".into(), key_id: "K".into(), key: Secret::new("two") };
+        assert!(Account::Apns(&own).same_way(Account::Apns(&paced)));
+        assert!(!Account::Apns(&own).same_way(Account::Apns(&rekeyed)));
+        let hub = |apns| HubSettings { weight: 1, keys: Vec::new(), apns };
+        assert!(hub(Some(own.clone())).same_as(&hub(Some(account()))));
+        assert!(!hub(Some(own.clone())).same_as(&hub(Some(paced))));
+        assert!(!hub(Some(own)).same_as(&hub(None)));
+    }
+
+    #[test]
+    fn a_fresh_hub_has_two_rules_with_four_distinct_keys() {
+        let hub = HubSettings::fresh().unwrap();
+        let mut keys: Vec<_> = hub.keys.iter().flat_map(AccessRule::keys).map(|key| key.expose().to_owned()).collect();
+        assert!(keys.iter().all(|key| key.len() == 44));
+        keys.sort();
+        keys.dedup();
+        assert_eq!(keys.len(), 4);
+        assert_eq!(hub.keys[1].rights, Rights::LISTEN);
+    }
+}

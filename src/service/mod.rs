@@ -1,0 +1,293 @@
+//! The whole service in one process: what `fanfare serve` runs, and what tests and the load test start on a free port.
+//!
+//! ```text
+//!  config ─▶ store ─▶ queue ─▶ keys, vault ─▶ directory (gateways) ─▶ fan-out ─▶ HTTP
+//! ```
+//!
+//! Stopping goes the other way round and loses nothing: readiness goes false, no new connection is taken and no new
+//! work, what runs finishes or is handed back, gateways finish what they hold. What does not make it in time is taken
+//! up again by whoever comes next: the store knows how far everything is.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::serve::ListenerExt;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::api::{self, App, Limits};
+use crate::clock::{BootInstant, SharedClock, SystemClock};
+use crate::config::{Config, ConfigError, QueueUrl, StoreUrl};
+use crate::directory::{ConfiguredHubError, Directory, GatewayFactory, OpenError};
+use crate::fanout::{self, Role, Service};
+use crate::identity::key_file::{self, KeyFileError};
+use crate::identity::keys::{AdminKey, AdminKeyError};
+use crate::identity::secrets::{Vault, VaultError};
+use crate::queue::Queue;
+use crate::queue::memory::MemoryQueue;
+use crate::store::{Store, StoreError};
+use crate::telemetry::Metrics;
+
+mod gateways;
+mod store;
+
+pub use gateways::Opener;
+pub use store::open_store;
+
+/// How often observations are moved into their buckets.
+const UPKEEP_EVERY: Duration = Duration::from_secs(5);
+
+/// The service did not start. Nothing is left running.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration is refused, or asks for what cannot be had here.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("cannot use {}: {source}", path.display())]
+    Path { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    AdminKey(#[from] AdminKeyError),
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    #[error(transparent)]
+    Hubs(OpenError),
+    #[error("cannot start sending threads: {0}")]
+    Threads(io::Error),
+    #[error("cannot listen on {address}: {source}")]
+    Listen { address: SocketAddr, source: io::Error },
+}
+
+impl From<KeyFileError> for StartError {
+    fn from(error: KeyFileError) -> Self {
+        Self::Vault(error.into())
+    }
+}
+
+impl From<OpenError> for StartError {
+    /// What a configured hub's files hold is the configuration's business.
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Store(error) => Self::Store(error),
+            OpenError::Configured(ConfiguredHubError::Config(error)) => Self::Config(error),
+            other => Self::Hubs(other),
+        }
+    }
+}
+
+/// What may differ from a plain start.
+#[derive(Default)]
+pub struct Options {
+    /// Which parts run; all by default.
+    pub role: Option<Role>,
+    /// Instead of binding `server.listen`.
+    pub listener: Option<TcpListener>,
+    /// Instead of gateways that speak to the push services.
+    pub gateways: Option<Box<dyn GatewayFactory>>,
+    /// Instead of the machine's clocks.
+    pub clock: Option<SharedClock>,
+}
+
+impl std::fmt::Debug for Options {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Options").field("role", &self.role).field("listener", &self.listener).finish_non_exhaustive()
+    }
+}
+
+/// A service that runs. Dropping it without [`Running::stop`] is what a crash does.
+#[derive(Debug)]
+pub struct Running {
+    app: Arc<App>,
+    address: SocketAddr,
+    /// The file that holds the admin key, when it was made just now.
+    admin_key_made: Option<PathBuf>,
+    drain: Duration,
+    stop_listening: CancellationToken,
+    http: JoinHandle<()>,
+    upkeep: JoinHandle<()>,
+}
+
+/// Runs the service until `shutdown` and stops it then, within `server.drain_seconds`.
+pub async fn serve(
+    config: &Config,
+    listener: Option<TcpListener>,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), StartError> {
+    let running = Running::start(config, Options { listener, ..Options::default() }).await?;
+    shutdown.await;
+    running.stop().await;
+    Ok(())
+}
+
+impl Running {
+    /// Starts everything. The service takes requests when this returns.
+    pub async fn start(config: &Config, options: Options) -> Result<Self, StartError> {
+        config.check_files()?;
+        config.require_built()?;
+        let role = options.role.unwrap_or(Role::All);
+        check_role(config, role)?;
+        let clock = options.clock.unwrap_or_else(SystemClock::shared);
+        let store: Arc<dyn Store> = open_store(config, clock.clone())?;
+        let queue: Arc<dyn Queue> = Arc::new(MemoryQueue::new(clock.clone()));
+        let (admin, admin_key_made) = admin_key(config)?;
+        let metrics = Metrics::new();
+        let factory = match options.gateways {
+            Some(factory) => factory,
+            None => {
+                Box::new(Opener::start(&config.worker, clock.clone(), metrics.clone()).map_err(StartError::Threads)?)
+            }
+        };
+        let directory = Directory::open(store.clone(), vault(config)?, factory, metrics.clone(), &config.hubs).await?;
+        let directory = Arc::new(directory);
+        let listener = match options.listener {
+            Some(listener) => listener,
+            None => listen(config.server.listen).await?,
+        };
+        let address =
+            listener.local_addr().map_err(|source| StartError::Listen { address: config.server.listen, source })?;
+        let fanout = Service::start(
+            store.clone(),
+            queue.clone(),
+            directory.clone(),
+            metrics.clone(),
+            clock.clone(),
+            fanout_settings(config),
+            role,
+        );
+        let app = Arc::new(App {
+            store,
+            queue,
+            directory,
+            fanout,
+            clock,
+            limits: Limits::from(&config.limits),
+            metrics: metrics.clone(),
+            admin,
+            draining: CancellationToken::new(),
+            registrations: App::registration_slots(),
+        });
+        let stop_listening = CancellationToken::new();
+        let http = tokio::spawn(answer(listener, app.clone(), stop_listening.clone()));
+        let upkeep = tokio::spawn(keep_up(metrics));
+        let drain = Duration::from_secs(u64::from(config.server.drain_seconds));
+        Ok(Self { app, address, admin_key_made, drain, stop_listening, http, upkeep })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The admin key, and its file when that was made just now.
+    pub fn admin_key(&self) -> (&AdminKey, Option<&Path>) {
+        (&self.app.admin, self.admin_key_made.as_deref())
+    }
+
+    /// The parts, for whoever runs in the same process.
+    pub fn app(&self) -> &Arc<App> {
+        &self.app
+    }
+
+    /// Stops within `server.drain_seconds` and answers whether everything ended by itself.
+    pub async fn stop(self) -> bool {
+        let Self { app, drain, stop_listening, mut http, upkeep, .. } = self;
+        let end = app.clock.boot().plus(drain);
+        app.draining.cancel();
+        stop_listening.cancel();
+        let left = |end: BootInstant| end.after(app.clock.boot());
+        let answered = async { tokio::time::timeout(drain, &mut http).await.is_ok() };
+        let (handed_back, answered) = tokio::join!(app.fanout.stop(drain), answered);
+        if !answered {
+            http.abort();
+        }
+        app.directory.close(left(end)).await;
+        upkeep.abort();
+        if !handed_back {
+            tracing::warn!("some work did not stop in time; it is taken up again after its lease");
+        }
+        handed_back && answered
+    }
+}
+
+/// What runs in this process alone cannot be shared with others.
+fn check_role(config: &Config, role: Role) -> Result<(), ConfigError> {
+    if role == Role::All {
+        return Ok(());
+    }
+    let refused =
+        |key: &str, rule: &str, got: String| Err(ConfigError { key: key.to_owned(), rule: rule.to_owned(), got });
+    if let StoreUrl::Sqlite(path) = &config.store.url {
+        let rule = "must be a store that processes share, with --role api or worker";
+        return refused("store.url", rule, format!("sqlite:{}", path.display()));
+    }
+    match config.queue.url {
+        QueueUrl::Memory => refused(
+            "queue.url",
+            "must be a queue that processes share, with --role api or worker",
+            "memory:".to_owned(),
+        ),
+        _ => Ok(()),
+    }
+}
+
+fn admin_key(config: &Config) -> Result<(AdminKey, Option<PathBuf>), StartError> {
+    if let Some(key) = config.admin.key.clone().and_then(AdminKey::from_text) {
+        return Ok((key, None));
+    }
+    let unset = || ConfigError { key: "admin.key_file".into(), rule: "must be given".into(), got: "nothing".into() };
+    let path = config.admin.key_file.as_deref().ok_or_else(unset)?;
+    let (key, made) = AdminKey::open(path)?;
+    Ok((key, made.then(|| path.to_owned())))
+}
+
+fn vault(config: &Config) -> Result<Vault, StartError> {
+    let secrets = &config.secrets;
+    match (&secrets.key, &secrets.key_file) {
+        (Some(key), _) => {
+            let previous = secrets.previous_key_files.iter().map(|path| key_file::read(path));
+            Ok(Vault::from_texts(key, &previous.collect::<Result<Vec<_>, _>>()?)?)
+        }
+        (None, Some(file)) => Ok(Vault::open(file, &secrets.previous_key_files)?),
+        (None, None) => {
+            let rule = "must be given".to_owned();
+            Err(ConfigError { key: "secrets.key_file".into(), rule, got: "nothing".into() }.into())
+        }
+    }
+}
+
+fn fanout_settings(config: &Config) -> fanout::Settings {
+    fanout::Settings {
+        shards_in_flight: config.worker.shards_in_flight as usize,
+        checkpoint_every: u64::from(config.worker.checkpoint_every),
+        lease: Duration::from_secs(u64::from(config.worker.lease_seconds)),
+        max_attempts: u8::try_from(config.worker.max_attempts).unwrap_or(u8::MAX),
+        ..fanout::Settings::default()
+    }
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })
+}
+
+async fn answer(listener: TcpListener, app: Arc<App>, stop: CancellationToken) {
+    // Answers are small and wait for nothing: without this their last packet may wait for an acknowledgement.
+    let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
+    let served = axum::serve(listener, api::router(app)).with_graceful_shutdown(stop.cancelled_owned());
+    if let Err(error) = served.await {
+        tracing::error!(%error, "the listener ended");
+    }
+}
+
+async fn keep_up(metrics: Arc<Metrics>) {
+    let mut ticks = tokio::time::interval(UPKEEP_EVERY);
+    loop {
+        ticks.tick().await;
+        metrics.upkeep();
+    }
+}

@@ -1,0 +1,188 @@
+//! Wishes, lists, and the end of what is kept.
+
+use std::time::Duration;
+
+use fanfare::clock::Clock;
+use fanfare::model::broadcast::{BroadcastState, Wish};
+use fanfare::model::id::{BroadcastId, HubId, HubName};
+use fanfare::model::outcome::Outcome;
+use fanfare::model::shard::LeaseError;
+use fanfare::store::{Checkpoint, ControlError, Handover, OutcomeQuery};
+
+use super::{HOUR, Life, MANY, all_delivered, request};
+use crate::{START, benches, wait};
+
+#[test]
+fn a_paused_broadcast_is_not_worked_on_until_it_is_resumed_or_over() {
+    for bench in benches() {
+        let life = Life::on(bench.store());
+        life.register(MANY);
+        for audience in ["few", "all"] {
+            let id = life.planned(request(audience));
+            let shards = life.shards(id);
+            let held = life.lease(shards[0]).unwrap();
+            let paused = wait(life.store.wish(life.hub, id, Wish::Pause)).unwrap();
+            assert_eq!(paused.state(bench.clock().now()), BroadcastState::Paused);
+            assert_eq!(life.ready(id), []);
+            assert_eq!(life.lease(shards[1]).unwrap_err(), LeaseError::Paused);
+            // Its holder learns of it and hands the shard back.
+            let then = Handover::GiveBack { due: bench.clock().now() };
+            let reply = life.record(shards[0], held.epoch, Checkpoint { then, ..Checkpoint::default() }).unwrap();
+            assert_eq!(reply.standing.wish, Wish::Pause);
+            assert_eq!(life.lease(shards[0]).unwrap_err(), LeaseError::Paused);
+            life.assert_conserved(id);
+            wait(life.store.wish(life.hub, id, Wish::Run)).unwrap();
+            assert_eq!(life.shards(id).len(), 2);
+            wait(life.store.wish(life.hub, id, Wish::Pause)).unwrap();
+            assert_eq!(life.ready(id), []);
+            bench.clock().advance(HOUR);
+            assert_eq!(life.shards(id).len(), 2, "its life is over: it is to be closed");
+            life.run(id, |_| (Outcome::Expired, None));
+            assert_eq!(life.broadcast(id).state(bench.clock().now()), BroadcastState::Expired);
+            life.assert_conserved(id);
+        }
+    }
+}
+
+#[test]
+fn a_cancel_is_final_and_nothing_is_waited_for() {
+    for bench in benches() {
+        let life = Life::on(bench.store());
+        life.register(MANY);
+        for audience in ["few", "all"] {
+            let id = life.planned(request(audience));
+            let shard = life.shards(id)[0];
+            let work = life.lease(shard).unwrap();
+            let then = Handover::GiveBack { due: bench.clock().now().plus(HOUR / 2) };
+            life.record(shard, work.epoch, Checkpoint { then, ..Checkpoint::default() }).unwrap();
+            assert_eq!(life.shards(id).len(), 1);
+            let cancelled = wait(life.store.wish(life.hub, id, Wish::Cancel)).unwrap();
+            assert_eq!(cancelled.state(bench.clock().now()), BroadcastState::Cancelled);
+            assert!(wait(life.store.wish(life.hub, id, Wish::Cancel)).is_ok(), "the same again");
+            for late in [Wish::Run, Wish::Pause] {
+                assert!(matches!(wait(life.store.wish(life.hub, id, late)), Err(ControlError::Over)));
+            }
+            assert_eq!(life.shards(id).len(), 2);
+            life.run(id, |_| (Outcome::Cancelled, None));
+            let counters = life.broadcast(id).counters();
+            assert_eq!((counters.cancelled, counters.pending), (counters.targeted, 0));
+            assert!(matches!(wait(life.store.wish(life.hub, id, Wish::Cancel)), Err(ControlError::Over)));
+            assert!(matches!(wait(life.store.set_rate(life.hub, id, 1)), Err(ControlError::Over)));
+        }
+    }
+}
+
+#[test]
+fn control_is_of_the_hub_that_owns_it() {
+    for bench in benches() {
+        let life = Life::on(bench.store());
+        life.register(30);
+        let id = life.planned(request("few"));
+        let (other, unknown) = (HubId(life.hub.0 + 1), BroadcastId::new(5));
+        for (hub, id) in [(other, id), (life.hub, unknown)] {
+            assert!(matches!(wait(life.store.wish(hub, id, Wish::Pause)), Err(ControlError::NotFound)));
+            assert!(matches!(wait(life.store.set_rate(hub, id, 2)), Err(ControlError::NotFound)));
+            assert!(wait(life.store.broadcast(hub, id)).unwrap().is_none());
+            assert!(wait(life.store.outcomes(hub, id, OutcomeQuery::default())).unwrap().is_none());
+        }
+        assert_eq!(wait(life.store.set_rate(life.hub, id, 250)).unwrap().request.rate_per_second, 250);
+        let standing = wait(life.store.standings(&[id, unknown])).unwrap();
+        assert_eq!(standing.len(), 1);
+        assert_eq!((standing[&id].rate_per_second, standing[&id].wish), (250, Wish::Run));
+        assert_eq!((standing[&id].expires, standing[&id].read_at), (START.plus(HOUR), START));
+    }
+}
+
+#[test]
+fn broadcasts_are_listed_newest_first() {
+    for bench in benches() {
+        let life = Life::on(bench.store());
+        let mut ids = Vec::new();
+        for _ in 0..5 {
+            ids.push(life.accept(request("nobody")).id);
+            bench.clock().advance(Duration::from_secs(1));
+        }
+        ids.reverse();
+        let list = |before, limit| -> Vec<BroadcastId> {
+            wait(life.store.broadcasts(life.hub, before, limit)).unwrap().into_iter().map(|one| one.id).collect()
+        };
+        assert_eq!(list(None, 9), ids);
+        assert_eq!(list(None, 2), ids[..2]);
+        assert_eq!(list(Some(ids[1]), 2), ids[2..4]);
+    }
+}
+
+#[test]
+fn ready_work_is_windowed_and_given_in_due_order() {
+    for bench in benches() {
+        let life = Life::on(bench.store());
+        life.register(MANY);
+        let large = life.planned(request("all"));
+        let small = life.planned(request("few"));
+        let ready = wait(life.store.ready(None, Duration::ZERO, 1)).unwrap();
+        let mut of: Vec<_> = ready.iter().map(|work| work.work.broadcast()).collect();
+        of.sort_unstable();
+        let mut both = [large, small];
+        both.sort_unstable();
+        assert_eq!(of, both);
+        assert!(ready.iter().all(|work| work.due <= START && work.hub == life.hub));
+        let first = life.shards(large)[0];
+        let work = life.lease(first).unwrap();
+        let due = START.plus(Duration::from_secs(90));
+        let then = Handover::GiveBack { due };
+        life.record(first, work.epoch, Checkpoint { then, ..Checkpoint::default() }).unwrap();
+        let ready = wait(life.store.ready(Some(large), Duration::from_secs(90), 9)).unwrap();
+        assert_eq!(ready.iter().map(|work| work.due).collect::<Vec<_>>(), [START, due]);
+        assert_eq!(life.ready(large).len(), 1);
+    }
+}
+
+#[test]
+fn what_is_over_goes_after_its_time() {
+    for bench in benches() {
+        let life = Life::on(bench.store());
+        life.register(MANY);
+        let large = life.planned(request("all"));
+        let small = life.planned(request("few"));
+        let open = life.planned(request("few"));
+        life.run(large, |_| (Outcome::Delivered, None));
+        life.run(small, |_| (Outcome::Delivered, None));
+        let kept = |id| wait(life.store.broadcast(life.hub, id)).unwrap().is_some();
+        let sweep = || while wait(life.store.sweep()).unwrap() {};
+        sweep();
+        assert!(kept(large) && kept(small));
+        bench.clock().advance(Duration::from_secs(86_400));
+        sweep();
+        assert!(kept(large) && !kept(small));
+        bench.clock().advance(Duration::from_secs(29 * 86_400));
+        sweep();
+        assert!(!kept(large) && kept(open), "what is not over stays");
+        assert_eq!(life.shards(open).len(), 2);
+    }
+}
+
+#[test]
+fn a_deleted_hub_sends_nothing_more() {
+    for bench in benches() {
+        let life = Life::on(bench.store());
+        life.register(MANY);
+        let ids = ["few", "all"].map(|audience| life.planned(request(audience)));
+        let held: Vec<_> = ids
+            .iter()
+            .map(|id| {
+                let shard = life.shards(*id)[0];
+                (shard, life.lease(shard).unwrap())
+            })
+            .collect();
+        assert!(wait(life.store.delete_hub(&HubName::parse("demo").unwrap())).unwrap());
+        assert_eq!(wait(life.store.ready(None, HOUR, 9)).unwrap(), []);
+        while wait(life.store.sweep()).unwrap() {}
+        for (id, (shard, work)) in ids.iter().zip(held) {
+            assert!(wait(life.store.broadcast(life.hub, *id)).unwrap().is_none());
+            assert_eq!(life.lease(shard).unwrap_err(), LeaseError::Closed);
+            let late = Checkpoint { moves: all_delivered(&work), then: Handover::Close, ..Checkpoint::default() };
+            assert_eq!(life.record(shard, work.epoch, late), Err(LeaseError::Fenced { asked: work.epoch }));
+        }
+        assert!(wait(life.store.conservation()).unwrap().is_empty());
+    }
+}
