@@ -52,9 +52,12 @@ fn seqs(store: &dyn Store, hub: HubId) -> Vec<Seq> {
     rows.iter().map(|(row, _)| row.seq).collect()
 }
 
+/// What is done to a store before it is looked at.
+type Settle<'a> = &'a dyn Fn(&mut dyn Bench);
+
 /// Runs a test on every engine, as it is, after a fold, and after a crash.
-fn on_every_bench(test: impl Fn(&mut dyn Bench, &dyn Fn(&mut dyn Bench))) {
-    let settles: [&dyn Fn(&mut dyn Bench); 3] =
+fn on_every_bench(test: impl Fn(&mut dyn Bench, Settle<'_>)) {
+    let settles: [Settle<'_>; 3] =
         [&|_| (), &|bench| assert!(!wait(bench.store().fold()).unwrap()), &|bench| bench.crash()];
     for settle in settles {
         for mut bench in benches() {
