@@ -35,7 +35,7 @@ impl Yardstick {
         bare.pragma_update(None, "synchronous", "FULL")?;
         bare.pragma_update(None, "wal_autocheckpoint", 16_384)?;
         bare.pragma_update(None, "journal_size_limit", 256 << 20)?;
-        bare.pragma_update(None, "cache_size", -65_536)?;
+        bare.pragma_update(None, "cache_size", -16_384)?;
         bare.pragma_update(None, "mmap_size", 0)?;
         bare.pragma_update(None, "temp_store", "MEMORY")?;
         let mut inserts = [String::new(), String::new()];

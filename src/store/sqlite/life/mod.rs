@@ -36,6 +36,8 @@ mod retention;
 mod rows;
 mod sets;
 mod spill;
+#[cfg(test)]
+mod tests;
 mod view;
 
 pub(super) use accept::accept;
