@@ -21,7 +21,7 @@ use crate::config::HubConfig;
 use crate::fanout::Gateways;
 use crate::gateway::Gateway;
 use crate::identity::keys::AccessRule;
-use crate::identity::secrets::{SealError, Vault};
+use crate::identity::secrets::Vault;
 use crate::model::field::FieldError;
 use crate::model::id::{HubId, HubName};
 use crate::model::platform::Platform;
@@ -29,14 +29,16 @@ use crate::store::{HubRecord, Store, StoreError};
 use crate::telemetry::Metrics;
 
 mod configured;
+mod error;
 mod sealed;
 pub mod settings;
 #[cfg(test)]
 mod tests;
 
 pub use configured::ConfiguredHubError;
+pub use error::{ChangeError, OpenError};
 pub use sealed::UnreadableHub;
-use settings::{Account, HubSettings, NoRandomness, fresh_key};
+use settings::{Account, HubSettings, fresh_key};
 
 /// How long a gateway that was replaced may take to finish what it holds.
 const OLD_GATEWAY: Duration = Duration::from_secs(60);
@@ -84,41 +86,6 @@ impl Hub {
     fn account(&self, platform: Platform) -> Option<Account<'_>> {
         self.settings.accounts().find(|account| account.platform() == platform)
     }
-}
-
-/// The directory cannot be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error(transparent)]
-    Unreadable(#[from] UnreadableHub),
-    #[error(transparent)]
-    Configured(#[from] ConfiguredHubError),
-    #[error("hub {hub}: {error}")]
-    Account { hub: HubName, error: FieldError },
-    #[error("hub {hub}: {source}")]
-    Seal { hub: HubName, source: SealError },
-}
-
-/// A hub was not changed.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum ChangeError {
-    #[error("there is no such hub")]
-    NoHub,
-    #[error("the hub has no such access rule")]
-    NoRule,
-    /// The configuration decides it.
-    #[error("the configuration decides this hub; change it there")]
-    ReadOnly,
-    #[error(transparent)]
-    Field(#[from] FieldError),
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error(transparent)]
-    Seal(#[from] SealError),
-    #[error(transparent)]
-    NoRandomness(#[from] NoRandomness),
 }
 
 /// What a change made.
