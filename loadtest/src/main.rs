@@ -4,6 +4,10 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use loadtest::commands;
 
+/// That of the service, which this program is as well (`commands::fanfare`).
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Load tests for Fanfare: simulated push services, and measured runs against them on this machine
 #[derive(Parser)]
 #[command(name = "loadtest", version)]
