@@ -25,7 +25,9 @@ use crate::model::verdict::{Reason, Verdict};
 
 pub mod apns;
 pub mod endpoint;
+pub mod fcm;
 pub mod h2_transport;
+pub mod retry_after;
 pub mod senders;
 pub mod tls;
 pub mod transport;
