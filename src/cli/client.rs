@@ -45,7 +45,7 @@ pub struct Connection {
         hide_env_values = true,
         default_value = "http://127.0.0.1:8080"
     )]
-    url: Base,
+    url: String,
     /// The admin key or a key of the hub; better given as FANFARE_KEY, which other users of the machine cannot see
     #[arg(
         long,
@@ -53,11 +53,10 @@ pub struct Connection {
         env = "FANFARE_KEY",
         value_name = "KEY",
         hide_env_values = true,
-        value_parser = secret,
-        conflicts_with = "key_file"
+        value_parser = secret
     )]
     key: Option<Secret>,
-    /// A file that holds the key, such as data/admin.key
+    /// A file that holds the key, such as data/admin.key; goes before FANFARE_KEY
     #[arg(long, global = true, value_name = "FILE")]
     key_file: Option<PathBuf>,
     /// PEM file of a root certificate to trust besides the public ones, for https://
@@ -73,6 +72,8 @@ fn secret(text: &str) -> Result<Secret, std::convert::Infallible> {
 /// Why a request came to nothing.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ClientError {
+    #[error("--url (FANFARE_URL) {0}")]
+    BadUrl(&'static str),
     #[error("no key: set FANFARE_KEY, or give --key-file; the admin key of a service stands in its data/admin.key")]
     NoKey,
     #[error("the key holds characters that no key has; is it the right file?")]
@@ -94,6 +95,11 @@ pub(super) enum ClientError {
 }
 
 impl ClientError {
+    /// Whether nothing was tried because of what stands on the command line or in the environment.
+    pub(super) const fn is_usage(&self) -> bool {
+        matches!(self, Self::BadUrl(_) | Self::NoKey | Self::BadKey | Self::BadRoot { .. } | Self::KeyFile(_))
+    }
+
     /// Whether the same request may work in a moment.
     pub(super) fn is_passing(&self) -> bool {
         match self {
@@ -140,6 +146,8 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) fn new(connection: &Connection) -> Result<Self, ClientError> {
+        // Read here and not with the command line: a bad FANFARE_URL is no business of `fanfare serve`.
+        let base: Base = connection.url.parse().map_err(ClientError::BadUrl)?;
         let key = match (&connection.key, &connection.key_file) {
             (_, Some(file)) => key_file::read(file)?,
             (Some(key), None) if !key.expose().trim().is_empty() => key.clone(),
@@ -148,11 +156,11 @@ impl Client {
         let mut authorization =
             HeaderValue::from_str(&format!("Bearer {}", key.expose().trim())).map_err(|_| ClientError::BadKey)?;
         authorization.set_sensitive(true);
-        let tls = match connection.url.is_https() {
+        let tls = match base.is_https() {
             true => Some(connector(connection.ca.as_ref())?),
             false => None,
         };
-        Ok(Self { base: connection.url.clone(), authorization, tls })
+        Ok(Self { base, authorization, tls })
     }
 
     /// Where the service is.

@@ -21,7 +21,10 @@ pub(super) enum Hub {
         json: bool,
     },
     /// One hub's settings as JSON, access keys masked
-    Show { hub: String },
+    Show {
+        /// Its name
+        hub: String,
+    },
     /// Create a hub and print its connection strings
     ///
     /// Without settings the hub takes installations and sends nowhere yet. Settings come from --json (the body of
@@ -29,6 +32,7 @@ pub(super) enum Hub {
     Create(Box<Create>),
     /// Delete a hub with its installations, broadcasts and keys; there is no way back
     Delete {
+        /// Its name
         hub: String,
         /// Yes, really
         #[arg(long, required = true)]
@@ -36,12 +40,14 @@ pub(super) enum Hub {
     },
     /// Print a hub's connection strings, one line a rule; needs the admin key
     Keys {
+        /// Its name
         hub: String,
         #[command(flatten)]
         shown: Shown,
     },
     /// Give a rule a fresh primary key; the old one stays valid as its secondary until the next time
     Rotate {
+        /// The hub
         hub: String,
         /// The access rule, such as DefaultFullSharedAccessSignature
         rule: String,
@@ -50,6 +56,7 @@ pub(super) enum Hub {
     },
     /// Let a paused sender go on, once its credentials were mended
     Resume {
+        /// The hub
         hub: String,
         /// apns, fcm, wns or web_push
         platform: String,
@@ -66,6 +73,7 @@ pub(super) struct Shown {
 
 #[derive(Debug, Args)]
 pub(super) struct Create {
+    /// Its name, which is also the one that apps' libraries take
     hub: String,
     #[command(flatten)]
     shown: Shown,

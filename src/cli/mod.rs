@@ -143,6 +143,9 @@ fn read_input(file: &Path) -> anyhow::Result<Vec<u8>> {
 enum Failure {
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// What stands on the command line or in the environment cannot be used.
+    #[error("fanfare: {0}")]
+    Usage(ClientError),
     #[error("fanfare: {0:#}")]
     Other(#[from] anyhow::Error),
 }
@@ -158,7 +161,7 @@ impl From<StartError> for Failure {
 
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
-        Self::Other(error.into())
+        if error.is_usage() { Self::Usage(error) } else { Self::Other(error.into()) }
     }
 }
 
@@ -174,7 +177,7 @@ fn report(result: Result<(), Failure>, stderr: &mut impl Write) -> ExitCode {
     // Nowhere is left to say that stderr is gone.
     let _ = writeln!(stderr, "{failure}");
     match failure {
-        Failure::Config(_) => ExitCode::from(2),
+        Failure::Config(_) | Failure::Usage(_) => ExitCode::from(2),
         Failure::Other(_) => ExitCode::FAILURE,
     }
 }
