@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,11 +30,13 @@ use crate::model::shard::LeaseError;
 use crate::model::target::AudienceKind;
 
 mod engine;
+mod inspect;
 mod life;
 mod registry;
 
 use engine::Engine;
 pub use engine::Mode;
+pub use inspect::{Inspection, inspect};
 
 /// How long finished broadcasts are kept (`[retention]`).
 #[derive(Clone, Copy, Debug)]
@@ -94,15 +96,20 @@ fn lock(path: &Path) -> Result<Option<File>> {
     if path == Path::new(":memory:") {
         return Ok(None);
     }
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    let failed = |error: std::io::Error| StoreError::Unavailable(format!("{}: {error}", Path::new(&name).display()));
+    let name = lock_path(path);
+    let failed = |error: std::io::Error| StoreError::Unavailable(format!("{}: {error}", name.display()));
     let file = File::options().create(true).truncate(false).write(true).open(&name).map_err(failed)?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(Some(file)),
         Err(Errno::WOULDBLOCK) => Err(StoreError::InUse(path.display().to_string())),
         Err(error) => Err(failed(error.into())),
     }
+}
+
+fn lock_path(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    name.into()
 }
 
 /// This build's schema version, kept in SQLite's `user_version`.

@@ -97,6 +97,11 @@ pub(super) async fn hubs(parts: &Parts) -> Result<Vec<HubRecord>> {
     parts.engine.read(hub::all).await
 }
 
+/// The same on a connection of the caller's.
+pub(super) fn hubs_of(connection: &Connection) -> Result<Vec<HubRecord>> {
+    hub::all(connection)
+}
+
 pub(super) async fn delete_hub(parts: &Parts, name: &HubName) -> Result<bool> {
     hub::delete(parts, name).await
 }
