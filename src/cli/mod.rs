@@ -4,6 +4,7 @@
 //! Exit status: 0 done; 1 something went wrong on the way; 2 the command line or the configuration is refused, in one
 //! line on stderr and before anything was touched.
 mod check;
+mod health;
 mod migrate;
 mod serve;
 
@@ -36,6 +37,10 @@ enum Command {
     /// A key that is unknown or has a bad value ends it: exit status 2 and one line on stderr,
     /// `config: KEY: RULE (got VALUE)`.
     Check(Configured),
+    /// Ask a running service whether it is well
+    ///
+    /// Exit status 0 when it answers that it is, else 1. For health checks of containers.
+    Health(health::Health),
     /// Bring the store to this version's schema
     ///
     /// `serve` does the same when it starts. Here it can be done ahead, while nothing else uses the store.
@@ -68,6 +73,7 @@ impl Cli {
         let environment = std::env::vars_os();
         let done = match self.command {
             Command::Check(args) => check::run(&args, environment, &mut io::stdout().lock()),
+            Command::Health(args) => health::run(&args, environment, &mut io::stdout().lock()),
             Command::Migrate(args) => migrate::run(&args, environment, &mut io::stdout().lock()),
             // Not locked: log lines go to stderr from other threads.
             Command::Serve(args) => serve::run(&args, environment, &mut io::stderr()),
@@ -81,7 +87,7 @@ impl Cli {
 enum Failure {
     #[error(transparent)]
     Config(#[from] ConfigError),
-    #[error("fanfare: {0}")]
+    #[error("fanfare: {0:#}")]
     Other(#[from] anyhow::Error),
 }
 
