@@ -7,6 +7,7 @@ mod check;
 mod client;
 mod completions;
 mod doctor;
+mod health;
 mod hub;
 mod installations;
 mod migrate;
@@ -47,6 +48,10 @@ enum Command {
     /// A key that is unknown or has a bad value ends it: exit status 2 and one line on stderr,
     /// `config: KEY: RULE (got VALUE)`.
     Check(Configured),
+    /// Ask a running service whether it is well
+    ///
+    /// Exit status 0 when it answers that it is, else 1. For health checks of containers.
+    Health(health::Health),
     /// Bring the store to this version's schema
     ///
     /// `serve` does the same when it starts. Here it can be done ahead, while nothing else uses the store.
@@ -99,6 +104,7 @@ impl Cli {
         let environment = std::env::vars_os();
         let done = match self.command {
             Command::Check(args) => check::run(&args, environment, &mut io::stdout().lock()),
+            Command::Health(args) => health::run(&args, environment, &mut io::stdout().lock()),
             Command::Migrate(args) => migrate::run(&args, environment, &mut io::stdout().lock()),
             // Not locked: log lines go to stderr from other threads.
             Command::Serve(args) => serve::run(&args, environment, &mut io::stderr()),

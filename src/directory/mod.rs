@@ -352,6 +352,7 @@ impl Directory {
             next.by_name.remove(&folded(hub.name.as_str()));
         }
         self.snapshot.store(Arc::new(next));
+        self.metrics.forget_hub(hub.id);
         self.retire(hub, None);
     }
 

@@ -137,6 +137,9 @@ impl Running {
         let queue: Arc<dyn Queue> = Arc::new(MemoryQueue::new(clock.clone()));
         let (admin, admin_key_made) = admin_key(config)?;
         let metrics = Metrics::new();
+        if let StoreUrl::Sqlite(path) = &config.store.url {
+            metrics.watch_store(path);
+        }
         let factory = match options.gateways {
             Some(factory) => factory,
             None => {

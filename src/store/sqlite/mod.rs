@@ -239,7 +239,7 @@ impl Store for SqliteStore {
     }
 
     fn commits(&self) -> Commits {
-        self.parts.engine.commits()
+        Commits { unfolded: self.parts.registry.unfolded(), ..self.parts.engine.commits() }
     }
 
     async fn ping(&self) -> Result<()> {

@@ -73,6 +73,11 @@ impl Shared {
         self.touches.load(connection)
     }
 
+    /// Rows that wait to be folded.
+    pub(super) fn unfolded(&self) -> u64 {
+        (self.deltas.total() + self.touches.total()) as u64
+    }
+
     /// A hub's touches as this connection's transaction sees them, newest first.
     fn newest_touches(&self, connection: &Connection, hub: HubId) -> Result<Vec<Arc<Touches>>> {
         Ok(self.touches.rows(connection, hub)?.into_iter().rev().map(|(_, touches)| touches).collect())
