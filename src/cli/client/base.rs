@@ -32,10 +32,11 @@ impl FromStr for Base {
             return Err(RULE);
         }
         let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
-        let port = match authority.port() {
-            Some(port) => port.as_str().parse().map_err(|_| RULE)?,
-            None if https => 443,
-            None => 80,
+        // `Authority::port` is silent about a number that is no port.
+        let port = match authority.as_str().strip_prefix(authority.host()).unwrap_or_default() {
+            "" if https => 443,
+            "" => 80,
+            port => port.strip_prefix(':').and_then(|port| port.parse().ok()).ok_or(RULE)?,
         };
         let prefix = uri.path().trim_end_matches('/').to_owned();
         Ok(Self { https, authority: authority.as_str().to_owned(), host, port, prefix })
