@@ -25,6 +25,7 @@ use crate::model::verdict::{Reason, Verdict};
 
 pub mod apns;
 pub mod endpoint;
+pub mod fcm;
 pub mod h2_transport;
 pub mod senders;
 pub mod tls;
