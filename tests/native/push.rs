@@ -51,7 +51,7 @@ pub struct Factory(pub Arc<Push>);
 
 impl GatewayFactory for Factory {
     fn open(&self, _: &HubName, account: Account<'_>) -> Result<Arc<dyn Gateway>, FieldError> {
-        let Account::Apns(apns) = account;
+        let Account::Apns(apns) = account else { return Err(FieldError::new("endpoint", "must be of APNs")) };
         if apns.topic.contains(' ') {
             return Err(FieldError::new("topic", "must be a bundle id"));
         }

@@ -1,250 +1,194 @@
 //! What FCM's answers mean: the rows of `push-services.md` 2.3, and 0.4 for what stands in no row.
 //!
-//! An answer is read in this order: the service's own error code in `details`, else the `status` word of the error, else
-//! the HTTP status alone. An answer without JSON is judged by its HTTP status, but for a 404, which then comes from
-//! somebody who is not FCM.
+//! Decided by the `errorCode` of a detail of type `FcmError`, else by `error.status`, else by the HTTP status. What
+//! depends on our own state (was the access token just renewed?) is judged in [`super::service`].
 
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde_json::Value;
 
-use crate::gateway::retry_after;
 use crate::model::time::Timestamp;
 use crate::model::verdict::{Reason, ThrottleScope, Verdict};
 
-/// Before the first repeat after a fault of the service's own: it asks for ten seconds at least (2.3).
-const FAULT_REST: Duration = Duration::from_secs(10);
-/// How long the project rests that is told it is too fast and not for how long.
-const QUOTA_REST: Duration = Duration::from_secs(60);
-
-const FIX: Verdict = Verdict::FixRequest { for_all: true };
-const FIX_ONE: Verdict = Verdict::FixRequest { for_all: false };
-const DROP: Verdict = Verdict::DropToken { since: None };
-
-const OWN_ERROR: &str = "type.googleapis.com/google.firebase.fcm.v1.FcmError";
+const FCM_ERROR: &str = "type.googleapis.com/google.firebase.fcm.v1.FcmError";
 const BAD_REQUEST: &str = "type.googleapis.com/google.rpc.BadRequest";
-const QUOTA: &str = "type.googleapis.com/google.rpc.QuotaFailure";
+const QUOTA_FAILURE: &str = "type.googleapis.com/google.rpc.QuotaFailure";
+const BAD_TOKEN: &str = "The registration token is not a valid FCM registration token";
 
-/// What the message of an `INVALID_ARGUMENT` says when the token alone is at fault.
-const NO_TOKEN: &str = "The registration token is not a valid FCM registration token";
+/// 401: the access token is expired or was never good.
+pub const UNAUTHENTICATED: &str = "UNAUTHENTICATED";
 
-#[derive(Debug, Default, Deserialize)]
-struct Body {
-    error: Option<Error>,
-}
+/// The service asks for this before a first repeat after a fault of its own.
+const LEAST_RETRY: Duration = Duration::from_secs(10);
+/// A quota that names no time.
+const QUOTA_WAIT: Duration = Duration::from_mins(1);
+/// The longest delay that is believed (0.2).
+const LONGEST_WAIT: Duration = Duration::from_hours(1);
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Error {
-    message: String,
-    status: String,
-    details: Vec<Detail>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Detail {
-    #[serde(rename = "@type")]
-    kind: String,
-    error_code: String,
-    field_violations: Vec<FieldViolation>,
-    violations: Vec<QuotaViolation>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct FieldViolation {
-    field: String,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct QuotaViolation {
-    subject: String,
-    description: String,
-}
-
-impl Error {
-    fn detail(&self, kind: &str) -> Option<&Detail> {
-        self.details.iter().find(|detail| detail.kind == kind)
-    }
-
-    /// The service's own code; words of other layers that only look like one do not count.
-    fn code(&self) -> Option<&str> {
-        self.detail(OWN_ERROR).map(|detail| detail.error_code.as_str()).filter(|code| !code.is_empty())
-    }
-
-    /// Whether the token or the installation id is what is wrong with the request.
-    fn blames_target(&self) -> bool {
-        let fields = self.detail(BAD_REQUEST).map(|detail| detail.field_violations.as_slice()).unwrap_or_default();
-        self.code().is_some() && self.message.starts_with(NO_TOKEN)
-            || !fields.is_empty() && fields.iter().all(|one| matches!(&*one.field, "message.token" | "message.fid"))
-    }
-
-    /// The quota that ran out; the project's unless a device or a topic is named.
-    fn quota_scope(&self) -> ThrottleScope {
-        let one = |violation: &QuotaViolation| {
-            let text = format!("{} {}", violation.subject, violation.description).to_ascii_lowercase();
-            text.contains("device") || text.contains("topic")
-        };
-        let violations = self.detail(QUOTA).map(|detail| detail.violations.as_slice()).unwrap_or_default();
-        if violations.iter().any(one) { ThrottleScope::Target } else { ThrottleScope::Project }
-    }
-}
+const FIX_ONE: Verdict = Verdict::FixRequest { for_all: false };
 
 /// What an answer means for its target. The reason is the service's word, else `status NNN`; none when delivered.
-/// `retry_after` is that header as it came, `now` the time for one that names a date.
 pub fn judge(status: u16, retry_after: Option<&str>, body: &[u8], now: Timestamp) -> (Verdict, Option<Reason>) {
     if (200..300).contains(&status) {
         return (Verdict::Delivered, None);
     }
-    let after = retry_after.and_then(|text| retry_after::parse(text, now));
-    let Some(error) = serde_json::from_slice::<Body>(body).ok().and_then(|body| body.error) else {
-        return (without_words(status, after), Some(Reason::foreign(&format!("status {status}"))));
+    let after = retry_after.and_then(|text| delay(text, now));
+    let read = serde_json::from_slice::<Value>(body).ok();
+    let Some(error) = read.as_ref().and_then(|body| body.get("error")) else {
+        return (by_status(status, after), Some(Reason::foreign(&format!("status {status}"))));
     };
-    let word = error.code().or(Some(error.status.as_str()).filter(|word| !word.is_empty()));
-    let reason = word.map_or_else(|| Reason::foreign(&format!("status {status}")), Reason::foreign);
-    (in_words(status, &error, after), Some(reason))
+    let code = detail(error, FCM_ERROR).and_then(|found| found.get("errorCode")).and_then(Value::as_str);
+    let word = code.or_else(|| error.get("status").and_then(Value::as_str)).filter(|word| !word.is_empty());
+    let Some(word) = word else {
+        return (by_status(status, after), Some(Reason::foreign(&format!("status {status}"))));
+    };
+    (by_word(status, word, code.is_some(), error, after), Some(Reason::foreign(word)))
 }
 
-fn in_words(status: u16, error: &Error, after: Option<Duration>) -> Verdict {
-    match (status, error.code(), error.status.as_str()) {
-        (400, Some("INVALID_ARGUMENT"), _) | (400, None, "INVALID_ARGUMENT") => {
-            if error.blames_target() {
-                DROP
-            } else {
-                FIX
-            }
-        }
-        (401, Some("THIRD_PARTY_AUTH_ERROR" | "APNS_AUTH_ERROR"), _) | (401, None, _) => Verdict::Credentials,
-        (403, Some("SENDER_ID_MISMATCH"), _) => Verdict::EnvMismatch,
-        (403, None, _) => Verdict::Credentials,
-        (404, Some("UNREGISTERED"), _) | (404, None, _) => DROP,
-        (429, Some("QUOTA_EXCEEDED"), _) | (429, None, _) => throttle(error.quota_scope(), after),
-        (413, ..) => FIX,
-        (500.., ..) | (_, Some("UNSPECIFIED_ERROR"), _) => fault(after),
-        _ => FIX_ONE,
+fn by_word(status: u16, word: &str, own_code: bool, error: &Value, after: Option<Duration>) -> Verdict {
+    match (status, word) {
+        (400, "INVALID_ARGUMENT") if is_about_the_token(error, own_code) => Verdict::DropToken { since: None },
+        (400, "INVALID_ARGUMENT") => Verdict::FixRequest { for_all: true },
+        // The key of one leg (iOS or web) is missing at Google. Android targets are unaffected, so the sender goes on
+        // and only the targets of that leg are rejected.
+        (401, "THIRD_PARTY_AUTH_ERROR" | "APNS_AUTH_ERROR") => FIX_ONE,
+        (401, UNAUTHENTICATED) => Verdict::Credentials,
+        (403, "SENDER_ID_MISMATCH") => Verdict::EnvMismatch,
+        (403, "PERMISSION_DENIED") => Verdict::Credentials,
+        (404, "UNREGISTERED" | "NOT_FOUND") => Verdict::DropToken { since: None },
+        (429, _) => Verdict::Throttle { scope: quota_scope(error), after: Some(after.unwrap_or(QUOTA_WAIT)) },
+        (_, "UNSPECIFIED_ERROR") => retry(after),
+        _ => by_status(status, after),
     }
 }
 
-/// The class that all rows of a status have in common.
-fn without_words(status: u16, after: Option<Duration>) -> Verdict {
+/// An answer without a word, or with one that stands in no row.
+fn by_status(status: u16, after: Option<Duration>) -> Verdict {
     match status {
-        // No JSON: the path leads to somebody else, so the project or the endpoint is wrong.
-        401 | 403 | 404 => Verdict::Credentials,
-        413 => FIX,
-        429 => throttle(ThrottleScope::Project, after),
-        500.. => fault(after),
+        401 | 403 => Verdict::Credentials,
+        // No JSON: a path that nothing answers, so endpoint or project are wrong.
+        404 => Verdict::Credentials,
+        413 => Verdict::FixRequest { for_all: true },
+        429 => Verdict::Throttle { scope: ThrottleScope::Project, after: Some(after.unwrap_or(QUOTA_WAIT)) },
+        500.. => retry(after),
         _ => FIX_ONE,
     }
 }
 
-fn throttle(scope: ThrottleScope, after: Option<Duration>) -> Verdict {
-    Verdict::Throttle { scope, after: Some(after.unwrap_or(QUOTA_REST)) }
+fn retry(after: Option<Duration>) -> Verdict {
+    Verdict::Retry { after: Some(after.unwrap_or(LEAST_RETRY)) }
 }
 
-/// The service's own delay, but never less than it asks of everybody.
-fn fault(after: Option<Duration>) -> Verdict {
-    Verdict::Retry { after: Some(after.unwrap_or(FAULT_REST)) }
+fn details(error: &Value) -> impl Iterator<Item = &Value> {
+    error.get("details").and_then(Value::as_array).into_iter().flatten()
+}
+
+fn detail<'a>(error: &'a Value, kind: &str) -> Option<&'a Value> {
+    details(error).find(|detail| detail.get("@type").and_then(Value::as_str) == Some(kind))
+}
+
+/// Only what surely speaks of the address: the same code also means a bad payload.
+fn is_about_the_token(error: &Value, own_code: bool) -> bool {
+    let message = error.get("message").and_then(Value::as_str).unwrap_or_default();
+    let violations =
+        detail(error, BAD_REQUEST).and_then(|found| found.get("fieldViolations")).and_then(Value::as_array);
+    let named = violations.into_iter().flatten().filter_map(|violation| violation.get("field").and_then(Value::as_str));
+    (own_code && message.starts_with(BAD_TOKEN))
+        || named.into_iter().any(|f| matches!(f, "message.token" | "message.fid"))
+}
+
+/// The project's quota, unless the failure names a device or a topic.
+fn quota_scope(error: &Value) -> ThrottleScope {
+    let narrow = detail(error, QUOTA_FAILURE).is_some_and(|failure| {
+        let text = failure.to_string().to_ascii_lowercase();
+        text.contains("device") || text.contains("topic")
+    });
+    if narrow { ThrottleScope::Target } else { ThrottleScope::Project }
+}
+
+/// `Retry-After` in either form; a date that has passed is no delay, an absurd one is cut.
+fn delay(text: &str, now: Timestamp) -> Option<Duration> {
+    let text = text.trim();
+    let wait = match text.parse::<u64>() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => {
+            let at = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
+            Timestamp::from_millis(at.as_millisecond()).since(now)
+        }
+    };
+    Some(wait.min(LONGEST_WAIT))
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
-
     use super::*;
 
-    const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
-    const PROJECT: ThrottleScope = ThrottleScope::Project;
-
-    fn own(code: &str) -> Value {
-        json!({"@type": OWN_ERROR, "errorCode": code})
+    fn told(status: u16, retry_after: Option<&str>, body: &str) -> Verdict {
+        judge(status, retry_after, body.as_bytes(), Timestamp::from_millis(1_792_567_680_000)).0
     }
 
-    fn body(status: &str, message: &str, details: &[Value]) -> String {
-        json!({"error": {"code": 1, "message": message, "status": status, "details": details}}).to_string()
+    fn coded(code: &str, message: &str) -> String {
+        format!(
+            r#"{{"error":{{"message":"{message}","status":"X","details":[{{"@type":"{FCM_ERROR}","errorCode":"{code}"}}]}}}}"#
+        )
     }
 
-    fn told(status: u16, word: &str, details: &[Value]) -> Verdict {
-        judge(status, None, body(word, "", details).as_bytes(), NOW).0
+    fn plain(status: &str) -> String {
+        format!(r#"{{"error":{{"message":"m","status":"{status}"}}}}"#)
     }
+
+    const DROP: Verdict = Verdict::DropToken { since: None };
+    const FIX_ALL: Verdict = Verdict::FixRequest { for_all: true };
 
     #[test]
-    fn every_row_of_the_table() {
-        let field =
-            |name: &str| json!({"@type": BAD_REQUEST, "fieldViolations": [{"field": name, "description": "x"}]});
-        let quota =
-            |subject: &str| json!({"@type": QUOTA, "violations": [{"subject": subject, "description": "too fast"}]});
-        let (minute, ten) = (Some(QUOTA_REST), Some(FAULT_REST));
-        let rows = [
-            (400, "INVALID_ARGUMENT", vec![own("INVALID_ARGUMENT")], FIX),
-            (400, "INVALID_ARGUMENT", vec![field("message.token")], DROP),
-            (400, "INVALID_ARGUMENT", vec![own("INVALID_ARGUMENT"), field("message.fid")], DROP),
-            (400, "INVALID_ARGUMENT", vec![field("message.android.ttl")], FIX),
-            (401, "UNAUTHENTICATED", vec![], Verdict::Credentials),
-            (401, "UNAUTHENTICATED", vec![own("THIRD_PARTY_AUTH_ERROR")], Verdict::Credentials),
-            (401, "UNAUTHENTICATED", vec![own("APNS_AUTH_ERROR")], Verdict::Credentials),
-            (403, "PERMISSION_DENIED", vec![own("SENDER_ID_MISMATCH")], Verdict::EnvMismatch),
-            (403, "PERMISSION_DENIED", vec![], Verdict::Credentials),
-            (404, "NOT_FOUND", vec![own("UNREGISTERED")], DROP),
-            (404, "NOT_FOUND", vec![], DROP),
-            (413, "", vec![], FIX),
-            (
-                429,
-                "RESOURCE_EXHAUSTED",
-                vec![own("QUOTA_EXCEEDED")],
-                Verdict::Throttle { scope: PROJECT, after: minute },
-            ),
-            (429, "RESOURCE_EXHAUSTED", vec![], Verdict::Throttle { scope: PROJECT, after: minute }),
-            (
-                429,
-                "RESOURCE_EXHAUSTED",
-                vec![own("QUOTA_EXCEEDED"), quota("device:abc")],
-                Verdict::Throttle { scope: ThrottleScope::Target, after: minute },
-            ),
-            (500, "INTERNAL", vec![own("INTERNAL")], Verdict::Retry { after: ten }),
-            (502, "", vec![], Verdict::Retry { after: ten }),
-            (504, "", vec![], Verdict::Retry { after: ten }),
-            (503, "UNAVAILABLE", vec![own("UNAVAILABLE")], Verdict::Retry { after: ten }),
-            (400, "INTERNAL", vec![own("UNSPECIFIED_ERROR")], Verdict::Retry { after: ten }),
-        ];
-        for (status, word, details, expected) in rows {
-            assert_eq!(told(status, word, &details), expected, "{status} {word} {details:?}");
-        }
-        assert_eq!(judge(200, None, br#"{"name":"projects/p/messages/1"}"#, NOW), (Verdict::Delivered, None));
-    }
-
-    #[test]
-    fn a_token_is_blamed_by_the_service_s_own_words_alone() {
-        let text = |details: &[Value]| body("INVALID_ARGUMENT", NO_TOKEN, details);
-        assert_eq!(judge(400, None, text(&[own("INVALID_ARGUMENT")]).as_bytes(), NOW).0, DROP);
-        assert_eq!(judge(400, None, text(&[]).as_bytes(), NOW).0, FIX);
-    }
-
-    #[test]
-    fn the_service_s_own_delay_counts() {
-        let after = |status, text| judge(status, Some(text), b"", NOW).0;
-        let seconds = |count| Some(Duration::from_secs(count));
-        assert_eq!(after(429, "7"), Verdict::Throttle { scope: PROJECT, after: seconds(7) });
-        assert_eq!(after(503, "120"), Verdict::Retry { after: seconds(120) });
-        assert_eq!(after(503, "soon"), Verdict::Retry { after: Some(FAULT_REST) });
-    }
-
-    #[test]
-    fn what_is_no_json_is_judged_by_status() {
-        for body in [&b""[..], b"<html>not here</html>", b"[]", b"\xff"] {
-            let told = |status| judge(status, None, body, NOW);
-            assert_eq!(told(404), (Verdict::Credentials, Some(Reason::foreign("status 404"))));
-            assert_eq!(told(400).0, FIX_ONE);
-            assert_eq!(told(413).0, FIX);
-            assert_eq!(told(502).0, Verdict::Retry { after: Some(FAULT_REST) });
+    fn each_row_has_its_verdict() {
+        let field = |name: &str| {
+            format!(
+                r#"{{"error":{{"status":"INVALID_ARGUMENT","details":[{{"@type":"{BAD_REQUEST}","fieldViolations":[{{"field":"{name}"}}]}}]}}}}"#
+            )
+        };
+        let again = || Verdict::Retry { after: Some(LEAST_RETRY) };
+        for (status, body, verdict) in [
+            (200, r#"{"name":"projects/p/messages/1"}"#.to_owned(), Verdict::Delivered),
+            (400, coded("INVALID_ARGUMENT", BAD_TOKEN), DROP),
+            (400, field("message.token"), DROP),
+            (400, field("message.fid"), DROP),
+            (400, field("message.android.ttl"), FIX_ALL),
+            (400, coded("INVALID_ARGUMENT", "too big"), FIX_ALL),
+            (400, plain("FAILED_PRECONDITION"), FIX_ONE),
+            (401, plain(UNAUTHENTICATED), Verdict::Credentials),
+            (401, coded("THIRD_PARTY_AUTH_ERROR", "m"), FIX_ONE),
+            (401, coded("APNS_AUTH_ERROR", "m"), FIX_ONE),
+            (403, coded("SENDER_ID_MISMATCH", "m"), Verdict::EnvMismatch),
+            (403, plain("PERMISSION_DENIED"), Verdict::Credentials),
+            (404, coded("UNREGISTERED", "m"), DROP),
+            (404, plain("NOT_FOUND"), DROP),
+            (404, "<html>".to_owned(), Verdict::Credentials),
+            (413, String::new(), FIX_ALL),
+            (500, coded("INTERNAL", "m"), again()),
+            (502, String::new(), again()),
+            (504, String::new(), again()),
+            (503, coded("UNAVAILABLE", "m"), again()),
+            (400, coded("UNSPECIFIED_ERROR", "m"), again()),
+        ] {
+            assert_eq!(told(status, None, &body), verdict, "{status} {body}");
         }
     }
 
     #[test]
-    fn unknown_words_cost_one_target_and_keep_their_text() {
-        let (verdict, reason) = judge(400, None, body("ODD", "", &[own("NEW_WORD")]).as_bytes(), NOW);
-        assert_eq!((verdict, reason), (FIX_ONE, Some(Reason::foreign("NEW_WORD"))));
-        assert_eq!(told(409, "ABORTED", &[]), FIX_ONE);
+    fn delays_are_the_services_own_where_it_names_one() {
+        let after = |seconds| Verdict::Retry { after: Some(Duration::from_secs(seconds)) };
+        assert_eq!(told(503, Some("120"), &coded("UNAVAILABLE", "m")), after(120));
+        assert_eq!(told(503, Some("99999999"), ""), after(3_600));
+        let quota = |seconds, scope| Verdict::Throttle { scope, after: Some(Duration::from_secs(seconds)) };
+        assert_eq!(told(429, None, &coded("QUOTA_EXCEEDED", "m")), quota(60, ThrottleScope::Project));
+        assert_eq!(told(429, Some("7"), &plain("RESOURCE_EXHAUSTED")), quota(7, ThrottleScope::Project));
+        let device = format!(
+            r#"{{"error":{{"status":"RESOURCE_EXHAUSTED","details":[{{"@type":"{QUOTA_FAILURE}","violations":[{{"subject":"device:1"}}]}}]}}}}"#
+        );
+        assert_eq!(told(429, Some("7"), &device), quota(7, ThrottleScope::Target));
+        let now = Timestamp::parse("2026-10-21T07:28:00Z").unwrap();
+        assert_eq!(delay("Wed, 21 Oct 2026 07:28:30 GMT", now), Some(Duration::from_secs(30)));
+        assert_eq!(delay("Wed, 21 Oct 2026 07:27:00 GMT", now), Some(Duration::ZERO));
     }
 }
