@@ -17,14 +17,15 @@ use rustix::io::Errno;
 
 use super::{
     AcceptError, Accepted, Applied, Change, Checkpoint, CheckpointReply, Commits, ControlError, HubRecord,
-    InstallationPage, NewBroadcast, OutcomePage, OutcomeQuery, PlanStep, ReadyWork, Result, ShardWork, Standing, Store,
-    StoreError, StoredInstallation, TargetRows,
+    InstallationPage, NewBroadcast, OutcomePage, OutcomeQuery, PatchError, PlanStep, ReadyWork, Result, ShardWork,
+    Standing, Store, StoreError, StoredInstallation, TargetRows,
 };
 use crate::clock::SharedClock;
 use crate::model::audience::Audience;
 use crate::model::broadcast::{Broadcast, Wish};
 use crate::model::chunk_set::ChunkSet;
 use crate::model::id::{BroadcastId, ChunkNo, Epoch, HubId, HubName, InstallationId, Seq, ShardRef};
+use crate::model::installation::{InstallationLimits, Patch};
 use crate::model::platform::Platform;
 use crate::model::shard::LeaseError;
 use crate::model::target::AudienceKind;
@@ -148,6 +149,16 @@ impl Store for SqliteStore {
 
     async fn apply(&self, hub: HubId, changes: Vec<Change>) -> Result<Vec<Applied>> {
         registry::apply(&self.parts, hub, changes).await
+    }
+
+    async fn patch(
+        &self,
+        hub: HubId,
+        id: &InstallationId,
+        patch: Patch,
+        limits: InstallationLimits,
+    ) -> Result<Applied, PatchError> {
+        registry::patch(&self.parts, hub, id, patch, limits).await
     }
 
     async fn installation(&self, hub: HubId, id: &InstallationId) -> Result<Option<StoredInstallation>> {

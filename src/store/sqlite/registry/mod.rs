@@ -21,9 +21,10 @@ use super::{Parts, Result};
 use crate::model::audience::Audience;
 use crate::model::chunk_set::ChunkSet;
 use crate::model::id::{ChunkNo, HubId, HubName, InstallationId, Seq};
+use crate::model::installation::{InstallationLimits, Patch};
 use crate::model::platform::Platform;
 use crate::model::target::AudienceKind;
-use crate::store::{Applied, Change, HubRecord, InstallationPage, StoredInstallation, TargetRows};
+use crate::store::{Applied, Change, HubRecord, InstallationPage, PatchError, StoredInstallation, TargetRows};
 
 mod apply;
 mod commit;
@@ -126,6 +127,23 @@ pub(super) async fn apply(parts: &Parts, hub: HubId, changes: Vec<Change>) -> Re
         changes.iter().map(|change| applier.apply(change)).collect()
     };
     parts.engine.write(Precedence::Registration, weight, apply).await
+}
+
+pub(super) async fn patch(
+    parts: &Parts,
+    hub: HubId,
+    id: &InstallationId,
+    patch: Patch,
+    limits: InstallationLimits,
+) -> Result<Applied, PatchError> {
+    fold::relieve(parts, hub).await?;
+    let (registry, clock, id) = (parts.registry.clone(), parts.clock.clone(), id.clone());
+    let apply = move |tx: &Connection| {
+        let mut gathering = registry.gathering.lock();
+        let commit = gathering.hub(tx, hub, &registry.live_tags)?;
+        Applier { tx, registry: &registry, commit, now: clock.now() }.patch(&id, &patch, &limits)
+    };
+    parts.engine.write(Precedence::Registration, 1, apply).await?
 }
 
 pub(super) async fn installation(parts: &Parts, hub: HubId, id: &InstallationId) -> Result<Option<StoredInstallation>> {
