@@ -28,6 +28,7 @@ pub mod client_runtime;
 pub mod endpoint;
 pub mod fcm;
 pub mod h2_transport;
+pub mod retry_after;
 pub mod senders;
 pub mod tls;
 pub mod transport;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::gateway::retry_after;
 use crate::model::time::Timestamp;
 use crate::model::verdict::{Reason, ThrottleScope, Verdict};
 
@@ -22,8 +23,6 @@ pub const UNAUTHENTICATED: &str = "UNAUTHENTICATED";
 const LEAST_RETRY: Duration = Duration::from_secs(10);
 /// A quota that names no time.
 const QUOTA_WAIT: Duration = Duration::from_mins(1);
-/// The longest delay that is believed (0.2).
-const LONGEST_WAIT: Duration = Duration::from_hours(1);
 
 const FIX_ONE: Verdict = Verdict::FixRequest { for_all: false };
 
@@ -32,7 +31,7 @@ pub fn judge(status: u16, retry_after: Option<&str>, body: &[u8], now: Timestamp
     if (200..300).contains(&status) {
         return (Verdict::Delivered, None);
     }
-    let after = retry_after.and_then(|text| delay(text, now));
+    let after = retry_after.and_then(|text| retry_after::parse(text, now));
     let read = serde_json::from_slice::<Value>(body).ok();
     let Some(error) = read.as_ref().and_then(|body| body.get("error")) else {
         return (by_status(status, after), Some(Reason::foreign(&format!("status {status}"))));
@@ -106,19 +105,6 @@ fn quota_scope(error: &Value) -> ThrottleScope {
     if narrow { ThrottleScope::Target } else { ThrottleScope::Project }
 }
 
-/// `Retry-After` in either form; a date that has passed is no delay, an absurd one is cut.
-fn delay(text: &str, now: Timestamp) -> Option<Duration> {
-    let text = text.trim();
-    let wait = match text.parse::<u64>() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => {
-            let at = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
-            Timestamp::from_millis(at.as_millisecond()).since(now)
-        }
-    };
-    Some(wait.min(LONGEST_WAIT))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -187,8 +173,5 @@ mod tests {
             r#"{{"error":{{"status":"RESOURCE_EXHAUSTED","details":[{{"@type":"{QUOTA_FAILURE}","violations":[{{"subject":"device:1"}}]}}]}}}}"#
         );
         assert_eq!(told(429, Some("7"), &device), quota(7, ThrottleScope::Target));
-        let now = Timestamp::parse("2026-10-21T07:28:00Z").unwrap();
-        assert_eq!(delay("Wed, 21 Oct 2026 07:28:30 GMT", now), Some(Duration::from_secs(30)));
-        assert_eq!(delay("Wed, 21 Oct 2026 07:27:00 GMT", now), Some(Duration::ZERO));
     }
 }

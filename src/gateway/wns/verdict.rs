@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::HeaderMap;
 use http::header::RETRY_AFTER;
 
+use crate::gateway::retry_after;
 use crate::model::time::Timestamp;
 use crate::model::verdict::{Reason, ThrottleScope, Verdict};
 
@@ -44,7 +45,7 @@ impl<'a> Said<'a> {
 /// What an answer means for its target. The reason is the service's description, else its word, else `status NNN`; none
 /// when delivered.
 pub fn judge(said: &Said<'_>, now: Timestamp) -> (Verdict, Option<Reason>) {
-    let after = || said.retry_after.and_then(|text| delay(text, now));
+    let after = || said.retry_after.and_then(|text| retry_after::parse(text, now));
     let project = || Verdict::Throttle { scope: ThrottleScope::Project, after: after() };
     let verdict = match said.status {
         200 => return taken(said.word),
@@ -82,16 +83,6 @@ fn taken(word: Option<&str>) -> (Verdict, Option<Reason>) {
         // Not known to have been delivered, and nobody knows what for: this message alone fails (0.4).
         (Verdict::FixRequest { for_all: false }, Some(Reason::foreign(word)))
     }
-}
-
-/// `Retry-After` in either of its forms (0.2); a date that has passed is no delay.
-fn delay(text: &str, now: Timestamp) -> Option<Duration> {
-    let text = text.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let at = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
-    Some(Timestamp::from_millis(at.as_millisecond()).since(now))
 }
 
 #[cfg(test)]
