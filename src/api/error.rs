@@ -4,6 +4,7 @@
 //! is logged here, once, and its cause stays here: a caller learns that it was us, not what our disk is called.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
@@ -15,10 +16,10 @@ use crate::identity::keys::Denied;
 use crate::identity::sas::SasError;
 use crate::model::audience::AudienceError;
 use crate::model::field::FieldError;
-use crate::store::{AcceptError, ControlError, StoreError};
+use crate::store::{AcceptError, ControlError, PatchError, StoreError};
 
 /// How long a caller should wait when the store is away or too much is under way, in seconds.
-const RETRY_AFTER: u32 = 1;
+const RETRY_AFTER: u64 = 1;
 
 /// An answer that says no.
 #[derive(Debug)]
@@ -29,6 +30,8 @@ pub struct ApiError {
     field: Option<Cow<'static, str>>,
     /// For the log; never answered.
     cause: Option<String>,
+    /// How long to wait where waiting helps, in seconds.
+    retry_after: u64,
 }
 
 #[derive(Serialize)]
@@ -47,7 +50,7 @@ pub struct Inner<'a> {
 
 impl ApiError {
     const fn new(status: StatusCode, code: &'static str, message: Cow<'static, str>) -> Self {
-        Self { status, code, message, field: None, cause: None }
+        Self { status, code, message, field: None, cause: None, retry_after: RETRY_AFTER }
     }
 
     fn known(status: StatusCode, code: &'static str, message: &'static str) -> Self {
@@ -84,6 +87,11 @@ impl ApiError {
         Self::known(StatusCode::NOT_FOUND, code, message)
     }
 
+    /// 404 of an installation.
+    pub fn no_installation() -> Self {
+        Self::not_found("no_installation", "there is no such installation in this hub")
+    }
+
     /// 401 without or with unknown credentials.
     pub fn unauthorised(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", message.into())
@@ -104,6 +112,19 @@ impl ApiError {
     /// 400: the body ended early.
     pub fn broken_body() -> Self {
         Self::known(StatusCode::BAD_REQUEST, "broken_body", "the body ended before it was complete").about("body")
+    }
+
+    /// 408: the body came too slowly.
+    pub fn slow_body(within: Duration) -> Self {
+        let message = format!("body must arrive within {} seconds", within.as_secs_f32());
+        Self::new(StatusCode::REQUEST_TIMEOUT, "slow_body", message.into()).about("body")
+    }
+
+    /// 429: when the caller may come again.
+    pub fn too_many(message: &'static str, wait: Duration) -> Self {
+        let mut error = Self::known(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", message);
+        error.retry_after = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        error
     }
 
     /// 503: too much is under way.
@@ -145,7 +166,7 @@ impl IntoResponse for ApiError {
         let headers = response.headers_mut();
         match self.status {
             StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
-                headers.insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER));
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(self.retry_after));
             }
             StatusCode::UNAUTHORIZED => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
@@ -193,6 +214,16 @@ impl From<AcceptError> for ApiError {
             .about("Idempotency-Key"),
             AcceptError::NoHub => Self::no_hub(),
             AcceptError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<PatchError> for ApiError {
+    fn from(error: PatchError) -> Self {
+        match error {
+            PatchError::NotFound => Self::no_installation(),
+            PatchError::Field(error) => error.into(),
+            PatchError::Store(error) => error.into(),
         }
     }
 }

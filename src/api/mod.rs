@@ -8,6 +8,7 @@
 //! Handlers hold no rules of their own: they turn a request into calls of the store, the directory and the fan-out.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
@@ -33,10 +34,12 @@ mod document;
 pub mod error;
 pub mod native;
 pub mod ops;
+pub mod rate;
 mod refusals;
 mod request;
 
 use error::ApiError;
+use rate::RateLimits;
 
 /// Registrations that may wait for their commit at once. A commit takes some milliseconds, so this is many times what
 /// a healthy store has waiting; beyond it callers are told to come back rather than kept in memory.
@@ -55,6 +58,9 @@ pub struct App {
     /// Set when the process begins to stop: readiness goes false, endless answers end.
     pub draining: CancellationToken,
     pub registrations: Semaphore,
+    pub rates: RateLimits,
+    /// How long a caller may take with the head of a request, with a whole body, and with the next piece of a stream.
+    pub patience: Duration,
 }
 
 impl std::fmt::Debug for App {

@@ -55,6 +55,35 @@ pub(super) struct Readiness {
     missing: Vec<String>,
 }
 
+/// What the things this process depends on answered: words for a person where they did not.
+struct Asked {
+    store: Result<(), String>,
+    queue: Result<(), String>,
+    draining: bool,
+}
+
+impl Asked {
+    async fn all(app: &App) -> Self {
+        let (store, queue) = tokio::join!(
+            tokio::time::timeout(PATIENCE, app.store.ping()),
+            tokio::time::timeout(PATIENCE, app.queue.ping())
+        );
+        let unanswered = || "it does not answer".to_owned();
+        Self {
+            store: store.map_or_else(|_| Err(unanswered()), |asked| asked.map_err(|error| error.to_string())),
+            queue: queue.map_or_else(|_| Err(unanswered()), |asked| asked.map_err(|error| error.to_string())),
+            draining: app.draining.is_cancelled(),
+        }
+    }
+
+    fn missing(&self) -> Vec<String> {
+        let stopping = self.draining.then(|| "this process is stopping".to_owned());
+        let store = self.store.as_ref().err().map(|why| format!("store: {why}"));
+        let queue = self.queue.as_ref().err().map(|why| format!("queue: {why}"));
+        [stopping, store, queue].into_iter().flatten().collect()
+    }
+}
+
 /// 200 when requests can be served (store and queue answer, and the store was opened, so its schema is this build's),
 /// else 503.
 #[utoipa::path(
@@ -70,21 +99,7 @@ pub(super) struct Readiness {
     security(()),
 )]
 pub(super) async fn readyz(State(app): State<Arc<App>>) -> impl IntoResponse {
-    let mut missing = Vec::new();
-    if app.draining.is_cancelled() {
-        missing.push("this process is stopping".to_owned());
-    }
-    let (store, queue) = tokio::join!(
-        tokio::time::timeout(PATIENCE, app.store.ping()),
-        tokio::time::timeout(PATIENCE, app.queue.ping())
-    );
-    let unanswered = || "it does not answer".to_owned();
-    if let Err(why) = store.map_or_else(|_| Err(unanswered()), |asked| asked.map_err(|error| error.to_string())) {
-        missing.push(format!("store: {why}"));
-    }
-    if let Err(why) = queue.map_or_else(|_| Err(unanswered()), |asked| asked.map_err(|error| error.to_string())) {
-        missing.push(format!("queue: {why}"));
-    }
+    let missing = Asked::all(&app).await.missing();
     match missing.is_empty() {
         true => (StatusCode::OK, Json(Readiness { status: "ready", missing })),
         false => (StatusCode::SERVICE_UNAVAILABLE, Json(Readiness { status: "not ready", missing })),
@@ -104,6 +119,8 @@ pub(super) async fn readyz(State(app): State<Arc<App>>) -> impl IntoResponse {
     security(()),
 )]
 pub(super) async fn metrics(State(app): State<Arc<App>>) -> impl IntoResponse {
+    let asked = Asked::all(&app).await;
+    app.metrics.asked(asked.store.is_ok(), asked.queue.is_ok(), asked.missing().is_empty());
     app.metrics.committed(app.store.commits());
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], app.metrics.render())
 }

@@ -70,6 +70,7 @@ impl FromRequestParts<Arc<App>> for Visit {
         let hub = app.directory.hub(named);
         let rules = hub.as_ref().map_or(&[][..], |hub| &hub.settings.keys);
         let caller = identify(parts, app, hub.as_ref().map_or(named, |hub| hub.name.as_str()), rules)?;
+        app.rates.admit(&caller, parts)?;
         Ok(Self { caller, hub, params })
     }
 }
@@ -155,7 +156,9 @@ impl FromRequest<Arc<App>> for Body {
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, ApiError> {
         check_is_json(request.headers())?;
         check_is_plain(request.headers())?;
-        whole(request.into_body(), app.limits.body_bytes).await.map(Self)
+        let slow = |_| ApiError::slow_body(app.patience);
+        let whole = whole(request.into_body(), app.limits.body_bytes);
+        tokio::time::timeout(app.patience, whole).await.map_err(slow)?.map(Self)
     }
 }
 

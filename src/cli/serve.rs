@@ -100,5 +100,8 @@ fn announce(running: &Running, stderr: &mut (impl Write + IsTerminal)) -> Result
         }
     }
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "listening on http://{}", running.address());
+    if let Some(address) = running.tls_address() {
+        tracing::info!("listening on https://{address}");
+    }
     Ok(())
 }

@@ -21,6 +21,7 @@ mod gateway;
 mod host;
 mod hub;
 mod mobile;
+mod rate;
 mod section;
 mod server;
 mod source;
@@ -37,6 +38,7 @@ pub use mobile::{
     Access, ApiConfig, AuthConfig, ColumnType, Conflict, MobileConfig, OnChange, Permissions, ProviderConfig,
     SiteConfig, TableConfig,
 };
+pub use rate::{Action, Rate, Rates};
 pub use server::{AdminConfig, SecretsConfig, ServerConfig, TlsConfig};
 pub use store::{QueueConfig, QueueUrl, StoreConfig, StoreUrl};
 pub use support::Part;

@@ -22,14 +22,8 @@ impl Part {
     /// Whether this build has it. The one place to change when a part is built.
     pub fn is_built(self) -> bool {
         match self {
-            Self::Tls
-            | Self::Postgres
-            | Self::Redis
-            | Self::Fcm
-            | Self::Wns
-            | Self::WebPush
-            | Self::Mobile
-            | Self::Site => false,
+            Self::Fcm | Self::Tls => true,
+            Self::Postgres | Self::Redis | Self::Wns | Self::WebPush | Self::Mobile | Self::Site => false,
         }
     }
 

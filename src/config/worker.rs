@@ -1,6 +1,6 @@
 //! `[worker]`, `[limits]` and `[retention]`: numbers, each with the range in which the service keeps its promises.
 
-use super::{error::ConfigError, section::Section};
+use super::{error::ConfigError, rate::Rates, section::Section};
 use serde::Serialize;
 
 #[derive(Debug, Clone, Serialize)]
@@ -71,11 +71,13 @@ pub struct LimitsConfig {
     pub expression_terms: usize,
     pub expression_depth: usize,
     pub import_line_bytes: usize,
+    #[serde(flatten)]
+    pub rates: Rates,
 }
 
 impl LimitsConfig {
     pub(super) fn read(s: &Section<'_>) -> Result<Self, ConfigError> {
-        s.only(&[
+        let mut known = vec![
             "body_bytes",
             "tags_per_installation",
             "tag_length",
@@ -83,7 +85,9 @@ impl LimitsConfig {
             "expression_terms",
             "expression_depth",
             "import_line_bytes",
-        ])?;
+        ];
+        known.extend(Rates::keys());
+        s.only(&known)?;
         Ok(Self {
             body_bytes: integer(s, "body_bytes", 4_194_304, 1024, 1_073_741_824)?,
             tags_per_installation: integer(s, "tags_per_installation", 1000, 1, 100_000)?,
@@ -93,6 +97,7 @@ impl LimitsConfig {
             // Depth is stack in every walk over an expression.
             expression_depth: integer(s, "expression_depth", 64, 1, 256)?,
             import_line_bytes: integer(s, "import_line_bytes", 65_536, 256, 16_777_216)?,
+            rates: Rates::read(s)?,
         })
     }
 }

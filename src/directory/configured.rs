@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::settings::{ApnsAccount, ApnsAuth, HubSettings, NoRandomness, default_rules};
+use super::settings::{ApnsAccount, ApnsAuth, FcmAccount, HubSettings, NoRandomness, default_rules};
 use crate::config::{self, ConfigError, HubConfig};
 use crate::identity::keys::AccessRule;
 
@@ -28,7 +28,8 @@ pub(super) fn settings(
         (true, None) => default_rules()?,
     };
     let apns = hub.apns.as_ref().map(|apns| self::apns(name, apns)).transpose()?;
-    Ok(HubSettings { weight: hub.weight, keys, apns })
+    let fcm = hub.fcm.as_ref().map(|fcm| self::fcm(name, fcm)).transpose()?;
+    Ok(HubSettings { weight: hub.weight, keys, apns, fcm })
 }
 
 fn apns(hub: &str, apns: &config::ApnsConfig) -> Result<ApnsAccount, ConfigError> {
@@ -48,6 +49,16 @@ fn apns(hub: &str, apns: &config::ApnsConfig) -> Result<ApnsAccount, ConfigError
         ca: apns.gateway.ca_file.as_deref().map(|path| read("ca_file", path)).transpose()?,
         connections: apns.connections,
         rate_per_second: apns.gateway.rate_per_second,
+    })
+}
+
+fn fcm(hub: &str, fcm: &config::FcmConfig) -> Result<FcmAccount, ConfigError> {
+    let ca = fcm.gateway.ca_file.as_deref().map(|path| text_of(&format!("hubs.{hub}.fcm.ca_file"), path));
+    Ok(FcmAccount {
+        endpoint: fcm.endpoint.expose().to_owned(),
+        service_account: fcm.service_account.clone(),
+        ca: ca.transpose()?,
+        rate_per_second: fcm.gateway.rate_per_second,
     })
 }
 

@@ -32,6 +32,7 @@ mod configured;
 mod error;
 mod sealed;
 pub mod settings;
+mod survey;
 #[cfg(test)]
 mod tests;
 
@@ -39,6 +40,7 @@ pub use configured::ConfiguredHubError;
 pub use error::{ChangeError, OpenError};
 pub use sealed::UnreadableHub;
 use settings::{Account, HubSettings, fresh_key};
+pub use survey::{Surveyed, survey};
 
 /// How long a gateway that was replaced may take to finish what it holds.
 const OLD_GATEWAY: Duration = Duration::from_secs(60);
@@ -350,6 +352,7 @@ impl Directory {
             next.by_name.remove(&folded(hub.name.as_str()));
         }
         self.snapshot.store(Arc::new(next));
+        self.metrics.forget_hub(hub.id);
         self.retire(hub, None);
     }
 

@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
-use super::settings::{ApnsAccount, ApnsAuth, HubSettings};
+use super::settings::{ApnsAccount, ApnsAuth, FcmAccount, HubSettings};
 use crate::identity::keys::{AccessRule, Rights};
 use crate::identity::secret::Secret;
 use crate::identity::secrets::{SealError, Vault};
@@ -25,6 +25,8 @@ struct StoredHub {
     keys: Vec<StoredRule>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     apns: Option<StoredApns>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    fcm: Option<StoredFcm>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -54,9 +56,19 @@ enum StoredApnsAuth {
     Certificate { cert: String, key: String },
 }
 
+#[derive(Serialize, Deserialize)]
+struct StoredFcm {
+    endpoint: String,
+    service_account: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ca: Option<String>,
+    rate_per_second: u32,
+}
+
 /// Fields that secrets are bound to. They never change: what is sealed under one opens under no other.
 const APNS_KEY: &str = "apns.key";
 const APNS_CERT_KEY: &str = "apns.cert_key";
+const FCM_SERVICE_ACCOUNT: &str = "fcm.service_account";
 
 fn rule_field(rule: &str, which: &str) -> String {
     format!("keys.{rule}.{which}")
@@ -94,10 +106,19 @@ pub(super) fn write(vault: &Vault, hub: &HubName, settings: &HubSettings) -> Res
             rate_per_second: apns.rate_per_second,
         })
     };
+    let fcm = |fcm: &FcmAccount| {
+        Ok(StoredFcm {
+            endpoint: fcm.endpoint.clone(),
+            service_account: seal(FCM_SERVICE_ACCOUNT, &fcm.service_account)?,
+            ca: fcm.ca.clone(),
+            rate_per_second: fcm.rate_per_second,
+        })
+    };
     let stored = StoredHub {
         weight: settings.weight,
         keys: settings.keys.iter().map(rule).collect::<Result<_, SealError>>()?,
         apns: settings.apns.as_ref().map(apns).transpose()?,
+        fcm: settings.fcm.as_ref().map(fcm).transpose()?,
     };
     serde_json::to_vec(&stored).map_err(|_| SealError::Format)
 }
@@ -143,7 +164,16 @@ pub(super) fn read(vault: &Vault, hub: &HubName, stored: &[u8]) -> Result<(HubSe
             rate_per_second: apns.rate_per_second,
         }),
     };
-    Ok((HubSettings { weight: stored.weight, keys, apns }, stale))
+    let fcm = match stored.fcm {
+        None => None,
+        Some(fcm) => Some(FcmAccount {
+            service_account: open(FCM_SERVICE_ACCOUNT, &fcm.service_account)?,
+            endpoint: fcm.endpoint,
+            ca: fcm.ca,
+            rate_per_second: fcm.rate_per_second,
+        }),
+    };
+    Ok((HubSettings { weight: stored.weight, keys, apns, fcm }, stale))
 }
 
 #[cfg(test)]
@@ -164,6 +194,12 @@ mod tests {
             ca: Some("CA".into()),
             connections: 3,
             rate_per_second: 9,
+        });
+        settings.fcm = Some(FcmAccount {
+            endpoint: "https://fcm.googleapis.com".into(),
+            service_account: Secret::new("very private too"),
+            ca: None,
+            rate_per_second: 7,
         });
         settings
     }

@@ -23,6 +23,7 @@ pub struct HubSettings {
     /// No two with names that differ in ASCII case alone.
     pub keys: Vec<AccessRule>,
     pub apns: Option<ApnsAccount>,
+    pub fcm: Option<FcmAccount>,
 }
 
 /// How Fanfare speaks to APNs for a hub.
@@ -50,10 +51,24 @@ pub enum ApnsAuth {
     Certificate { cert: String, key: Secret },
 }
 
+/// How Fanfare speaks to FCM for a hub.
+#[derive(Clone, Debug)]
+pub struct FcmAccount {
+    /// `https://host[:port]`.
+    pub endpoint: String,
+    /// The JSON of a Google service account: project, key and token URI come from it.
+    pub service_account: Secret,
+    /// PEM roots that are trusted besides the public ones.
+    pub ca: Option<String>,
+    /// All nodes together; 0 is unpaced.
+    pub rate_per_second: u32,
+}
+
 /// One of a hub's accounts.
 #[derive(Clone, Copy, Debug)]
 pub enum Account<'a> {
     Apns(&'a ApnsAccount),
+    Fcm(&'a FcmAccount),
 }
 
 /// The system gives no random bytes.
@@ -64,12 +79,12 @@ pub struct NoRandomness;
 impl HubSettings {
     /// What a hub is when nothing is said: the default rules with fresh keys, and no way to any service.
     pub fn fresh() -> Result<Self, NoRandomness> {
-        Ok(Self { weight: 1, keys: default_rules()?, apns: None })
+        Ok(Self { weight: 1, keys: default_rules()?, apns: None, fcm: None })
     }
 
     /// Its accounts, one for each platform that it can send to.
     pub fn accounts(&self) -> impl Iterator<Item = Account<'_>> {
-        self.apns.iter().map(Account::Apns)
+        self.apns.iter().map(Account::Apns).chain(self.fcm.iter().map(Account::Fcm))
     }
 
     /// Whether both say the same, secrets included.
@@ -91,6 +106,7 @@ impl Account<'_> {
     pub const fn platform(self) -> Platform {
         match self {
             Self::Apns(_) => Platform::Apns,
+            Self::Fcm(_) => Platform::Fcm,
         }
     }
 
@@ -98,13 +114,23 @@ impl Account<'_> {
     pub const fn rate_per_second(self) -> u32 {
         match self {
             Self::Apns(apns) => apns.rate_per_second,
+            Self::Fcm(fcm) => fcm.rate_per_second,
         }
     }
 
     /// Whether a gateway that was opened for `other` does for this one too: everything but the pace is equal.
     pub fn same_way(self, other: Account<'_>) -> bool {
-        let (Self::Apns(own), Account::Apns(other)) = (self, other);
-        let auth = match (&own.auth, &other.auth) {
+        match (self, other) {
+            (Self::Apns(own), Account::Apns(other)) => own.same_way(other),
+            (Self::Fcm(own), Account::Fcm(other)) => own.same_way(other),
+            _ => false,
+        }
+    }
+}
+
+impl ApnsAccount {
+    fn same_way(&self, other: &Self) -> bool {
+        let auth = match (&self.auth, &other.auth) {
             (
                 ApnsAuth::Token { team_id, key_id, key },
                 ApnsAuth::Token { team_id: other_team, key_id: other_id, key: other_key },
@@ -114,10 +140,18 @@ impl Account<'_> {
             }
             _ => false,
         };
-        auth && own.endpoint == other.endpoint
-            && own.topic == other.topic
-            && own.ca == other.ca
-            && own.connections == other.connections
+        auth && self.endpoint == other.endpoint
+            && self.topic == other.topic
+            && self.ca == other.ca
+            && self.connections == other.connections
+    }
+}
+
+impl FcmAccount {
+    fn same_way(&self, other: &Self) -> bool {
+        self.endpoint == other.endpoint
+            && self.ca == other.ca
+            && self.service_account.matches(other.service_account.expose())
     }
 }
 
@@ -170,7 +204,7 @@ mod tests {
         rekeyed.auth = ApnsAuth::Token { team_id: "T".into(), key_id: "K".into(), key: Secret::new("two") };
         assert!(Account::Apns(&own).same_way(Account::Apns(&paced)));
         assert!(!Account::Apns(&own).same_way(Account::Apns(&rekeyed)));
-        let hub = |apns| HubSettings { weight: 1, keys: Vec::new(), apns };
+        let hub = |apns| HubSettings { weight: 1, keys: Vec::new(), apns, fcm: None };
         assert!(hub(Some(own.clone())).same_as(&hub(Some(account()))));
         assert!(!hub(Some(own.clone())).same_as(&hub(Some(paced))));
         assert!(!hub(Some(own)).same_as(&hub(None)));

@@ -22,7 +22,7 @@ struct Way;
 
 impl GatewayFactory for Nowhere {
     fn open(&self, _: &HubName, account: Account<'_>) -> Result<Arc<dyn Gateway>, FieldError> {
-        let Account::Apns(apns) = account;
+        let Account::Apns(apns) = account else { return Err(FieldError::new("endpoint", "must be of APNs")) };
         self.0.fetch_add(1, Ordering::SeqCst);
         if apns.topic == "bad" { Err(FieldError::new("topic", "must be good")) } else { Ok(Arc::new(Way)) }
     }

@@ -90,8 +90,11 @@ async fn run<A: Future<Output = ()>>(
     acknowledge().await;
     let ended = match leased {
         Ok(Ok(leased)) => {
+            worker.meter.holds(work.hub, platform, true);
             let (run, replies) = Run::new(worker.clone(), shard, leased, deadline, active, slot);
-            run.run(replies).await
+            let ended = run.run(replies).await;
+            worker.meter.holds(work.hub, platform, false);
+            ended
         }
         Ok(Err(LeaseError::NotDue { due })) => Ended::GivenBack { due },
         // Taken by somebody else, over, or paused: there is nothing to do until somebody says so.

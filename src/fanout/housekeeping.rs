@@ -70,8 +70,9 @@ async fn measure(worker: &Worker) -> Result<()> {
         }
     }
     for ((hub, platform), sender) in worker.senders.all() {
-        let paused = sender.blocked(now).is_some_and(|blocked| blocked.paused);
-        worker.meter.sender(hub, platform, paused, sender.breaker.is_tripped());
+        let blocked = sender.blocked(now).map(|blocked| blocked.paused);
+        worker.meter.sender(hub, platform, blocked == Some(true), sender.breaker.is_tripped());
+        worker.meter.resting(hub, platform, blocked == Some(false));
     }
     worker.meter.conservation(&worker.store.conservation().await?);
     Ok(())

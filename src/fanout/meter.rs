@@ -17,8 +17,20 @@ pub trait Meter: Send + Sync + 'static {
     /// That many targets were recorded with an outcome.
     fn outcomes(&self, hub: HubId, platform: Platform, outcome: Outcome, targets: u64);
 
+    /// That many targets wait for another attempt.
+    fn retries(&self, hub: HubId, platform: Platform, targets: u64);
+
     /// A sender's state.
     fn sender(&self, hub: HubId, platform: Platform, paused: bool, breaker_open: bool);
+
+    /// Whether a sender rests because its service throttles it or cannot be reached.
+    fn resting(&self, hub: HubId, platform: Platform, resting: bool);
+
+    /// A shard was taken or let go.
+    fn holds(&self, hub: HubId, platform: Platform, taken: bool);
+
+    /// A broadcast's first targets go to a gateway, so long after it was accepted or became due.
+    fn first_send(&self, lane: Lane, waited: Duration);
 
     /// The difference that conservation leaves, by hub: 0 everywhere.
     fn conservation(&self, differences: &BTreeMap<HubId, u64>);
@@ -34,7 +46,11 @@ pub struct NoMeter;
 impl Meter for NoMeter {
     fn replies(&self, _: HubId, _: Platform, _: &[Reply]) {}
     fn outcomes(&self, _: HubId, _: Platform, _: Outcome, _: u64) {}
+    fn retries(&self, _: HubId, _: Platform, _: u64) {}
     fn sender(&self, _: HubId, _: Platform, _: bool, _: bool) {}
+    fn resting(&self, _: HubId, _: Platform, _: bool) {}
+    fn holds(&self, _: HubId, _: Platform, _: bool) {}
+    fn first_send(&self, _: Lane, _: Duration) {}
     fn conservation(&self, _: &BTreeMap<HubId, u64>) {}
     fn queue_age(&self, _: Lane, _: Duration) {}
 }

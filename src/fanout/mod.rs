@@ -27,6 +27,7 @@ use crate::queue::{Poke, Queue};
 use crate::store::{AcceptError, Accepted, ControlError, NewBroadcast, ReadyWork, Store};
 
 mod active;
+mod begun;
 mod breaker;
 mod control;
 mod dispatch;
@@ -88,6 +89,7 @@ pub(crate) struct Worker {
     pub settings: Settings,
     senders: sender::Senders,
     actives: active::Actives,
+    begun: begun::Begun,
     slots: slots::Slots,
     /// No new work; what runs is finished or handed back.
     shutdown: CancellationToken,
@@ -155,6 +157,7 @@ impl Service {
         let worker = Arc::new(Worker {
             senders: sender::Senders::new(clock.clone()),
             actives: active::Actives::new(clock.clone()),
+            begun: begun::Begun::new(clock.now()),
             slots: slots::Slots::new(settings.shards_in_flight),
             shutdown: CancellationToken::new(),
             tasks: TaskTracker::new(),

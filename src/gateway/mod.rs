@@ -24,11 +24,15 @@ use crate::model::time::Timestamp;
 use crate::model::verdict::{Reason, Verdict};
 
 pub mod apns;
+pub mod client_runtime;
 pub mod endpoint;
+pub mod fcm;
 pub mod h2_transport;
+pub mod retry_after;
 pub mod senders;
 pub mod tls;
 pub mod transport;
+pub mod wns;
 
 /// The most targets in one batch.
 pub const BATCH_TARGETS: usize = 1_000;

@@ -14,7 +14,7 @@ use std::{fmt, ops::BitOr, path::Path};
 pub const NAMESPACE_RULE: &str = "RootManageSharedAccessKey";
 
 /// A set of the three rights that a rule can grant (`specs/notification-hubs.md` 1.6).
-#[derive(Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Rights(u8);
 
 impl Rights {
@@ -134,7 +134,7 @@ impl AdminKey {
 }
 
 /// Who is calling, once a key or a token was found good.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Caller {
     /// The holder of the admin key: everything, everywhere.
     Admin,

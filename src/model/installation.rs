@@ -15,6 +15,9 @@ use super::target::TargetKind;
 use super::time::Timestamp;
 
 mod parse;
+mod patch;
+
+pub use patch::Patch;
 
 /// What bounds a document (`[limits]` of the configuration).
 #[derive(Clone, Copy, Debug)]

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use crate::clock::SharedClock;
 use crate::config::WorkerConfig;
 use crate::directory::GatewayFactory;
-use crate::directory::settings::{Account, ApnsAccount, ApnsAuth};
+use crate::directory::settings::{Account, ApnsAccount, ApnsAuth, FcmAccount};
 use crate::gateway::Gateway;
 use crate::gateway::apns::{self, ApnsGateway, ApnsSettings, Mints};
+use crate::gateway::fcm::{FcmGateway, FcmSettings};
 use crate::gateway::senders::Senders;
 use crate::gateway::transport::GatewayMeter;
 use crate::model::field::FieldError;
@@ -41,6 +42,12 @@ impl Opener {
             .with_connections(account.connections as usize)?;
         ApnsGateway::open(&settings, &self.shared, meter)
     }
+
+    fn fcm(&self, account: &FcmAccount, meter: Arc<GatewayMeter>) -> Result<FcmGateway, FieldError> {
+        let settings =
+            FcmSettings::new(&account.endpoint, account.service_account.expose())?.with_ca(account.ca.as_deref());
+        FcmGateway::open(&settings, &self.shared.senders, &self.shared.clock, meter)
+    }
 }
 
 impl GatewayFactory for Opener {
@@ -48,6 +55,7 @@ impl GatewayFactory for Opener {
         let meter = Arc::new(GatewayMeter::default());
         let gateway: Arc<dyn Gateway> = match account {
             Account::Apns(apns) => Arc::new(self.apns(apns, meter.clone())?),
+            Account::Fcm(fcm) => Arc::new(self.fcm(fcm, meter.clone())?),
         };
         self.metrics.watch_gateway(hub, account.platform(), &meter);
         Ok(gateway)

@@ -15,11 +15,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::api::rate::RateLimits;
 use crate::api::{self, App, Limits};
 use crate::clock::{BootInstant, SharedClock, SystemClock};
 use crate::config::{Config, ConfigError, QueueUrl, StoreUrl};
@@ -33,14 +33,22 @@ use crate::queue::memory::MemoryQueue;
 use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
 
+mod certificate;
 mod gateways;
+mod listener;
 mod store;
 
 pub use gateways::Opener;
 pub use store::open_store;
 
+use certificate::Certificate;
+use listener::Serving;
+
 /// How often observations are moved into their buckets.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
+
+/// How long a caller may take to say something: generous for a phone on a bad line, short for one who holds connections.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The service did not start. Nothing is left running.
 #[derive(Debug, thiserror::Error)]
@@ -92,6 +100,8 @@ pub struct Options {
     pub gateways: Option<Box<dyn GatewayFactory>>,
     /// Instead of the machine's clocks.
     pub clock: Option<SharedClock>,
+    /// Instead of half a minute for a request to arrive.
+    pub patience: Option<Duration>,
 }
 
 impl std::fmt::Debug for Options {
@@ -105,12 +115,15 @@ impl std::fmt::Debug for Options {
 pub struct Running {
     app: Arc<App>,
     address: SocketAddr,
+    tls_address: Option<SocketAddr>,
     /// The file that holds the admin key, when it was made just now.
     admin_key_made: Option<PathBuf>,
     drain: Duration,
     stop_listening: CancellationToken,
     http: JoinHandle<()>,
     upkeep: JoinHandle<()>,
+    /// Follows the certificate's file.
+    renewal: Option<JoinHandle<()>>,
 }
 
 /// Runs the service until `shutdown` and stops it then, within `server.drain_seconds`.
@@ -137,6 +150,9 @@ impl Running {
         let queue: Arc<dyn Queue> = Arc::new(MemoryQueue::new(clock.clone()));
         let (admin, admin_key_made) = admin_key(config)?;
         let metrics = Metrics::new();
+        if let StoreUrl::Sqlite(path) = &config.store.url {
+            metrics.watch_store(path);
+        }
         let factory = match options.gateways {
             Some(factory) => factory,
             None => {
@@ -151,6 +167,13 @@ impl Running {
         };
         let address =
             listener.local_addr().map_err(|source| StartError::Listen { address: config.server.listen, source })?;
+        let tls = match &config.server.tls {
+            Some(tls) => {
+                let certificate = Certificate::open(tls)?;
+                Some((certificate.acceptor()?, certificate, listen(tls.listen).await?))
+            }
+            None => None,
+        };
         let fanout = Service::start(
             store.clone(),
             queue.clone(),
@@ -165,23 +188,49 @@ impl Running {
             queue,
             directory,
             fanout,
-            clock,
             limits: Limits::from(&config.limits),
+            rates: RateLimits::new(&config.limits.rates, clock.clone()),
+            patience: options.patience.unwrap_or(PATIENCE),
+            clock,
             metrics: metrics.clone(),
             admin,
             draining: CancellationToken::new(),
             registrations: App::registration_slots(),
         });
         let stop_listening = CancellationToken::new();
-        let http = tokio::spawn(answer(listener, app.clone(), stop_listening.clone()));
-        let upkeep = tokio::spawn(keep_up(metrics));
+        let serving = Serving {
+            router: api::router(app.clone()),
+            tls: None,
+            patience: app.patience,
+            stop: stop_listening.clone(),
+        };
+        let (mut tls_address, mut renewal) = (None, None);
+        let mut listeners = vec![tokio::spawn(listener::listen(listener, serving.clone()))];
+        if let Some((acceptor, certificate, listener)) = tls {
+            tls_address = listener.local_addr().ok();
+            let serving = Serving { tls: Some(acceptor), ..serving };
+            listeners.push(tokio::spawn(listener::listen(listener, serving)));
+            renewal = Some(tokio::spawn(certificate.follow()));
+        }
+        let http = tokio::spawn(async move {
+            for listener in listeners {
+                // One that panicked has ended, too.
+                let _ = listener.await;
+            }
+        });
+        let upkeep = tokio::spawn(keep_up(app.clone()));
         let drain = Duration::from_secs(u64::from(config.server.drain_seconds));
-        Ok(Self { app, address, admin_key_made, drain, stop_listening, http, upkeep })
+        Ok(Self { app, address, tls_address, admin_key_made, drain, stop_listening, http, upkeep, renewal })
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where it listens for TLS, when it does.
+    pub fn tls_address(&self) -> Option<SocketAddr> {
+        self.tls_address
     }
 
     /// The admin key, and its file when that was made just now.
@@ -196,7 +245,7 @@ impl Running {
 
     /// Stops within `server.drain_seconds` and answers whether everything ended by itself.
     pub async fn stop(self) -> bool {
-        let Self { app, drain, stop_listening, mut http, upkeep, .. } = self;
+        let Self { app, drain, stop_listening, mut http, upkeep, renewal, .. } = self;
         let end = app.clock.boot().plus(drain);
         app.draining.cancel();
         stop_listening.cancel();
@@ -208,6 +257,11 @@ impl Running {
         }
         app.directory.close(left(end)).await;
         upkeep.abort();
+        // It holds the store, whose file is free when this returns.
+        let _ = upkeep.await;
+        if let Some(renewal) = renewal {
+            renewal.abort();
+        }
         if !handed_back {
             tracing::warn!("some work did not stop in time; it is taken up again after its lease");
         }
@@ -275,19 +329,11 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
     TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })
 }
 
-async fn answer(listener: TcpListener, app: Arc<App>, stop: CancellationToken) {
-    // Answers are small and wait for nothing: without this their last packet may wait for an acknowledgement.
-    let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
-    let served = axum::serve(listener, api::router(app)).with_graceful_shutdown(stop.cancelled_owned());
-    if let Err(error) = served.await {
-        tracing::error!(%error, "the listener ended");
-    }
-}
-
-async fn keep_up(metrics: Arc<Metrics>) {
+async fn keep_up(app: Arc<App>) {
     let mut ticks = tokio::time::interval(UPKEEP_EVERY);
     loop {
         ticks.tick().await;
-        metrics.upkeep();
+        app.metrics.upkeep();
+        app.rates.upkeep();
     }
 }

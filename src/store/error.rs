@@ -1,5 +1,6 @@
 //! Why an operation of the store failed.
 
+use crate::model::field::FieldError;
 use crate::model::id::BroadcastId;
 
 /// A failure of the engine itself. Nothing was applied.
@@ -41,6 +42,18 @@ pub enum AcceptError {
     /// The hub was deleted meanwhile.
     #[error("the hub does not exist")]
     NoHub,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why an installation was not patched. Nothing was applied.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum PatchError {
+    #[error("there is no such installation")]
+    NotFound,
+    /// An operation, or the document that would come of it, breaks a rule.
+    #[error(transparent)]
+    Field(FieldError),
     #[error(transparent)]
     Store(#[from] StoreError),
 }

@@ -15,6 +15,7 @@ use crate::model::audience::Audience;
 use crate::model::broadcast::{Broadcast, Wish};
 use crate::model::chunk_set::ChunkSet;
 use crate::model::id::{BroadcastId, ChunkNo, Epoch, HubId, HubName, InstallationId, Seq, ShardRef};
+use crate::model::installation::{InstallationLimits, Patch};
 use crate::model::platform::Platform;
 use crate::model::shard::LeaseError;
 use crate::model::target::AudienceKind;
@@ -28,7 +29,7 @@ pub use broadcasts::{
     Accepted, Checkpoint, CheckpointReply, ChunkWork, Destination, Evidence, Handover, Judgement, Move, NewBroadcast,
     OutcomeItem, OutcomePage, OutcomeQuery, PlanStep, ReadyWork, ShardWork, Standing, Work,
 };
-pub use error::{AcceptError, ControlError, StoreError};
+pub use error::{AcceptError, ControlError, PatchError, StoreError};
 pub use registry::{Applied, Change, Commits, HubRecord, InstallationPage, StoredInstallation, TargetRow, TargetRows};
 
 /// What an operation of the store answers.
@@ -52,6 +53,16 @@ pub trait Store: Send + Sync + 'static {
 
     /// Applies changes in their order, all of them in one commit. One answer for each. Grouped with neighbours.
     async fn apply(&self, hub: HubId, changes: Vec<Change>) -> Result<Vec<Applied>>;
+
+    /// Changes parts of one installation, by what it is in the commit that writes it: no change beside it is lost. The
+    /// result is held to the limits. Only a patch that sets the channel confirms it, or revives a dropped one.
+    async fn patch(
+        &self,
+        hub: HubId,
+        id: &InstallationId,
+        patch: Patch,
+        limits: InstallationLimits,
+    ) -> Result<Applied, PatchError>;
 
     /// One installation as it stands.
     async fn installation(&self, hub: HubId, id: &InstallationId) -> Result<Option<StoredInstallation>>;

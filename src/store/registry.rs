@@ -1,5 +1,7 @@
 //! What goes in and out of the registry.
 
+use std::time::Duration;
+
 use crate::model::id::{HubId, HubName, InstallationId, Seq};
 use crate::model::installation::Installation;
 use crate::model::platform::Platform;
@@ -115,11 +117,41 @@ impl TargetRows {
     }
 }
 
-/// What the group commit has done so far.
+/// What the group commit has done so far, and what it left to be folded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Commits {
     /// Transactions that held at least one registration.
     pub registration_groups: u64,
     /// Registrations in them.
     pub registrations: u64,
+    /// Every transaction by how long it took, its sync included: those within each of [`Commits::BOUNDS`] and not
+    /// within the one before, then the longer ones.
+    pub by_time: [u64; Commits::BOUNDS.len() + 1],
+    /// How long they took together.
+    pub took: Duration,
+    /// Index changes and touches that are committed and not folded.
+    pub unfolded: u64,
+}
+
+impl Commits {
+    /// A commit takes milliseconds on a good disk; one of a second holds up every registration.
+    pub const BOUNDS: [Duration; 10] = [
+        Duration::from_millis(1),
+        Duration::from_micros(2_500),
+        Duration::from_millis(5),
+        Duration::from_millis(10),
+        Duration::from_millis(25),
+        Duration::from_millis(50),
+        Duration::from_millis(100),
+        Duration::from_millis(250),
+        Duration::from_millis(1_000),
+        Duration::from_millis(5_000),
+    ];
+
+    /// A transaction took that long.
+    pub fn count(&mut self, took: Duration) {
+        let at = Self::BOUNDS.iter().position(|bound| took <= *bound).unwrap_or(Self::BOUNDS.len());
+        self.by_time[at] += 1;
+        self.took += took;
+    }
 }

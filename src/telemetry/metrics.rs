@@ -1,36 +1,43 @@
 //! The handles of all metrics. Hot ones are looked up once per (hub, platform) and are atomics from then on.
 
-use std::collections::{BTreeMap, HashMap};
-use std::fmt::Write;
-use std::sync::{Arc, Weak};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder, SharedString};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use parking_lot::{Mutex, RwLock};
 
+use super::labels::{APPLIED, UNSENT, VERDICTS, applied_index, unsent_index, verdict_index};
 use super::names::{self, Described, Kind};
-use super::process;
+use super::page;
+use super::process::{self, Disk};
 use crate::fanout::Meter;
 use crate::gateway::transport::GatewayMeter;
-use crate::gateway::{Answer, Reply, Unsent};
+use crate::gateway::{Answer, Reply};
 use crate::model::broadcast::Lane;
 use crate::model::id::{HubId, HubName};
 use crate::model::outcome::Outcome;
 use crate::model::platform::Platform;
-use crate::model::verdict::Verdict;
 use crate::store::{Applied, Commits};
 
 /// The metrics of one service.
 pub struct Metrics {
     recorder: PrometheusRecorder,
     handle: PrometheusHandle,
-    /// Hubs by number, for labels. A deleted hub keeps its name: its series go on.
+    /// Hubs by number, for labels. What is counted for a hub that is not here any more is not shown.
     hubs: RwLock<HashMap<HubId, HubMetrics>>,
+    /// Names of deleted hubs. The recorder keeps a series for good, so theirs are left out of the page.
+    deleted: Mutex<HashSet<HubName>>,
     senders: RwLock<HashMap<(HubId, Platform), Arc<SenderMetrics>>>,
     gateways: Mutex<HashMap<(HubName, Platform), GatewayMetrics>>,
     queue_age: [Gauge; 2],
-    resident: Gauge,
+    first_send: [Histogram; 2],
+    /// What the store said last.
+    commits: Mutex<Commits>,
+    /// The embedded store's file.
+    store_file: OnceLock<PathBuf>,
 }
 
 #[derive(Clone)]
@@ -39,14 +46,18 @@ struct HubMetrics {
     conservation: Gauge,
     registrations: [Counter; APPLIED.len()],
     broadcasts: Counter,
+    accept: Histogram,
 }
 
 struct SenderMetrics {
     outcomes: [Counter; Outcome::ALL.len()],
     verdicts: [Counter; VERDICTS.len()],
     unsent: [Counter; UNSENT.len()],
+    retries: Counter,
     paused: Gauge,
     breaker: Gauge,
+    throttled: Gauge,
+    shards: Gauge,
 }
 
 /// The gauges of one hub's gateways of one platform: more than one while a replaced one finishes.
@@ -54,58 +65,6 @@ struct GatewayMetrics {
     meters: Vec<Weak<GatewayMeter>>,
     connections: Gauge,
     streams: Gauge,
-}
-
-const APPLIED: [&str; 5] = ["created", "updated", "touched", "deleted", "absent"];
-
-const fn applied_index(applied: Applied) -> usize {
-    match applied {
-        Applied::Created => 0,
-        Applied::Updated => 1,
-        Applied::Touched => 2,
-        Applied::Deleted => 3,
-        Applied::Absent => 4,
-    }
-}
-
-/// Labels of verdicts, in the order of [`verdict_index`].
-const VERDICTS: [&str; 10] = [
-    "delivered",
-    "drop_token",
-    "env_mismatch",
-    "fix_request",
-    "refused",
-    "credentials",
-    "throttle",
-    "retry",
-    "conn_safe",
-    "conn_ambiguous",
-];
-
-const fn verdict_index(verdict: &Verdict) -> usize {
-    match verdict {
-        Verdict::Delivered => 0,
-        Verdict::DropToken { .. } => 1,
-        Verdict::EnvMismatch => 2,
-        Verdict::FixRequest { .. } => 3,
-        Verdict::Refused => 4,
-        Verdict::Credentials => 5,
-        Verdict::Throttle { .. } => 6,
-        Verdict::Retry { .. } => 7,
-        Verdict::ConnSafe => 8,
-        Verdict::ConnAmbiguous => 9,
-    }
-}
-
-const UNSENT: [&str; 4] = ["deadline", "stopped", "unreachable", "closed"];
-
-const fn unsent_index(unsent: Unsent) -> usize {
-    match unsent {
-        Unsent::Deadline => 0,
-        Unsent::Stopped => 1,
-        Unsent::Unreachable => 2,
-        Unsent::Closed => 3,
-    }
 }
 
 impl std::fmt::Debug for Metrics {
@@ -121,14 +80,18 @@ fn key(metric: &Described, labels: &[(&'static str, &str)]) -> Key {
     Key::from_parts(metric.name, labels)
 }
 
+/// The place of a lane in arrays of handles.
+fn place(lane: Lane) -> usize {
+    Lane::ALL.iter().position(|known| *known == lane).unwrap_or(0)
+}
+
 impl Metrics {
     /// All metrics, described and at zero.
     pub fn new() -> Arc<Self> {
-        let builder = PrometheusBuilder::new();
-        // Fails for an empty list of bounds only; without bounds the exporter would show quantiles instead.
-        let builder = builder
-            .set_buckets_for_metric(Matcher::Full(names::HTTP_SECONDS.name.to_owned()), &names::HTTP_SECONDS_BUCKETS)
-            .unwrap_or_default();
+        let builder = names::BUCKETS.iter().fold(PrometheusBuilder::new(), |builder, (metric, bounds)| {
+            // Fails for an empty list of bounds only; without bounds the exporter would show quantiles instead.
+            builder.set_buckets_for_metric(Matcher::Full(metric.name.to_owned()), bounds).unwrap_or_default()
+        });
         let recorder = builder.build_recorder();
         for metric in names::ALL {
             let (name, unit) = (metric.name.into(), Some(metric.unit));
@@ -145,7 +108,12 @@ impl Metrics {
         gauge(&names::BUILD, &[("version", env!("CARGO_PKG_VERSION"))]).set(1.0);
         Arc::new(Self {
             queue_age: Lane::ALL.map(|lane| gauge(&names::QUEUE_AGE, &[("lane", lane.label())])),
-            resident: gauge(&names::RESIDENT, &[]),
+            first_send: Lane::ALL.map(|lane| {
+                recorder.register_histogram(&key(&names::FIRST_SEND, &[("lane", lane.label())]), &METADATA)
+            }),
+            commits: Mutex::default(),
+            store_file: OnceLock::new(),
+            deleted: Mutex::default(),
             handle: recorder.handle(),
             recorder,
             hubs: RwLock::default(),
@@ -169,8 +137,30 @@ impl Metrics {
         self.recorder.register_histogram(&key(metric, labels), &METADATA)
     }
 
+    /// Shows how large the embedded store is and what is left beside it.
+    pub fn watch_store(&self, file: &Path) {
+        let _ = self.store_file.set(file.to_owned());
+    }
+
+    /// The store and the queue were asked: whether each answered, and whether requests can be served.
+    pub fn asked(&self, store: bool, queue: bool, ready: bool) {
+        for (dependency, up) in [("store", store), ("queue", queue)] {
+            self.gauge(&names::DEPENDENCY_UP, &[("dependency", dependency)]).set(f64::from(u8::from(up)));
+        }
+        self.gauge(&names::READY, &[]).set(f64::from(u8::from(ready)));
+    }
+
+    /// A hub was deleted: nothing of it is shown any more, unless one of that name is made again.
+    pub fn forget_hub(&self, id: HubId) {
+        let Some(hub) = self.hubs.write().remove(&id) else { return };
+        self.senders.write().retain(|(of, _), _| *of != id);
+        self.gateways.lock().retain(|(of, _), _| *of != hub.name);
+        self.deleted.lock().insert(hub.name);
+    }
+
     /// Says what a hub's number is called. Its series exist from then on, at zero.
     pub fn name_hub(&self, id: HubId, name: &HubName) {
+        self.deleted.lock().remove(name);
         if self.hubs.read().contains_key(&id) {
             return;
         }
@@ -180,6 +170,7 @@ impl Metrics {
             conservation: self.gauge(&names::CONSERVATION, &hub),
             registrations: APPLIED.map(|result| self.counter(&names::REGISTRATIONS, &[hub[0], ("result", result)])),
             broadcasts: self.counter(&names::BROADCASTS, &hub),
+            accept: self.histogram(&names::ACCEPT, &hub),
         };
         self.hubs.write().entry(id).or_insert(made);
     }
@@ -197,12 +188,20 @@ impl Metrics {
     pub fn committed(&self, commits: Commits) {
         self.counter(&names::STORE_GROUPS, &[]).absolute(commits.registration_groups);
         self.counter(&names::STORE_REGISTRATIONS, &[]).absolute(commits.registrations);
+        self.set(&names::STORE_UNFOLDED, commits.unfolded);
+        *self.commits.lock() = commits;
     }
 
-    /// A broadcast was accepted.
-    pub fn accepted(&self, hub: HubId) {
+    fn set(&self, metric: &Described, value: u64) {
+        #[expect(clippy::cast_precision_loss, reason = "a gauge is a float; rows and bytes are far below 2^53")]
+        self.gauge(metric, &[]).set(value as f64);
+    }
+
+    /// A broadcast was accepted, which took that long.
+    pub fn accepted(&self, hub: HubId, took: Duration) {
         if let Some(hub) = self.hubs.read().get(&hub) {
             hub.broadcasts.increment(1);
+            hub.accept.record(took.as_secs_f64());
         }
     }
 
@@ -236,15 +235,21 @@ impl Metrics {
     /// The exposition format of Prometheus, with what is only read when somebody looks.
     pub fn render(&self) -> String {
         self.read_gateways();
-        let Some(usage) = process::usage() else { return self.handle.render() };
-        #[expect(clippy::cast_precision_loss, reason = "a gauge is a float; memory is far below 2^53 bytes")]
-        self.resident.set(usage.resident_bytes as f64);
+        if let Some(Disk { used, free }) = self.store_file.get().and_then(|file| process::disk(file)) {
+            self.set(&names::STORE_SIZE, used);
+            self.set(&names::STORE_FREE, free);
+        }
+        let usage = process::usage();
+        if let Some(usage) = &usage {
+            self.set(&names::RESIDENT, usage.resident_bytes);
+            self.set(&names::OPEN_FILES, usage.open_files);
+        }
         let mut page = self.handle.render();
-        // The recorder's counters are whole numbers, so this one is written here.
-        let Described { name, help, .. } = names::CPU;
-        let cpu = usage.cpu_seconds;
-        // Writing to a string cannot fail.
-        let _ = write!(page, "# HELP {name} {help}\n# TYPE {name} counter\n{name} {cpu}\n\n");
+        page::leave_out_hubs(&mut page, &self.deleted.lock());
+        page::commits(&mut page, &self.commits.lock());
+        if let Some(usage) = &usage {
+            page::cpu(&mut page, usage.cpu_seconds);
+        }
         page
     }
 
@@ -253,12 +258,13 @@ impl Metrics {
         self.handle.run_upkeep();
     }
 
-    fn sender(&self, hub: HubId, platform: Platform) -> Arc<SenderMetrics> {
+    /// A hub is named before it can have a sender; one without a name was deleted.
+    fn sender(&self, hub: HubId, platform: Platform) -> Option<Arc<SenderMetrics>> {
         if let Some(known) = self.senders.read().get(&(hub, platform)) {
-            return known.clone();
+            return Some(known.clone());
         }
-        // A hub is named before it can have a sender; a number is what is left to say otherwise.
-        let name = self.hubs.read().get(&hub).map_or_else(|| hub.to_string(), |hub| hub.name.to_string());
+        let hubs = self.hubs.read();
+        let name = &hubs.get(&hub)?.name;
         let labels = [("hub", name.as_str()), ("platform", platform.label())];
         let by = |metric: &Described, label: &'static str, value: &'static str| {
             self.counter(metric, &[labels[0], labels[1], (label, value)])
@@ -267,10 +273,13 @@ impl Metrics {
             outcomes: Outcome::ALL.map(|outcome| by(&names::OUTCOMES, "outcome", outcome.label())),
             verdicts: VERDICTS.map(|verdict| by(&names::VERDICTS, "verdict", verdict)),
             unsent: UNSENT.map(|cause| by(&names::UNSENT, "cause", cause)),
+            retries: self.counter(&names::RETRIES, &labels),
             paused: self.gauge(&names::SENDER_PAUSED, &labels),
             breaker: self.gauge(&names::DROP_BREAKER, &labels),
+            throttled: self.gauge(&names::SENDER_THROTTLED, &labels),
+            shards: self.gauge(&names::SHARDS_HELD, &labels),
         });
-        self.senders.write().entry((hub, platform)).or_insert(made).clone()
+        Some(self.senders.write().entry((hub, platform)).or_insert(made).clone())
     }
 }
 
@@ -283,19 +292,46 @@ impl Meter for Metrics {
                 Answer::Unsent(cause) => unsent[unsent_index(*cause)] += 1,
             }
         }
-        let sender = self.sender(hub, platform);
+        let Some(sender) = self.sender(hub, platform) else { return };
         let counted = sender.verdicts.iter().zip(verdicts).chain(sender.unsent.iter().zip(unsent));
         counted.filter(|(_, count)| *count > 0).for_each(|(counter, count)| counter.increment(count));
     }
 
     fn outcomes(&self, hub: HubId, platform: Platform, outcome: Outcome, targets: u64) {
-        self.sender(hub, platform).outcomes[usize::from(outcome.code())].increment(targets);
+        if let Some(sender) = self.sender(hub, platform) {
+            sender.outcomes[usize::from(outcome.code())].increment(targets);
+        }
+    }
+
+    fn retries(&self, hub: HubId, platform: Platform, targets: u64) {
+        if let Some(sender) = self.sender(hub, platform) {
+            sender.retries.increment(targets);
+        }
     }
 
     fn sender(&self, hub: HubId, platform: Platform, paused: bool, breaker_open: bool) {
-        let sender = self.sender(hub, platform);
+        let Some(sender) = self.sender(hub, platform) else { return };
         sender.paused.set(f64::from(u8::from(paused)));
         sender.breaker.set(f64::from(u8::from(breaker_open)));
+    }
+
+    fn resting(&self, hub: HubId, platform: Platform, resting: bool) {
+        if let Some(sender) = self.sender(hub, platform) {
+            sender.throttled.set(f64::from(u8::from(resting)));
+        }
+    }
+
+    fn holds(&self, hub: HubId, platform: Platform, taken: bool) {
+        if let Some(sender) = self.sender(hub, platform) {
+            match taken {
+                true => sender.shards.increment(1.0),
+                false => sender.shards.decrement(1.0),
+            }
+        }
+    }
+
+    fn first_send(&self, lane: Lane, waited: Duration) {
+        self.first_send[place(lane)].record(waited.as_secs_f64());
     }
 
     fn conservation(&self, differences: &BTreeMap<HubId, u64>) {
@@ -306,66 +342,9 @@ impl Meter for Metrics {
     }
 
     fn queue_age(&self, lane: Lane, age: Duration) {
-        let at = Lane::ALL.iter().position(|known| *known == lane).unwrap_or(0);
-        self.queue_age[at].set(age.as_secs_f64());
+        self.queue_age[place(lane)].set(age.as_secs_f64());
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::id::Seq;
-
-    #[test]
-    fn verdict_labels_are_those_of_the_model() {
-        use crate::model::verdict::ThrottleScope;
-        let all = [
-            Verdict::Delivered,
-            Verdict::DropToken { since: None },
-            Verdict::EnvMismatch,
-            Verdict::FixRequest { for_all: true },
-            Verdict::Refused,
-            Verdict::Credentials,
-            Verdict::Throttle { scope: ThrottleScope::Target, after: None },
-            Verdict::Retry { after: None },
-            Verdict::ConnSafe,
-            Verdict::ConnAmbiguous,
-        ];
-        for verdict in all {
-            assert_eq!(VERDICTS[verdict_index(&verdict)], verdict.label());
-        }
-    }
-
-    #[test]
-    fn what_is_counted_is_shown_with_bounded_labels() {
-        let metrics = Metrics::new();
-        let (hub, platform) = (HubId(7), Platform::Apns);
-        metrics.name_hub(hub, &HubName::parse("demo").unwrap());
-        let delivered = Answer::Verdict { verdict: Verdict::Delivered, reason: None, written_at: None };
-        let stopped = Answer::Unsent(Unsent::Stopped);
-        let replies = [(1, &delivered), (2, &delivered), (3, &stopped)];
-        let replies = replies.map(|(seq, what)| Reply { seq: Seq(seq), what: what.clone() });
-        metrics.replies(hub, platform, &replies);
-        metrics.outcomes(hub, platform, Outcome::Skipped, 5);
-        Meter::sender(&*metrics, hub, platform, true, false);
-        metrics.conservation(&BTreeMap::new());
-        metrics.queue_age(Lane::Bulk, Duration::from_millis(1_500));
-        metrics.registered(hub, &[Applied::Created, Applied::Touched, Applied::Created]);
-        metrics.accepted(hub);
-        let page = metrics.render();
-        for line in [
-            r#"fanfare_verdicts_total{hub="demo",platform="apns",verdict="delivered"} 2"#,
-            r#"fanfare_unsent_total{hub="demo",platform="apns",cause="stopped"} 1"#,
-            r#"fanfare_outcomes_total{hub="demo",platform="apns",outcome="skipped"} 5"#,
-            r#"fanfare_sender_paused{hub="demo",platform="apns"} 1"#,
-            r#"fanfare_drop_breaker_open{hub="demo",platform="apns"} 0"#,
-            r#"fanfare_conservation_difference{hub="demo"} 0"#,
-            r#"fanfare_queue_age_seconds{lane="bulk"} 1.5"#,
-            r#"fanfare_registrations_total{hub="demo",result="created"} 2"#,
-            r#"fanfare_broadcasts_total{hub="demo"} 1"#,
-            "# TYPE fanfare_process_cpu_seconds_total",
-        ] {
-            assert!(page.lines().any(|shown| shown.starts_with(line)), "{line}\n{page}");
-        }
-    }
-}
+mod tests;

@@ -3,9 +3,11 @@
 //! [`names`] lists every metric with its unit and help; [`Metrics`] holds the handles. There is no process-wide
 //! recorder: two services in one test have two.
 
+mod labels;
 pub mod logging;
 mod metrics;
 pub mod names;
+mod page;
 mod process;
 mod route;
 

@@ -1,10 +1,20 @@
 //! What this process uses of the machine, read from `/proc/self` (proc(5)); nothing where there is none.
 
-/// Memory and CPU time.
+use std::path::Path;
+
+/// Memory, CPU time and files.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Usage {
     pub resident_bytes: u64,
     pub cpu_seconds: f64,
+    pub open_files: u64,
+}
+
+/// What a file takes of its file system.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Disk {
+    pub used: u64,
+    pub free: u64,
 }
 
 /// The kernel reports CPU time in ticks of 1/100 s to every program (`USER_HZ`), whatever its own tick is.
@@ -14,7 +24,19 @@ const TICKS_PER_SECOND: f64 = 100.0;
 pub(super) fn usage() -> Option<Usage> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
-    Some(Usage { resident_bytes: resident(&status)?, cpu_seconds: cpu(&stat)? })
+    let open_files = std::fs::read_dir("/proc/self/fd").ok()?.count() as u64;
+    Some(Usage { resident_bytes: resident(&status)?, cpu_seconds: cpu(&stat)?, open_files })
+}
+
+/// The size of the embedded store's files, and the bytes that are left beside them for a process without privileges.
+pub(super) fn disk(file: &Path) -> Option<Disk> {
+    let size = |ending: &str| {
+        let mut name = file.as_os_str().to_owned();
+        name.push(ending);
+        std::fs::metadata(name).map_or(0, |metadata| metadata.len())
+    };
+    let system = rustix::fs::statvfs(file).ok()?;
+    Some(Disk { used: size("") + size("-wal") + size("-shm"), free: system.f_bavail.saturating_mul(system.f_frsize) })
 }
 
 fn resident(status: &str) -> Option<u64> {
@@ -47,6 +69,16 @@ mod tests {
     #[test]
     #[cfg(target_os = "linux")]
     fn this_process_uses_something() {
-        assert!(usage().is_some_and(|usage| usage.resident_bytes > 0));
+        assert!(usage().is_some_and(|usage| usage.resident_bytes > 0 && usage.open_files > 2));
+    }
+
+    #[test]
+    fn a_store_is_as_large_as_its_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("fanfare.db");
+        assert_eq!(disk(&file), None);
+        std::fs::write(&file, [0; 100]).unwrap();
+        std::fs::write(folder.path().join("fanfare.db-wal"), [0; 10]).unwrap();
+        assert!(disk(&file).is_some_and(|disk| disk.used == 110 && disk.free > 0));
     }
 }

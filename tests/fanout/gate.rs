@@ -10,6 +10,7 @@ use fanfare::model::audience::Audience;
 use fanfare::model::broadcast::{Broadcast, Wish};
 use fanfare::model::chunk_set::ChunkSet;
 use fanfare::model::id::{BroadcastId, ChunkNo, Epoch, HubId, HubName, InstallationId, Seq, ShardRef};
+use fanfare::model::installation::{InstallationLimits, Patch};
 use fanfare::model::platform::Platform;
 use fanfare::model::shard::LeaseError;
 use fanfare::model::target::AudienceKind;
@@ -102,6 +103,7 @@ gated! {
     hubs() -> Result<Vec<HubRecord>>;
     delete_hub(name: &HubName) -> Result<bool>;
     apply(hub: HubId, changes: Vec<Change>) -> Result<Vec<Applied>>;
+    patch(hub: HubId, id: &InstallationId, patch: Patch, limits: InstallationLimits) -> Result<Applied, PatchError>;
     installation(hub: HubId, id: &InstallationId) -> Result<Option<StoredInstallation>>;
     installations(hub: HubId, audience: &Audience, from: Seq, limit: usize) -> Result<InstallationPage>;
     count(hub: HubId, audience: &Audience, kind: AudienceKind) -> Result<BTreeMap<Platform, u64>>;

@@ -61,7 +61,7 @@ fn rows() -> Vec<Row> {
         apns(r#"{"weight":1001}"#, "weight"),
         apns(r#"{"weight":"1"}"#, "weight"),
         apns(r#"{"name":"other"}"#, "name"),
-        apns(r#"{"fcm":{}}"#, "fcm"),
+        apns(r#"{"fcm":{}}"#, "fcm.service_account"),
         apns(r#"{"keys":[]}"#, "keys"),
         apns(r#"{"keys":{"a":{"rights":["manage"]}}}"#, "keys.a.rights"),
         apns(r#"{"keys":{"a":{"rights":[]}}}"#, "keys.a.rights"),

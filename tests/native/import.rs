@@ -98,3 +98,48 @@ async fn a_stream_that_breaks_imports_what_was_read() {
     tokio::time::timeout(Duration::from_secs(20), imported).await.expect("all 600 are imported");
     world.running.stop().await;
 }
+
+const EXPORT: &str = "/v1/hubs/demo/installations:export";
+
+#[tokio::test]
+async fn an_export_is_an_import() {
+    let world = World::start().await;
+    world.register(1_203).await;
+    let mut rich = document(7);
+    rich["templates"] = json!({"t": {"body": "{}", "tags": ["x"], "headers": {"k": "v"}}});
+    rich["userId"] = json!("u7");
+    rich["expirationTime"] = json!("2099-01-01T00:00:00Z");
+    world.admin.put("/v1/hubs/demo/installations/dev-7", &rich).await.expect(200);
+    let exported = world.admin.get(EXPORT).await.expect(200);
+    assert_eq!(exported.header("content-type"), Some("application/x-ndjson"));
+    let told = |line: &Value| (line["installationId"].clone(), line.to_string());
+    let without_cursor = |mut line: Value| {
+        line.as_object_mut().unwrap().remove("next_cursor");
+        line
+    };
+    let sorted = |lines: Vec<Value>| {
+        let mut lines: Vec<_> = lines.into_iter().map(without_cursor).collect();
+        lines.sort_by_key(|line| told(line).1);
+        lines
+    };
+    let lines = exported.lines();
+    assert_eq!(lines.len(), 1_203);
+    // Broken off after the first page, it goes on from there with nothing missing and nothing twice.
+    let at = lines.iter().position(|line| !line["next_cursor"].is_null()).unwrap();
+    let cursor = lines[at]["next_cursor"].as_str().unwrap();
+    let rest = world.admin.get(&format!("{EXPORT}?cursor={cursor}")).await.expect(200).lines();
+    assert_eq!(rest, lines[at + 1..]);
+    let even = world.admin.get(&format!("{EXPORT}?audience=even")).await.expect(200).lines();
+    assert_eq!(even.len(), 602);
+    world.admin.put("/v1/hubs/other", &crate::world::hub()).await.expect(201);
+    let import = world.admin.send("POST", "/v1/hubs/other/installations:import", &[], &exported.body).await.expect(200);
+    assert_eq!(import.lines(), [json!({"imported": 1_203, "failed": 0})]);
+    let again = world.admin.get("/v1/hubs/other/installations:export").await.expect(200);
+    assert_eq!(sorted(again.lines()), sorted(lines));
+    for (query, field) in [("?audience=a+b", "audience"), ("?cursor=x", "cursor"), ("?limit=3", "limit")] {
+        let refused = world.admin.get(&format!("{EXPORT}{query}")).await;
+        assert_eq!(refused.refusal(), (400, "invalid".into(), field.into()));
+    }
+    let listen = world.with_rule("listen").await;
+    assert_eq!(listen.get(EXPORT).await.refusal().0, 403);
+}

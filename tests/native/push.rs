@@ -22,6 +22,8 @@ pub enum Mood {
     Accept,
     /// Nothing is answered until the mood changes.
     Hold,
+    /// This channel is dead; others are served.
+    Dead(Vec<u8>),
     /// The credentials are refused.
     Refuse,
 }
@@ -51,7 +53,7 @@ pub struct Factory(pub Arc<Push>);
 
 impl GatewayFactory for Factory {
     fn open(&self, _: &HubName, account: Account<'_>) -> Result<Arc<dyn Gateway>, FieldError> {
-        let Account::Apns(apns) = account;
+        let Account::Apns(apns) = account else { return Err(FieldError::new("endpoint", "must be of APNs")) };
         if apns.topic.contains(' ') {
             return Err(FieldError::new("topic", "must be a bundle id"));
         }
@@ -83,17 +85,26 @@ impl Gateway for Way {
     async fn submit(&self, batch: Batch) {
         let mut mood = self.push.mood.subscribe();
         tokio::spawn(async move {
-            let what = loop {
+            let (what, dead) = loop {
                 match mood.borrow_and_update().clone() {
-                    Mood::Accept => break verdict(Verdict::Delivered, None),
-                    Mood::Refuse => break verdict(Verdict::Credentials, Some(Reason::known("InvalidProviderToken"))),
-                    Mood::Hold if batch.stop.is_raised() => break Answer::Unsent(Unsent::Stopped),
+                    Mood::Accept => break (verdict(Verdict::Delivered, None), None),
+                    Mood::Dead(channel) => break (verdict(Verdict::Delivered, None), Some(channel)),
+                    Mood::Refuse => {
+                        break (verdict(Verdict::Credentials, Some(Reason::known("InvalidProviderToken"))), None);
+                    }
+                    Mood::Hold if batch.stop.is_raised() => break (Answer::Unsent(Unsent::Stopped), None),
                     Mood::Hold => {}
                 }
                 // The seam asks for a look at the stop flag at least every 200 ms.
                 let _ = tokio::time::timeout(Duration::from_millis(50), mood.changed()).await;
             };
-            let replies = batch.targets.iter().map(|(seq, _)| Reply { seq, what: what.clone() }).collect();
+            let answer = |channel: &[u8]| match &dead {
+                Some(dead) if dead == channel => {
+                    verdict(Verdict::DropToken { since: Some(Timestamp::from_millis(i64::MAX / 2)) }, None)
+                }
+                _ => what.clone(),
+            };
+            let replies = batch.targets.iter().map(|(seq, channel)| Reply { seq, what: answer(channel) }).collect();
             drop(batch.replies.send(replies));
         });
     }

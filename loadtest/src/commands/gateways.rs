@@ -45,7 +45,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         let fleet = Fleet::start(config, &dir).await?;
         let credentials = serde_json::to_string_pretty(&fleet.credentials)?;
         let mut stdout = io::stdout().lock();
-        writeln!(stdout, "{credentials}\nAPNs {}\ncontrol http://{}", fleet.apns.endpoint(), fleet.control.address())?;
+        let (apns, wns) = (fleet.apns.endpoint(), fleet.wns.endpoint());
+        writeln!(stdout, "{credentials}\nAPNs {apns}\nWNS {wns}\ncontrol http://{}", fleet.control.address())?;
         stdout.flush()?;
         drop(stdout);
         tokio::select! {

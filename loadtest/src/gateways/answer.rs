@@ -7,12 +7,15 @@ use serde::{Deserialize, Serialize};
 pub struct Answer {
     /// HTTP status.
     pub status: u16,
-    /// APNs: `reason` of the JSON body.
+    /// APNs: `reason` of the JSON body. WNS: with 200 the word of `X-WNS-Status`, else `X-WNS-Error-Description`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// APNs: `timestamp` of the JSON body, milliseconds since 1970; the documented place is a 410.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timestamp: Option<i64>,
+    /// WNS: the `Retry-After` field, seconds or a date.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<String>,
     /// Milliseconds until it is sent; absent = the script's latency.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delay_ms: Option<u64>,
@@ -24,11 +27,17 @@ pub struct Answer {
 impl Answer {
     /// Status 200.
     pub fn accepted() -> Self {
-        Self { status: 200, reason: None, timestamp: None, delay_ms: None, body: None }
+        Self { status: 200, reason: None, timestamp: None, retry_after: None, delay_ms: None, body: None }
     }
 
     pub fn refused(status: u16, reason: &str) -> Self {
         Self { status, reason: Some(reason.to_owned()), ..Self::accepted() }
+    }
+
+    /// With a `Retry-After` field.
+    #[must_use]
+    pub fn with_retry_after(self, text: &str) -> Self {
+        Self { retry_after: Some(text.to_owned()), ..self }
     }
 
     /// 410 `Unregistered` with the time since which the token is dead, milliseconds since 1970.

@@ -18,9 +18,11 @@ use super::{
     authority::{Authority, AuthorityError},
     control::Control,
     listener::ListenError,
+    wns::{WnsConfig, WnsSim},
 };
 
 const APNS_PORT: u16 = 2197;
+const WNS_PORT: u16 = 8445;
 const CONTROL_PORT: u16 = 8449;
 const TEAM_ID: &str = "TEAM123456";
 /// The app of the credentials when the configuration names none.
@@ -31,6 +33,7 @@ const TOPIC: &str = "com.example.app";
 #[serde(default, deny_unknown_fields)]
 pub struct FleetConfig {
     pub apns: ApnsConfig,
+    pub wns: WnsConfig,
     pub control: ControlConfig,
 }
 
@@ -49,7 +52,7 @@ impl Default for ControlConfig {
 
 impl Default for FleetConfig {
     fn default() -> Self {
-        Self { apns: ApnsConfig::default(), control: ControlConfig::default() }.with_ports()
+        Self { apns: ApnsConfig::default(), wns: WnsConfig::default(), control: ControlConfig::default() }.with_ports()
     }
 }
 
@@ -58,6 +61,7 @@ impl FleetConfig {
     #[must_use]
     pub fn with_ports(mut self) -> Self {
         self.apns.listen.get_or_insert((Ipv4Addr::LOCALHOST, APNS_PORT).into());
+        self.wns.listen.get_or_insert((Ipv4Addr::LOCALHOST, WNS_PORT).into());
         self
     }
 
@@ -65,7 +69,8 @@ impl FleetConfig {
     pub fn on_free_ports() -> Self {
         let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let apns = ApnsConfig { listen: Some(free), ..ApnsConfig::default() };
-        Self { apns, control: ControlConfig { listen: free } }
+        let wns = WnsConfig { listen: Some(free), ..WnsConfig::default() };
+        Self { apns, wns, control: ControlConfig { listen: free } }
     }
 }
 
@@ -75,6 +80,17 @@ pub struct Credentials {
     pub dir: PathBuf,
     pub ca_file: PathBuf,
     pub apns: ApnsCredentials,
+    pub wns: WnsCredentials,
+}
+
+/// The account by Entra ID; channels are of the allowed host.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct WnsCredentials {
+    pub tenant_id: String,
+    pub client_id: String,
+    pub client_secret_file: PathBuf,
+    pub token_endpoint: String,
+    pub allowed_hosts: Vec<String>,
 }
 
 /// Key and certificate: each is enough.
@@ -107,6 +123,7 @@ pub enum FleetError {
 #[derive(Debug)]
 pub struct Fleet {
     pub apns: Arc<ApnsSim>,
+    pub wns: Arc<WnsSim>,
     pub control: Control,
     pub credentials: Credentials,
 }
@@ -120,6 +137,8 @@ impl Fleet {
         let authority = Arc::new(Authority::new()?);
         let topic = config.apns.topics.first().map_or(TOPIC, String::as_str).to_owned();
         let apns = Arc::new(ApnsSim::start_under(config.apns, Arc::clone(&authority)).await?);
+        let secret = config.wns.client_secret.clone();
+        let wns = Arc::new(WnsSim::start_under(config.wns, &authority).await?);
         let key = apns.issue_key(TEAM_ID)?;
         let client = authority.client_certificate(&[&topic])?;
         let credentials = Credentials {
@@ -134,20 +153,29 @@ impl Fleet {
                 cert_file: dir.join("apns-client.pem"),
                 cert_key_file: dir.join("apns-client.key"),
             },
+            wns: WnsCredentials {
+                tenant_id: wns.tenant_id().to_owned(),
+                client_id: wns.client_id().to_owned(),
+                client_secret_file: dir.join("wns.secret"),
+                token_endpoint: wns.entra_endpoint(),
+                allowed_hosts: vec![wns.allowed_host()],
+            },
         };
-        let files: [(&Path, &str); 4] = [
+        let files: [(&Path, &str); 5] = [
             (&credentials.ca_file, &authority.ca_pem()),
             (&credentials.apns.key_file, key.p8()),
             (&credentials.apns.cert_file, &client.certificate_pem),
             (&credentials.apns.cert_key_file, &client.key_pem),
+            (&credentials.wns.client_secret_file, &secret),
         ];
         std::fs::create_dir_all(dir).map_err(|error| FleetError::Write(dir.to_owned(), error))?;
         for (path, text) in files {
             write_private(path, text).map_err(|error| FleetError::Write(path.to_owned(), error))?;
         }
-        let services: BTreeMap<_, Arc<dyn Simulated>> = BTreeMap::from([("apns", Arc::clone(&apns) as _)]);
+        let services: BTreeMap<_, Arc<dyn Simulated>> =
+            BTreeMap::from([("apns", Arc::clone(&apns) as _), ("wns", Arc::clone(&wns) as _)]);
         let control = Control::start(config.control.listen, services, credentials.clone()).await?;
-        Ok(Self { apns, control, credentials })
+        Ok(Self { apns, wns, control, credentials })
     }
 }
 

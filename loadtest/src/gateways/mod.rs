@@ -3,6 +3,7 @@
 //!
 //! - [`authority`]: the root that senders trust, certificates for servers and clients.
 //! - [`apns`]: Apple's service, with provider tokens and client certificates.
+//! - [`wns`]: the service of Windows, with its token endpoints.
 //! - [`script`], [`answer`]: what happens beside verification.
 //! - [`receipts`], [`token`], [`counters`]: what came.
 //! - [`control`]: the same over plain HTTP, for scripts and other processes.
@@ -19,6 +20,7 @@ pub mod receipts;
 pub mod script;
 mod session;
 pub mod token;
+pub mod wns;
 
 pub use answer::Answer;
 pub use apns::{ApnsConfig, ApnsSim, ProviderKey};
@@ -29,6 +31,7 @@ pub use listener::ListenError;
 pub use receipts::{Receipt, Receipts};
 pub use script::Script;
 pub use token::Token;
+pub use wns::{WnsConfig, WnsSim};
 
 /// What control, tests and runs ask of every simulated service.
 pub trait Simulated: Send + Sync {

@@ -65,9 +65,10 @@ pub(super) async fn create(
         }
         return Ok(Json(DryRun { count: Count::of(platforms), payload_bytes }).into_response());
     }
+    let begun = app.clock.boot();
     let accepted = app.fanout.accept(NewBroadcast { hub: hub.id, request, audience, idempotency }).await?;
     if !accepted.replayed {
-        app.metrics.accepted(hub.id);
+        app.metrics.accepted(hub.id, app.clock.boot().after(begun));
     }
     let location = format!("/v1/hubs/{}/broadcasts/{}", hub.name, accepted.id);
     let location = HeaderValue::try_from(location).map_err(ApiError::internal)?;

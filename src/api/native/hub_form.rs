@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::api::document::Object;
-use crate::directory::settings::{ApnsAccount, ApnsAuth, HubSettings, WEIGHTS, default_rules, fresh_key};
+use crate::directory::settings::{ApnsAccount, ApnsAuth, FcmAccount, HubSettings, WEIGHTS, default_rules, fresh_key};
 use crate::directory::{ChangeError, Hub};
 use crate::fanout::Blocked;
 use crate::identity::keys::{AccessRule, Rights};
@@ -21,6 +21,9 @@ const READ_ONLY: [&str; 3] = ["name", "read_only", "senders"];
 
 /// Where Apple takes pushes for apps from its store.
 const APNS: &str = "https://api.push.apple.com";
+
+/// Where Google takes messages.
+const FCM: &str = "https://fcm.googleapis.com";
 
 const RATES: std::ops::RangeInclusive<u32> = 0..=100_000_000;
 
@@ -36,13 +39,15 @@ pub(super) fn read(mut body: Object<'_>, current: Option<&HubSettings>) -> Resul
     };
     let apns = body.object("apns")?;
     let apns = apns.map(|form| self::apns(form, current.and_then(|hub| hub.apns.as_ref()))).transpose()?;
-    for unbuilt in [Platform::Fcm, Platform::Wns, Platform::WebPush] {
+    let fcm = body.object("fcm")?;
+    let fcm = fcm.map(|form| self::fcm(form, current.and_then(|hub| hub.fcm.as_ref()))).transpose()?;
+    for unbuilt in [Platform::Wns, Platform::WebPush] {
         if body.raw(unbuilt.label()).is_some() {
             return Err(body.fault(unbuilt.label(), "must be absent: this build has no sender for it").into());
         }
     }
     body.finish()?;
-    Ok(HubSettings { weight, keys, apns })
+    Ok(HubSettings { weight, keys, apns, fcm })
 }
 
 fn keys(rules: Object<'_>, current: &[AccessRule]) -> Result<Vec<AccessRule>, ChangeError> {
@@ -146,6 +151,25 @@ fn apns_auth(form: &mut Object<'_>, current: Option<&ApnsAuth>) -> Result<ApnsAu
     }
 }
 
+/// The service account as its JSON text or as the object itself; left out, it is the present one.
+fn fcm(mut form: Object<'_>, current: Option<&FcmAccount>) -> Result<FcmAccount, FieldError> {
+    let given = form.raw("service_account").map(|value| {
+        let text = serde_json::from_str::<String>(value.get()).unwrap_or_else(|_| value.get().to_owned());
+        Secret::new(text)
+    });
+    let service_account = given
+        .or_else(|| current.map(|fcm| fcm.service_account.clone()))
+        .ok_or_else(|| form.fault("service_account", "is required"))?;
+    let account = FcmAccount {
+        endpoint: form.text("endpoint")?.unwrap_or_else(|| FCM.to_owned()),
+        service_account,
+        ca: form.text("ca")?,
+        rate_per_second: form.integer("rate_per_second", RATES)?.unwrap_or(0),
+    };
+    form.finish()?;
+    Ok(account)
+}
+
 /// A hub as it is shown. `keys`: with their texts, or only what they allow.
 pub(super) fn show(hub: &Hub, blocked: &BTreeMap<Platform, Blocked>, with_keys: bool) -> Value {
     let keys: Map<String, Value> =
@@ -159,6 +183,9 @@ pub(super) fn show(hub: &Hub, blocked: &BTreeMap<Platform, Blocked>, with_keys: 
     });
     if let Some(apns) = &hub.settings.apns {
         shown["apns"] = show_apns(apns);
+    }
+    if let Some(fcm) = &hub.settings.fcm {
+        shown["fcm"] = show_fcm(fcm);
     }
     shown
 }
@@ -189,6 +216,14 @@ fn show_apns(apns: &ApnsAccount) -> Value {
         ApnsAuth::Certificate { .. } => shown["auth"] = "certificate".into(),
     }
     if let Some(ca) = &apns.ca {
+        shown["ca"] = ca.as_str().into();
+    }
+    shown
+}
+
+fn show_fcm(fcm: &FcmAccount) -> Value {
+    let mut shown = json!({ "endpoint": fcm.endpoint, "rate_per_second": fcm.rate_per_second });
+    if let Some(ca) = &fcm.ca {
         shown["ca"] = ca.as_str().into();
     }
     shown
@@ -252,7 +287,8 @@ mod tests {
         for (body, error) in [
             (r#"{"wieght":1}"#, "wieght is not known here"),
             (r#"{"weight":0}"#, "weight must be a whole number from 1 to 1000"),
-            (r#"{"fcm":{}}"#, "fcm must be absent: this build has no sender for it"),
+            (r#"{"fcm":{}}"#, "fcm.service_account is required"),
+            (r#"{"wns":{}}"#, "wns must be absent: this build has no sender for it"),
             (r#"{"keys":{"a":{}}}"#, "keys.a.rights is required"),
             (r#"{"keys":{"a":{"rights":["own"]}}}"#, "keys.a.rights may hold only listen, send and manage"),
             (r#"{"keys":{"a b":{"rights":["send"]}}}"#, "keys.a b must have a name of letters"),

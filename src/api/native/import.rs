@@ -11,13 +11,14 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream::{self, FuturesUnordered};
-use futures_util::{FutureExt, StreamExt};
+use futures_util::{FutureExt, Stream, StreamExt};
 use http::header;
 use serde::Serialize;
 use tokio::sync::mpsc;
@@ -88,6 +89,15 @@ pub(super) async fn import(State(app): State<Arc<App>>, visit: Visit, request: R
     Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], body).into_response())
 }
 
+/// The pieces of a body, each awaited so long; a stream that stalls is a stream that broke.
+fn patient(body: Body, patience: Duration) -> impl Stream<Item = Result<Bytes, ()>> {
+    stream::unfold(body.into_data_stream(), move |mut pieces| async move {
+        let piece = tokio::time::timeout(patience, pieces.next()).await;
+        let piece = piece.map_or(Some(Err(())), |piece| piece.map(|piece| piece.map_err(|_| ())));
+        piece.map(|piece| (piece, pieces))
+    })
+}
+
 struct Import {
     app: Arc<App>,
     hub: HubId,
@@ -112,7 +122,8 @@ struct Committed {
 
 impl Import {
     async fn run(mut self, body: Body) {
-        let mut lines = Lines::new(body.into_data_stream(), self.app.limits.import_line_bytes);
+        let pieces = std::pin::pin!(patient(body, self.app.patience));
+        let mut lines = Lines::new(pieces, self.app.limits.import_line_bytes);
         let mut batch = Batch::default();
         let mut under_way = FuturesUnordered::new();
         let mut ids_under_way: HashSet<Box<str>> = HashSet::new();

@@ -19,7 +19,7 @@ use crate::api::request::{Body, Params, Visit};
 use crate::identity::keys::Rights;
 use crate::model::audience::Audience;
 use crate::model::id::{HubId, InstallationId, Seq};
-use crate::model::installation::Installation;
+use crate::model::installation::{Installation, Patch};
 use crate::store::{Applied, Change, StoreError};
 
 /// Creates or replaces: 201 or 200, durable when answered.
@@ -43,12 +43,16 @@ use crate::store::{Applied, Change, StoreError};
 pub(super) async fn put(State(app): State<Arc<App>>, visit: Visit, Body(body): Body) -> Result<Response, ApiError> {
     let hub = visit.hub(Rights::LISTEN)?;
     let installation = Installation::parse(&body, Some(visit.param("id")), &app.limits.installation)?;
-    let (status, said) = match apply(&app, hub.id, Change::Put(Box::new(installation))).await? {
+    Ok(said(apply(&app, hub.id, Change::Put(Box::new(installation))).await?))
+}
+
+fn said(applied: Applied) -> Response {
+    let (status, said) = match applied {
         Applied::Created => (StatusCode::CREATED, r#"{"result":"created"}"#),
         Applied::Touched => (StatusCode::OK, r#"{"result":"touched"}"#),
         _ => (StatusCode::OK, r#"{"result":"updated"}"#),
     };
-    Ok((status, [(header::CONTENT_TYPE, "application/json")], said).into_response())
+    (status, [(header::CONTENT_TYPE, "application/json")], said).into_response()
 }
 
 /// The document as it stands, with `pushChannelExpired`.
@@ -71,9 +75,19 @@ pub(super) async fn get(State(app): State<Arc<App>>, visit: Visit) -> Result<Res
     let hub = visit.hub(Rights::LISTEN)?;
     let id = InstallationId::parse(visit.param("id"))?;
     let stored = app.store.installation(hub.id, &id).await?;
-    let stored =
-        stored.ok_or_else(|| ApiError::not_found("no_installation", "there is no such installation in this hub"))?;
+    let stored = stored.ok_or_else(ApiError::no_installation)?;
     Ok(Json(stored.installation.read_form(stored.channel_expired)).into_response())
+}
+
+/// Changes parts of a document: all operations or none.
+pub(super) async fn patch(State(app): State<Arc<App>>, visit: Visit, Body(body): Body) -> Result<Response, ApiError> {
+    let hub = visit.hub(Rights::LISTEN)?;
+    let id = InstallationId::parse(visit.param("id"))?;
+    let patch = Patch::parse(&body)?;
+    let _slot = app.registrations.try_acquire().map_err(|_| ApiError::overloaded())?;
+    let applied = app.store.patch(hub.id, &id, patch, app.limits.installation).await?;
+    app.metrics.registered(hub.id, &[applied]);
+    Ok(said(applied))
 }
 
 /// Forgets an installation; also right when there is none.

@@ -16,6 +16,7 @@ mod broadcast_form;
 mod broadcast_schema;
 mod broadcasts;
 mod events;
+mod export;
 mod hub_form;
 mod hub_schema;
 mod hubs;
@@ -58,9 +59,10 @@ pub(super) fn routes() -> Vec<Route> {
         ("/v1/hubs/{hub}/senders/{action}", post(hubs::sender_action)),
         ("/v1/hubs/{hub}/installations", get(installations::list)),
         ("/v1/hubs/{hub}/installations:import", post(import::import)),
+        ("/v1/hubs/{hub}/installations:export", get(export::export)),
         (
             "/v1/hubs/{hub}/installations/{id}",
-            put(installations::put).get(installations::get).delete(installations::delete),
+            put(installations::put).get(installations::get).patch(installations::patch).delete(installations::delete),
         ),
         ("/v1/hubs/{hub}/audience", post(audience::count)),
         ("/v1/hubs/{hub}/broadcasts", post(broadcasts::create).get(broadcasts::list)),

@@ -24,7 +24,7 @@ use super::sender::Sender;
 use super::slots::Slot;
 use crate::clock::BootInstant;
 use crate::gateway::{BATCH_TARGETS, Gateway, Reply, SharedRequest};
-use crate::model::broadcast::{BroadcastRequest, closing};
+use crate::model::broadcast::{BroadcastRequest, Lane, closing};
 use crate::model::id::{Epoch, HubId, ShardRef};
 use crate::model::outcome::{Outcome, reason};
 use crate::model::platform::Platform;
@@ -240,6 +240,7 @@ impl Run {
             self.slot = Some(slot);
             return None;
         };
+        self.count_first_send(request.lane);
         Some(feed::start(feed::Order {
             worker: self.worker.clone(),
             hub: self.hub,
@@ -255,6 +256,16 @@ impl Run {
             slot,
             pick,
         }))
+    }
+
+    /// Measures how long the broadcast waited, when these are its first targets here.
+    fn count_first_send(&self, lane: Lane) {
+        let now = self.worker.clock.now();
+        let lifetime = i64::from(self.content.ttl_seconds) * 1_000;
+        let due = Timestamp::from_millis(self.standing.expires.millis().saturating_sub(lifetime));
+        if self.worker.begun.begins(self.active.id, due) {
+            self.worker.meter.first_send(lane, now.since(due));
+        }
     }
 
     fn take_fed(&mut self, fed: Fed) {

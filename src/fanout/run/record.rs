@@ -130,8 +130,10 @@ impl Run {
     fn count(&self, taken: &Unrecorded, reply: &CheckpointReply) {
         let meter = &self.worker.meter;
         for moved in &taken.moves {
-            if let Destination::Done { outcome, .. } = &moved.to {
-                meter.outcomes(self.hub, self.platform, *outcome, u64::from(moved.set.len()));
+            let targets = u64::from(moved.set.len());
+            match &moved.to {
+                Destination::Done { outcome, .. } => meter.outcomes(self.hub, self.platform, *outcome, targets),
+                Destination::Retry { .. } => meter.retries(self.hub, self.platform, targets),
             }
         }
         meter.outcomes(self.hub, self.platform, Outcome::Dropped, reply.dropped);

@@ -141,6 +141,13 @@ fn tags(value: Option<Value>, field: &str, limits: &InstallationLimits) -> Resul
         let tag = Tag::parse(text, limits.tag_length)
             .map_err(|error| FieldError::new(format!("{field}[{at}]"), error.to_string()))?;
         if !tags.contains(&tag) {
+            // Counted at once: looking back over a list without bound costs its square.
+            if tags.len() == limits.tags {
+                return Err(FieldError::new(
+                    field.to_owned(),
+                    format!("must not be more than {} in one installation", limits.tags),
+                ));
+            }
             tags.push(tag);
         }
     }

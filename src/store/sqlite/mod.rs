@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,24 +17,27 @@ use rustix::io::Errno;
 
 use super::{
     AcceptError, Accepted, Applied, Change, Checkpoint, CheckpointReply, Commits, ControlError, HubRecord,
-    InstallationPage, NewBroadcast, OutcomePage, OutcomeQuery, PlanStep, ReadyWork, Result, ShardWork, Standing, Store,
-    StoreError, StoredInstallation, TargetRows,
+    InstallationPage, NewBroadcast, OutcomePage, OutcomeQuery, PatchError, PlanStep, ReadyWork, Result, ShardWork,
+    Standing, Store, StoreError, StoredInstallation, TargetRows,
 };
 use crate::clock::SharedClock;
 use crate::model::audience::Audience;
 use crate::model::broadcast::{Broadcast, Wish};
 use crate::model::chunk_set::ChunkSet;
 use crate::model::id::{BroadcastId, ChunkNo, Epoch, HubId, HubName, InstallationId, Seq, ShardRef};
+use crate::model::installation::{InstallationLimits, Patch};
 use crate::model::platform::Platform;
 use crate::model::shard::LeaseError;
 use crate::model::target::AudienceKind;
 
 mod engine;
+mod inspect;
 mod life;
 mod registry;
 
 use engine::Engine;
 pub use engine::Mode;
+pub use inspect::{Inspection, inspect};
 
 /// How long finished broadcasts are kept (`[retention]`).
 #[derive(Clone, Copy, Debug)]
@@ -94,15 +97,20 @@ fn lock(path: &Path) -> Result<Option<File>> {
     if path == Path::new(":memory:") {
         return Ok(None);
     }
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    let failed = |error: std::io::Error| StoreError::Unavailable(format!("{}: {error}", Path::new(&name).display()));
+    let name = lock_path(path);
+    let failed = |error: std::io::Error| StoreError::Unavailable(format!("{}: {error}", name.display()));
     let file = File::options().create(true).truncate(false).write(true).open(&name).map_err(failed)?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(Some(file)),
         Err(Errno::WOULDBLOCK) => Err(StoreError::InUse(path.display().to_string())),
         Err(error) => Err(failed(error.into())),
     }
+}
+
+fn lock_path(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    name.into()
 }
 
 /// This build's schema version, kept in SQLite's `user_version`.
@@ -141,6 +149,16 @@ impl Store for SqliteStore {
 
     async fn apply(&self, hub: HubId, changes: Vec<Change>) -> Result<Vec<Applied>> {
         registry::apply(&self.parts, hub, changes).await
+    }
+
+    async fn patch(
+        &self,
+        hub: HubId,
+        id: &InstallationId,
+        patch: Patch,
+        limits: InstallationLimits,
+    ) -> Result<Applied, PatchError> {
+        registry::patch(&self.parts, hub, id, patch, limits).await
     }
 
     async fn installation(&self, hub: HubId, id: &InstallationId) -> Result<Option<StoredInstallation>> {
@@ -232,7 +250,7 @@ impl Store for SqliteStore {
     }
 
     fn commits(&self) -> Commits {
-        self.parts.engine.commits()
+        Commits { unfolded: self.parts.registry.unfolded(), ..self.parts.engine.commits() }
     }
 
     async fn ping(&self) -> Result<()> {

@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use fanfare::clock::Clock;
+use fanfare::model::audience::{Audience, AudienceLimits};
 use fanfare::model::broadcast::{BroadcastState, Wish};
 use fanfare::model::id::{BroadcastId, HubId, HubName};
 use fanfare::model::outcome::Outcome;
 use fanfare::model::shard::LeaseError;
+use fanfare::model::target::AudienceKind;
 use fanfare::store::{Checkpoint, ControlError, Handover, OutcomeQuery};
 
-use super::{HOUR, Life, MANY, all_delivered, request};
+use super::{HOUR, Life, MANY, all_delivered, device, id_of, put, request};
 use crate::{START, benches, wait};
 
 #[test]
@@ -159,6 +161,66 @@ fn what_is_over_goes_after_its_time() {
         assert!(!kept(large) && kept(open), "what is not over stays");
         assert_eq!(life.shards(open).len(), 2);
     }
+}
+
+#[test]
+fn who_left_is_named_as_long_as_a_broadcast_is_kept() {
+    for bench in benches() {
+        let life = Life::on(bench.store());
+        life.register(MANY);
+        let id = life.planned(request("all"));
+        life.run(id, |_| (Outcome::Delivered, None));
+        (0..MANY).filter(|n| n % 2 == 0).for_each(|n| life.delete(n));
+        let sweep = || while wait(life.store.sweep()).unwrap() {};
+        let named = || {
+            let items = life.outcomes(id, OutcomeQuery::default());
+            items.iter().filter_map(|item| item.installation.clone()).collect::<std::collections::BTreeSet<_>>()
+        };
+        sweep();
+        assert_eq!(named().len(), MANY as usize);
+        // Others come and go in the meantime; what they leave behind does not shorten what is kept.
+        bench.clock().advance(Duration::from_secs(29 * 86_400));
+        life.apply(vec![put(device(MANY))]);
+        life.delete(MANY);
+        sweep();
+        assert_eq!(named(), (0..MANY).map(id_of).collect());
+        bench.clock().advance(Duration::from_secs(2 * 86_400));
+        sweep();
+        assert!(wait(life.store.broadcast(life.hub, id)).unwrap().is_none());
+        assert_eq!(
+            wait(life.store.count(life.hub, &everyone(), AudienceKind::Native)).unwrap().values().sum::<u64>(),
+            u64::from(MANY / 2)
+        );
+    }
+}
+
+#[test]
+fn a_large_deleted_hub_goes_in_slices_and_takes_nobody_along() {
+    for bench in benches() {
+        let (life, other) = (Life::on(bench.store()), HubName::parse("other").unwrap());
+        let other = Life { hub: wait(bench.store().put_hub(&other, Vec::new())).unwrap().id, ..life };
+        for each in [life, other] {
+            each.register(4 * MANY);
+            each.planned(request("all"));
+        }
+        let count = |life: &Life<'_>| {
+            wait(life.store.count(life.hub, &everyone(), AudienceKind::Native))
+                .map(|counts| counts.values().sum::<u64>())
+        };
+        assert!(wait(life.store.delete_hub(&HubName::parse("demo").unwrap())).unwrap());
+        let slices = std::iter::from_fn(|| wait(life.store.sweep()).unwrap().then_some(())).count();
+        assert!(slices > 0, "more than one slice is left of a hub of this size");
+        let again = Life::on(bench.store());
+        assert_ne!(again.hub, life.hub);
+        assert_eq!(count(&again).unwrap(), 0);
+        assert_eq!(count(&other).unwrap(), u64::from(4 * MANY));
+        assert_eq!(wait(other.store.ready(None, HOUR, 9)).unwrap().len(), 2, "a shard for each platform");
+        assert_eq!(wait(other.store.conservation()).unwrap().values().sum::<u64>(), 0);
+    }
+}
+
+fn everyone() -> Audience {
+    Audience::parse("", &AudienceLimits::default()).unwrap()
 }
 
 #[test]

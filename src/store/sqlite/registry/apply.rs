@@ -1,4 +1,4 @@
-//! Registrations: what a PUT or DELETE of an installation changes, and nothing else.
+//! Registrations: what a PUT, PATCH or DELETE of an installation changes, and nothing else.
 //!
 //! | the document is | written |
 //! |---|---|
@@ -6,6 +6,8 @@
 //! | the same | a touch |
 //! | changed | its row, a touch; index entries for changed tags; rows of targets that came, left, or have another channel or user |
 //! | on another platform, or revived after a drop | its row, a touch; every target anew |
+//!
+//! A PATCH is written as a PUT of what it makes of the document, but what a drop took stays out unless it sets the channel.
 //!
 //! An installation whose time is over counts as gone, swept or not: a PUT makes it anew.
 
@@ -18,10 +20,10 @@ use super::touch::Touch;
 use super::{Shared, sharing};
 use crate::model::hash;
 use crate::model::id::{HubId, InstallationId, Seq, UserId};
-use crate::model::installation::Installation;
+use crate::model::installation::{Installation, InstallationLimits, Patch};
 use crate::model::platform::Platform;
 use crate::model::time::Timestamp;
-use crate::store::{Applied, Change};
+use crate::store::{Applied, Change, PatchError};
 
 /// A change with all that can be worked out before the writer's turn.
 pub(super) enum Prepared {
@@ -43,25 +45,38 @@ pub(super) struct Put {
 impl Prepared {
     pub(super) fn new(hub: HubId, change: Change) -> Self {
         match change {
-            Change::Put(installation) => {
-                let (document, targets) = (installation.stored_form(), describe(hub, &installation));
-                let Installation { id, platform, user, expires, .. } = *installation;
-                Self::Put(Put {
-                    id_hash: hash::installation(hub, id.as_str()),
-                    user_hash: rows::user_hash(hub, user.as_ref()),
-                    platform: platform.platform(),
-                    id,
-                    user,
-                    expires,
-                    document,
-                    targets,
-                })
-            }
+            Change::Put(installation) => Self::Put(Put::new(hub, *installation)),
             Change::Delete(id) => {
                 Self::Delete { id_hash: hash::installation(hub, id.as_str()), id: id.as_str().to_owned() }
             }
         }
     }
+}
+
+impl Put {
+    fn new(hub: HubId, installation: Installation) -> Self {
+        let (document, targets) = (installation.stored_form(), describe(hub, &installation));
+        let Installation { id, platform, user, expires, .. } = installation;
+        Self {
+            id_hash: hash::installation(hub, id.as_str()),
+            user_hash: rows::user_hash(hub, user.as_ref()),
+            platform: platform.platform(),
+            id,
+            user,
+            expires,
+            document,
+            targets,
+        }
+    }
+}
+
+/// What a changed document says of channels that a drop took.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Dead {
+    /// The app reports them anew.
+    Revived,
+    /// Nothing: they stay out.
+    Left,
 }
 
 /// The running commit as one change sees it.
@@ -76,7 +91,10 @@ impl Applier<'_> {
     pub(super) fn apply(&mut self, change: &Prepared) -> Result<Applied> {
         match change {
             Prepared::Put(put) => match self.find(put.id_hash, put.id.as_str())? {
-                Some(row) => self.replace(row, put),
+                Some(row) => {
+                    let times = Touch { confirmed: self.now, expires: put.expires };
+                    self.replace(row, put, times, Dead::Revived)
+                }
                 None => self.create(put),
             },
             Prepared::Delete { id, id_hash } => match self.find(*id_hash, id)? {
@@ -87,6 +105,26 @@ impl Applier<'_> {
                 None => Ok(Applied::Absent),
             },
         }
+    }
+
+    /// The outer error undoes the commit; the inner one is the caller's, and nothing was written.
+    pub(super) fn patch(
+        &mut self,
+        id: &InstallationId,
+        patch: &Patch,
+        limits: &InstallationLimits,
+    ) -> Result<Result<Applied, PatchError>> {
+        let id_hash = hash::installation(self.commit.hub, id.as_str());
+        let Some(row) = self.find(id_hash, id.as_str())? else { return Ok(Err(PatchError::NotFound)) };
+        let times = self.commit.newest_touch(self.tx, self.registry, row.no)?.unwrap_or(row.times);
+        let present = Installation { expires: times.expires, ..row.installation()? };
+        let put = match patch.apply(&present, limits) {
+            Ok(installation) => Put::new(self.commit.hub, installation),
+            Err(error) => return Ok(Err(PatchError::Field(error))),
+        };
+        let (confirmed, dead) =
+            if patch.sets_channel() { (self.now, Dead::Revived) } else { (times.confirmed, Dead::Left) };
+        self.replace(row, &put, Touch { confirmed, expires: put.expires }, dead).map(Ok)
     }
 
     /// The installation, unless its time is over: then it goes now, as the sweep would have it go.
@@ -127,29 +165,32 @@ impl Applier<'_> {
         Ok(Applied::Created)
     }
 
-    fn replace(&mut self, row: InstallationRow, put: &Put) -> Result<Applied> {
-        let times = Touch { confirmed: self.now, expires: put.expires };
+    fn replace(&mut self, row: InstallationRow, put: &Put, times: Touch, dead: Dead) -> Result<Applied> {
         let whole = !row.channel_dead && row.seqs.iter().all(Option::is_some);
-        let applied = if whole && row.document == put.document {
+        let applied = if (whole || dead == Dead::Left) && row.document == put.document {
             if ends_earlier(times.expires, row.times.expires) {
                 rows::write_times(self.tx, &row, self.commit.hub, times)?;
             }
             Applied::Touched
         } else {
-            self.rewrite(&row, put, times)?;
+            self.rewrite(&row, put, times, dead)?;
             Applied::Updated
         };
         self.commit.touch(row.no, times);
         Ok(applied)
     }
 
-    fn rewrite(&mut self, row: &InstallationRow, put: &Put, times: Touch) -> Result<()> {
+    fn rewrite(&mut self, row: &InstallationRow, put: &Put, times: Touch, dead: Dead) -> Result<()> {
         let before = row.installation()?;
         let (old_platform, platform) = (before.platform.platform(), put.platform);
         let user_changed = before.user != put.user;
         let mut old: Vec<(Described, Option<Seq>)> =
             describe(self.commit.hub, &before).into_iter().zip(row.seqs.iter().copied()).collect();
-        let anew = row.channel_dead || old_platform != platform;
+        let taken: Vec<u64> = match dead {
+            Dead::Revived => Vec::new(),
+            Dead::Left => old.iter().filter(|(_, seq)| seq.is_none()).map(|(old, _)| old.channel_hash).collect(),
+        };
+        let anew = (row.channel_dead && dead == Dead::Revived) || old_platform != platform;
         // Those that leave go first, so that nobody is marked as sharing a key with one that is on its way out.
         let id = before.id.as_str();
         let leaving = Leaving { id, platform: old_platform, why: Departure::Replaced, now: self.now };
@@ -166,22 +207,25 @@ impl Applier<'_> {
             let seq = match kept {
                 Some((old, seq)) => {
                     self.keep(old, target, put, seq, times, rows_too, user_changed)?;
-                    seq
+                    Some(seq)
                 }
-                None => enter(self.tx, self.commit, row.no, platform, target, times)?,
+                None if taken.contains(&target.channel_hash) => None,
+                None => Some(enter(self.tx, self.commit, row.no, platform, target, times)?),
             };
-            seqs.push(Some(seq));
+            seqs.push(seq);
         }
         self.tx
             .prepare_cached(
-                "UPDATE installation SET document = ?2, expires = ?3, confirmed = ?4, updated = ?4, channel_dead = 0, \
-                 seqs = ?5 WHERE no = ?1",
+                "UPDATE installation SET document = ?2, expires = ?3, confirmed = ?4, updated = ?5, \
+                 channel_dead = ?6, seqs = ?7 WHERE no = ?1",
             )?
             .execute(params![
                 row.no,
                 put.document,
                 times.expires.map(Timestamp::millis),
+                times.confirmed.millis(),
                 self.now.millis(),
+                seqs.first().is_some_and(Option::is_none),
                 encode_seqs(&seqs),
             ])?;
         if user_changed {

@@ -21,9 +21,10 @@ use super::{Parts, Result};
 use crate::model::audience::Audience;
 use crate::model::chunk_set::ChunkSet;
 use crate::model::id::{ChunkNo, HubId, HubName, InstallationId, Seq};
+use crate::model::installation::{InstallationLimits, Patch};
 use crate::model::platform::Platform;
 use crate::model::target::AudienceKind;
-use crate::store::{Applied, Change, HubRecord, InstallationPage, StoredInstallation, TargetRows};
+use crate::store::{Applied, Change, HubRecord, InstallationPage, PatchError, StoredInstallation, TargetRows};
 
 mod apply;
 mod commit;
@@ -73,6 +74,11 @@ impl Shared {
         self.touches.load(connection)
     }
 
+    /// Rows that wait to be folded.
+    pub(super) fn unfolded(&self) -> u64 {
+        (self.deltas.total() + self.touches.total()) as u64
+    }
+
     /// A hub's touches as this connection's transaction sees them, newest first.
     fn newest_touches(&self, connection: &Connection, hub: HubId) -> Result<Vec<Arc<Touches>>> {
         Ok(self.touches.rows(connection, hub)?.into_iter().rev().map(|(_, touches)| touches).collect())
@@ -97,6 +103,11 @@ pub(super) async fn hubs(parts: &Parts) -> Result<Vec<HubRecord>> {
     parts.engine.read(hub::all).await
 }
 
+/// The same on a connection of the caller's.
+pub(super) fn hubs_of(connection: &Connection) -> Result<Vec<HubRecord>> {
+    hub::all(connection)
+}
+
 pub(super) async fn delete_hub(parts: &Parts, name: &HubName) -> Result<bool> {
     hub::delete(parts, name).await
 }
@@ -116,6 +127,23 @@ pub(super) async fn apply(parts: &Parts, hub: HubId, changes: Vec<Change>) -> Re
         changes.iter().map(|change| applier.apply(change)).collect()
     };
     parts.engine.write(Precedence::Registration, weight, apply).await
+}
+
+pub(super) async fn patch(
+    parts: &Parts,
+    hub: HubId,
+    id: &InstallationId,
+    patch: Patch,
+    limits: InstallationLimits,
+) -> Result<Applied, PatchError> {
+    fold::relieve(parts, hub).await?;
+    let (registry, clock, id) = (parts.registry.clone(), parts.clock.clone(), id.clone());
+    let apply = move |tx: &Connection| {
+        let mut gathering = registry.gathering.lock();
+        let commit = gathering.hub(tx, hub, &registry.live_tags)?;
+        Applier { tx, registry: &registry, commit, now: clock.now() }.patch(&id, &patch, &limits)
+    };
+    parts.engine.write(Precedence::Registration, 1, apply).await?
 }
 
 pub(super) async fn installation(parts: &Parts, hub: HubId, id: &InstallationId) -> Result<Option<StoredInstallation>> {

@@ -118,6 +118,11 @@ impl<T: Unfolded> Waiting<T> {
         self.0.lock().get(&hub).map_or((0, 0), |hub| (hub.rows.len(), hub.bytes))
     }
 
+    /// Rows that wait in all hubs.
+    pub(super) fn total(&self) -> usize {
+        self.0.lock().values().map(|hub| hub.rows.len()).sum()
+    }
+
     /// Hubs with anything waiting, ascending.
     pub(super) fn hubs(&self) -> Vec<HubId> {
         let mut hubs: Vec<_> = self.0.lock().keys().copied().collect();

@@ -1,0 +1,109 @@
+//! How often each key may ask (`[limits]`): over its rate it gets 429 and when to come back.
+//!
+//! Only callers that are known are counted, each by its hub and rule, so that what is kept is bounded by the rules that
+//! there are; [`RateLimits::upkeep`] forgets those that have been quiet. Every service has limits of its own.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use governor::clock::Clock as _;
+use governor::middleware::NoOpMiddleware;
+use governor::state::keyed::HashMapStateStore;
+use governor::{Quota, RateLimiter};
+use http::{Method, request::Parts};
+
+use super::error::ApiError;
+use crate::clock::{BootInstant, SharedClock};
+use crate::config::{Action, Rates};
+use crate::identity::keys::Caller;
+
+/// The boot clock in the limiter's terms.
+#[derive(Clone, Debug)]
+struct LimiterClock(SharedClock);
+
+impl governor::clock::Clock for LimiterClock {
+    type Instant = Duration;
+
+    fn now(&self) -> Duration {
+        self.0.boot().after(BootInstant::default())
+    }
+}
+
+type Limiter = RateLimiter<Caller, HashMapStateStore<Caller>, LimiterClock, NoOpMiddleware<Duration>>;
+
+/// A limiter for each action that has a rate.
+pub struct RateLimits {
+    clock: LimiterClock,
+    limiters: Vec<(Action, Limiter)>,
+}
+
+impl std::fmt::Debug for RateLimits {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.limiters.iter().map(|(action, _)| action)).finish()
+    }
+}
+
+impl RateLimits {
+    /// Limits with nothing used of them.
+    pub fn new(rates: &Rates, clock: SharedClock) -> Self {
+        let clock = LimiterClock(clock);
+        let limiter = |(action, rate): (Action, crate::config::Rate)| {
+            let burst = NonZeroU32::new(rate.burst).unwrap_or(NonZeroU32::MIN);
+            let quota = Quota::per_second(NonZeroU32::new(rate.per_second)?).allow_burst(burst);
+            Some((action, RateLimiter::new(quota, HashMapStateStore::default(), clock.clone())))
+        };
+        let limiters = rates.iter().filter_map(limiter).collect();
+        Self { clock, limiters }
+    }
+
+    /// Counts a request of a known caller, or says when it may come again.
+    pub(super) fn admit(&self, caller: &Caller, parts: &Parts) -> Result<(), ApiError> {
+        let asked = action(&parts.method, parts.uri.path());
+        let Some((_, limiter)) = self.limiters.iter().find(|(action, _)| *action == asked) else { return Ok(()) };
+        limiter
+            .check_key(caller)
+            .map_err(|until| ApiError::too_many(asked.message(), until.wait_time_from(self.clock.now())))
+    }
+
+    /// Forgets callers that have their whole burst again.
+    pub fn upkeep(&self) {
+        for (_, limiter) in &self.limiters {
+            limiter.retain_recent();
+            limiter.shrink_to_fit();
+        }
+    }
+}
+
+fn action(method: &Method, path: &str) -> Action {
+    if matches!(*method, Method::GET | Method::HEAD) || path.ends_with("/audience") {
+        Action::Reads
+    } else if path.ends_with("/broadcasts") {
+        Action::Broadcasts
+    } else if path.split('/').nth(4).is_some_and(|part| part.starts_with("installations")) {
+        Action::Registrations
+    } else {
+        Action::Changes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_request_is_some_action() {
+        for (method, path, expected) in [
+            (Method::PUT, "/v1/hubs/h/installations/audience-1", Action::Registrations),
+            (Method::PATCH, "/v1/hubs/h/installations/d", Action::Registrations),
+            (Method::POST, "/v1/hubs/h/installations:import", Action::Registrations),
+            (Method::GET, "/v1/hubs/h/installations:export", Action::Reads),
+            (Method::POST, "/v1/hubs/h/audience", Action::Reads),
+            (Method::POST, "/v1/hubs/h/broadcasts", Action::Broadcasts),
+            (Method::GET, "/v1/hubs/h/broadcasts", Action::Reads),
+            (Method::POST, "/v1/hubs/h/broadcasts/1:pause", Action::Changes),
+            (Method::PUT, "/v1/hubs/installations", Action::Changes),
+        ] {
+            assert_eq!(action(&method, path), expected, "{method} {path}");
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! `fanfare doctor`: everything that a service of this configuration would need, tried one by one.
+//!
+//! Nothing is written, no key file is made and nobody is notified. A service may run on the same store meanwhile: its
+//! file is then only read.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::io::Write;
+
+use super::{Configured, Failure};
+use crate::config::{Config, QueueUrl, StoreUrl};
+use crate::store::HubRecord;
+
+mod clock;
+mod hubs;
+mod store;
+
+/// How a test went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Ok,
+    /// Works, but not for long or not as one would think.
+    Warn,
+    /// A service would not start, or would not send.
+    Fail,
+}
+
+/// One line.
+#[derive(Debug, PartialEq, Eq)]
+struct Finding {
+    state: State,
+    /// What was tested.
+    about: String,
+    /// What was found, and how to mend it where that is called for.
+    text: String,
+}
+
+impl Finding {
+    fn ok(about: impl Into<String>, text: impl Into<String>) -> Self {
+        Self { state: State::Ok, about: about.into(), text: text.into() }
+    }
+
+    fn warn(about: impl Into<String>, text: impl Into<String>) -> Self {
+        Self { state: State::Warn, about: about.into(), text: text.into() }
+    }
+
+    fn fail(about: impl Into<String>, text: impl Into<String>) -> Self {
+        Self { state: State::Fail, about: about.into(), text: text.into() }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match self.state {
+            State::Ok => "ok  ",
+            State::Warn => "warn",
+            State::Fail => "fail",
+        };
+        // Whatever a system or a service said, a finding is one line.
+        let text: String = self.text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        write!(f, "{state} {}: {text}", self.about)
+    }
+}
+
+/// What the store knows of hubs, for the tests after its own.
+#[derive(Default)]
+struct Known(Vec<HubRecord>);
+
+pub(super) fn run(
+    args: &Configured,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+    stdout: &mut impl Write,
+) -> Result<(), Failure> {
+    let config = Config::load_with(args.config.as_deref(), environment)?;
+    let mut failed = 0_usize;
+    let mut tell = |findings: Vec<Finding>| -> std::io::Result<()> {
+        for finding in findings {
+            failed += usize::from(finding.state == State::Fail);
+            writeln!(stdout, "{finding}")?;
+        }
+        stdout.flush()
+    };
+    tell(configuration(&config))?;
+    let (findings, known) = match &config.store.url {
+        StoreUrl::Sqlite(path) => store::embedded(path),
+        // `configuration` has said that this build does not have it.
+        StoreUrl::Postgres(_) => (Vec::new(), Known::default()),
+    };
+    tell(findings)?;
+    tell(queue(&config))?;
+    tell(clock::system())?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    tell(runtime.block_on(hubs::probe(&config, &known.0)))?;
+    // A name that still resolves must not hold the process.
+    runtime.shutdown_background();
+    match failed {
+        0 => Ok(()),
+        1 => Err(anyhow::anyhow!("1 test failed").into()),
+        failed => Err(anyhow::anyhow!("{failed} tests failed").into()),
+    }
+}
+
+/// What the files hold, and what this build lacks.
+fn configuration(config: &Config) -> Vec<Finding> {
+    const ABOUT: &str = "configuration";
+    let mut findings = Vec::new();
+    if let Err(error) = config.check_files() {
+        findings.push(Finding::fail(ABOUT, format!("{}: {} (got {})", error.key, error.rule, error.got)));
+    }
+    for missing in config.missing() {
+        findings.push(Finding::fail(ABOUT, format!("{}: {} (got {})", missing.key, missing.rule, missing.got)));
+    }
+    if findings.is_empty() {
+        findings.push(Finding::ok(ABOUT, "every key is good and every file that it names can be used"));
+    }
+    findings
+}
+
+fn queue(config: &Config) -> Vec<Finding> {
+    match config.queue.url {
+        QueueUrl::Memory => {
+            let text = "memory: keeps nothing across a restart, and need not: what was accepted is in the store and is \
+                        taken up again from there; one process only";
+            vec![Finding::ok("queue", text)]
+        }
+        // `configuration` has said that this build does not have it.
+        QueueUrl::Redis(_) | QueueUrl::Sentinel(_) | QueueUrl::Cluster(_) => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_finding_is_one_line() {
+        let finding = Finding::fail("hub demo", "a\nb");
+        assert_eq!(finding.to_string(), "fail hub demo: a b");
+    }
+}

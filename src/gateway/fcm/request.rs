@@ -1,0 +1,243 @@
+//! From a broadcast to the `message` of every device of it: written once, without its target (`push-services.md` 2.2).
+
+use bytes::Bytes;
+use serde_json::{Map, Value, json};
+
+use crate::gateway::SharedRequest;
+use crate::model::broadcast::{BroadcastRequest, Content, Notification, Priority};
+use crate::model::field::FieldError;
+use crate::model::id::BroadcastId;
+use crate::model::platform::Platform;
+
+/// Longest message, in bytes of its JSON without target.
+pub const LONGEST: usize = 4_096;
+/// The longest time that the service keeps a message.
+const LONGEST_TTL: u32 = 2_419_200;
+
+/// What a body begins with; the target follows.
+pub(super) const OPENING: &[u8] = br#"{"message":{"#;
+
+/// Checks a request and writes its body. The errors' field is `payloads.fcm` or within, `notification` or `template`.
+pub fn prepare(id: BroadcastId, request: &BroadcastRequest) -> Result<SharedRequest, FieldError> {
+    let (field, mut message) = message(request)?;
+    check(field, &message)?;
+    let size = serde_json::to_vec(&message).map_or(usize::MAX, |text| text.len());
+    if size > LONGEST {
+        return Err(FieldError::new(field, format!("must have at most {LONGEST} bytes for FCM (has {size})")));
+    }
+    complete(&mut message, id, request);
+    let body = Bytes::from(json!({ "message": message }).to_string());
+    let headers = vec![("content-type", "application/json".to_owned())];
+    Ok(SharedRequest { headers, body, broadcast: id, lane: request.lane })
+}
+
+fn message(request: &BroadcastRequest) -> Result<(&'static str, Map<String, Value>), FieldError> {
+    const FIELD: &str = "payloads.fcm";
+    let raw = |payload: &String| match serde_json::from_str(payload) {
+        Ok(Value::Object(members)) if !members.is_empty() => Ok((FIELD, members)),
+        Ok(Value::Object(_)) => Err(FieldError::new(FIELD, "must not be an empty object")),
+        _ => Err(FieldError::new(FIELD, "must be a JSON object: the message without its target")),
+    };
+    let label = Platform::Fcm.label();
+    match &request.content {
+        Content::Notification { notification, payloads } => match payloads.get(label) {
+            Some(payload) => raw(payload),
+            None => Ok(("notification", render(notification)?)),
+        },
+        Content::Payloads(payloads) => match payloads.get(label) {
+            Some(payload) => raw(payload),
+            None => Err(FieldError::new(FIELD, "must be given")),
+        },
+        Content::Template(_) => Err(FieldError::new("template", "must be rendered to a payload first")),
+    }
+}
+
+/// The portable form in FCM's own.
+fn render(notification: &Notification) -> Result<Map<String, Value>, FieldError> {
+    let Notification { title, body, data } = notification;
+    let mut message = Map::new();
+    let shown = [("title", title), ("body", body)];
+    let shown: Map<String, Value> =
+        shown.into_iter().filter_map(|(name, text)| Some((name.to_owned(), text.clone()?.into()))).collect();
+    if !shown.is_empty() {
+        message.insert("notification".to_owned(), shown.into());
+    }
+    if !data.is_empty() {
+        message.insert("data".to_owned(), json!(data));
+    }
+    if message.is_empty() {
+        return Err(FieldError::new("notification", "must have title, body or data"));
+    }
+    Ok(message)
+}
+
+fn check(field: &'static str, message: &Map<String, Value>) -> Result<(), FieldError> {
+    let fault = |name: &str, rule: &'static str| Err(FieldError::new(format!("{field}.{name}"), rule));
+    for target in ["token", "fid", "topic", "condition"] {
+        if message.contains_key(target) {
+            return fault(target, "must be absent: the audience says who gets it");
+        }
+    }
+    let android_v2 = ["android_v2", "androidV2"].into_iter().find(|name| message.contains_key(*name));
+    if let (Some(name), true) = (android_v2, message.contains_key("android")) {
+        return fault(name, "must not stand beside android");
+    }
+    for name in ["notification", "android", "android_v2", "androidV2", "webpush", "apns"] {
+        if message.get(name).is_some_and(|value| !value.is_object()) {
+            return fault(name, "must be an object");
+        }
+    }
+    if let Some(ttl) = message.get("android").and_then(|android| android.get("ttl"))
+        && !ttl.as_str().is_some_and(is_ttl)
+    {
+        return fault("android.ttl", "must be a duration from \"0s\" to \"2419200s\"");
+    }
+    match message.get("data") {
+        None => Ok(()),
+        Some(Value::Object(data)) => data.iter().try_for_each(|(name, value)| {
+            let reserved = matches!(name.as_str(), "from" | "message_type")
+                || name.starts_with("google.")
+                || name.starts_with("gcm.notification.");
+            match value {
+                _ if reserved => fault(&format!("data.{name}"), "must have another name: this one is FCM's own"),
+                Value::String(_) => Ok(()),
+                _ => fault(&format!("data.{name}"), "must be a string"),
+            }
+        }),
+        Some(_) => fault("data", "must be an object of strings"),
+    }
+}
+
+fn is_ttl(text: &str) -> bool {
+    let seconds = text.strip_suffix('s').filter(|digits| !digits.starts_with(['+', '-']));
+    seconds
+        .and_then(|digits| digits.parse::<f64>().ok())
+        .is_some_and(|seconds| (0.0..=f64::from(LONGEST_TTL)).contains(&seconds))
+}
+
+/// Puts in what the caller left out: life, priority, and what lets a repeat replace the first copy (section 7). A
+/// message that uses `android_v2` is left as it is, because `android` may not stand beside it.
+fn complete(message: &mut Map<String, Value>, id: BroadcastId, request: &BroadcastRequest) {
+    let key = request.collapse_key.clone().filter(|key| !key.is_empty()).unwrap_or_else(|| id.to_string());
+    let shows = message.contains_key("notification");
+    if !message.contains_key("android_v2") && !message.contains_key("androidV2") {
+        let android = object(message, "android");
+        if let Some(android) = android {
+            absent(android, &["ttl"], format!("{}s", request.ttl_seconds.min(LONGEST_TTL)));
+            let priority = match request.priority {
+                Priority::High => "HIGH",
+                Priority::Normal => "NORMAL",
+            };
+            absent(android, &["priority"], priority.to_owned());
+            absent(android, &["collapse_key", "collapseKey"], key.clone());
+            let shows = shows || android.contains_key("notification");
+            if let Some(shown) = shows.then(|| object(android, "notification")).flatten() {
+                absent(shown, &["tag"], key.clone());
+            }
+        }
+    }
+    // The service takes longer ones for Android alone.
+    if key.len() <= 64
+        && let Some(headers) = object(message, "apns").and_then(|apns| object(apns, "headers"))
+    {
+        absent(headers, &["apns-collapse-id"], key);
+    }
+}
+
+/// The object of that name, made where there is none.
+fn object<'a>(within: &'a mut Map<String, Value>, name: &str) -> Option<&'a mut Map<String, Value>> {
+    within.entry(name).or_insert_with(|| Map::new().into()).as_object_mut()
+}
+
+/// Sets the first of these names, which mean the same, unless one of them stands there.
+fn absent(within: &mut Map<String, Value>, names: &[&str], value: String) {
+    if let (false, Some(name)) = (names.iter().any(|name| within.contains_key(*name)), names.first()) {
+        within.insert((*name).to_owned(), value.into());
+    }
+}
+
+/// Writes a device's body: the shared one with the target first. A channel of a Firebase installation id's form is one.
+pub(super) fn splice(shared: &Bytes, channel: &[u8]) -> Option<Bytes> {
+    let rest = shared.strip_prefix(OPENING)?;
+    let target = serde_json::to_string(std::str::from_utf8(channel).ok()?).ok()?;
+    let name = if is_fid(channel) { "fid" } else { "token" };
+    let mut body = Vec::with_capacity(shared.len() + target.len() + 16);
+    body.extend_from_slice(OPENING);
+    body.extend_from_slice(format!("\"{name}\":{target},").as_bytes());
+    body.extend_from_slice(rest);
+    Some(body.into())
+}
+
+fn is_fid(channel: &[u8]) -> bool {
+    channel.len() == 22
+        && matches!(channel[0], b'c'..=b'f')
+        && channel.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::broadcast::{Lane, Payloads};
+
+    fn request(content: Content) -> BroadcastRequest {
+        BroadcastRequest {
+            audience: String::new(),
+            content,
+            ttl_seconds: 60,
+            collapse_key: Some("score".into()),
+            priority: Priority::Normal,
+            lane: Lane::Bulk,
+            weight: 1,
+            rate_per_second: 0,
+            schedule_at: None,
+        }
+    }
+
+    fn raw(payload: &str) -> Result<SharedRequest, FieldError> {
+        let payloads = Payloads::from([("fcm".to_owned(), payload.to_owned())]);
+        prepare(BroadcastId::new(7), &request(Content::Payloads(payloads)))
+    }
+
+    fn sent(shared: &SharedRequest, channel: &str) -> Value {
+        serde_json::from_slice(&splice(&shared.body, channel.as_bytes()).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn what_is_absent_is_put_in_and_nothing_else_is_touched() {
+        let shared = raw(r#"{"notification":{"title":"t"},"android":{"ttl":"5s","collapseKey":"own"}}"#).unwrap();
+        let expected = json!({"message": {
+            "token": "a:b",
+            "notification": {"title": "t"},
+            "android": {"ttl": "5s", "collapseKey": "own", "priority": "NORMAL", "notification": {"tag": "score"}},
+            "apns": {"headers": {"apns-collapse-id": "score"}},
+        }});
+        assert_eq!(sent(&shared, "a:b"), expected);
+        let fid = sent(&shared, "cAbcdefghijklmnopqrs_-");
+        assert_eq!(fid["message"]["fid"], "cAbcdefghijklmnopqrs_-");
+        let portable = Notification { title: Some("t".into()), ..Notification::default() };
+        let content = Content::Notification { notification: portable, payloads: Payloads::new() };
+        let shared = prepare(BroadcastId::new(7), &request(content)).unwrap();
+        assert_eq!(sent(&shared, "x")["message"]["android"]["ttl"], "60s");
+    }
+
+    #[test]
+    fn each_broken_rule_names_its_field() {
+        let long = format!(r#"{{"data":{{"a":"{}"}}}}"#, "x".repeat(LONGEST));
+        for (payload, field) in [
+            ("[]", "payloads.fcm"),
+            ("{}", "payloads.fcm"),
+            (long.as_str(), "payloads.fcm"),
+            (r#"{"token":"x"}"#, "payloads.fcm.token"),
+            (r#"{"topic":"x"}"#, "payloads.fcm.topic"),
+            (r#"{"android":{},"android_v2":{}}"#, "payloads.fcm.android_v2"),
+            (r#"{"android":7}"#, "payloads.fcm.android"),
+            (r#"{"android":{"ttl":"2419201s"}}"#, "payloads.fcm.android.ttl"),
+            (r#"{"android":{"ttl":5}}"#, "payloads.fcm.android.ttl"),
+            (r#"{"data":{"a":1}}"#, "payloads.fcm.data.a"),
+            (r#"{"data":{"google.x":"1"}}"#, "payloads.fcm.data.google.x"),
+            (r#"{"data":[]}"#, "payloads.fcm.data"),
+        ] {
+            assert_eq!(raw(payload).unwrap_err().field, field, "{payload}");
+        }
+    }
+}

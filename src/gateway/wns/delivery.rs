@@ -1,0 +1,91 @@
+//! One target: the check of its channel, the request, and what follows from the answer.
+
+use std::sync::Arc;
+
+use http::{Method, Request};
+use http_body_util::Full;
+
+use super::channel::{self, HostRule};
+use super::client::{Client, Failure};
+use super::ticket::Ticket;
+use super::token::{self, AccessToken, Fault, Tokens};
+use super::verdict::{self, Said};
+use crate::clock::SharedClock;
+use crate::gateway::{SharedRequest, Unsent};
+use crate::model::verdict::{Reason, ThrottleScope, Verdict};
+
+/// What every request of a gateway needs.
+#[derive(Debug)]
+pub(super) struct Way {
+    pub(super) client: Arc<Client>,
+    pub(super) tokens: Tokens,
+    pub(super) allowed_hosts: Vec<HostRule>,
+    pub(super) clock: SharedClock,
+}
+
+impl Way {
+    /// Sends to one target and answers for it.
+    pub(super) async fn deliver(&self, mut ticket: Ticket) {
+        let Some(uri) = channel::address(ticket.channel(), &self.allowed_hosts) else {
+            let reason = Some(Reason::known("channel is of no allowed host"));
+            return ticket.verdict(Verdict::FixRequest { for_all: false }, reason);
+        };
+        let mut token = self.tokens.good().await;
+        let mut renewed = false;
+        loop {
+            let good = match token {
+                Ok(good) => good,
+                Err(fault) => return without_token(ticket, fault),
+            };
+            // Waiting for a token may have taken long.
+            if let Some(why) = ticket.refusal(self.clock.boot()) {
+                return ticket.unsent(why);
+            }
+            let Some(request) = request(&ticket.batch().request, uri.clone(), &good) else {
+                let reason = Some(Reason::known("request has a field that cannot be sent"));
+                return ticket.verdict(Verdict::FixRequest { for_all: true }, reason);
+            };
+            ticket.hand_over(self.clock.now());
+            let answer = match self.client.send(request).await {
+                Ok(answer) => answer,
+                Err(Failure::Safe(why)) => {
+                    ticket.take_back();
+                    return ticket.verdict(Verdict::ConnSafe, Some(Reason::known(why)));
+                }
+                Err(Failure::Ambiguous(why)) => {
+                    return ticket.verdict(Verdict::ConnAmbiguous, Some(Reason::known(why)));
+                }
+            };
+            if answer.status == 401 && !renewed {
+                ticket.take_back();
+                renewed = true;
+                token = self.tokens.instead_of(&good).await;
+                continue;
+            }
+            let (verdict, reason) = verdict::judge(&Said::read(answer.status, &answer.headers), self.clock.now());
+            if matches!(verdict, Verdict::Credentials | Verdict::Throttle { scope: ThrottleScope::Project, .. }) {
+                ticket.halt_batch();
+            }
+            return ticket.verdict(verdict, reason);
+        }
+    }
+}
+
+fn without_token(ticket: Ticket, fault: Fault) {
+    match fault {
+        Fault::Refused(reason) => {
+            ticket.halt_batch();
+            ticket.verdict(Verdict::Credentials, Some(reason));
+        }
+        Fault::Unreachable(_) => ticket.unsent(Unsent::Unreachable),
+    }
+}
+
+/// None when a field of it cannot be written.
+fn request(shared: &SharedRequest, uri: http::Uri, token: &AccessToken) -> Option<Request<Full<bytes::Bytes>>> {
+    let mut request = token::authorize(Request::builder().method(Method::POST).uri(uri), token);
+    for (name, value) in &shared.headers {
+        request = request.header(*name, value.as_str());
+    }
+    request.body(Full::new(shared.body.clone())).ok()
+}

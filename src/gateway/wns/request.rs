@@ -1,0 +1,165 @@
+//! From a broadcast to what every channel of it gets: one body, one set of header fields (`push-services.md` 3.3).
+
+use bytes::Bytes;
+
+use super::toast::{self, Kind};
+use crate::gateway::SharedRequest;
+use crate::model::broadcast::{BroadcastRequest, Content, Priority};
+use crate::model::field::FieldError;
+use crate::model::id::BroadcastId;
+use crate::model::platform::Platform;
+use crate::model::time::Timestamp;
+
+/// Longest body, in bytes.
+pub const LONGEST: usize = 5_000;
+/// Longest `X-WNS-Tag`.
+pub const LONGEST_TAG: usize = 16;
+
+pub const CONTENT_TYPE: &str = "content-type";
+pub const TYPE: &str = "x-wns-type";
+pub const TTL: &str = "x-wns-ttl";
+pub const CACHE_POLICY: &str = "x-wns-cache-policy";
+pub const PRIORITY: &str = "x-wns-priority";
+pub const TAG: &str = "x-wns-tag";
+
+/// Checks a broadcast and writes down what is equal for every target; its life is counted from `now`. The error's field
+/// is one of the native API's request: `payloads.wns`, `notification`, `collapse_key`, `template`.
+pub fn prepare(
+    id: BroadcastId,
+    request: &BroadcastRequest,
+    now: Timestamp,
+    expires: Timestamp,
+) -> Result<SharedRequest, FieldError> {
+    let (field, body) = body(request)?;
+    if body.is_empty() {
+        return Err(FieldError::new(field, "must not be empty"));
+    }
+    if body.len() > LONGEST {
+        return Err(FieldError::new(field, format!("must have at most {LONGEST} bytes for WNS (has {})", body.len())));
+    }
+    let kind = Kind::of(&body).map_err(|rule| FieldError::new(field, rule))?;
+    // A life of nothing asks for one attempt and no keeping; the service refuses one that is to be kept all the same.
+    let (ttl, policy) = match request.ttl_seconds {
+        0 => (0, "no-cache"),
+        _ => (expires.since(now).as_secs().max(1), "cache"),
+    };
+    let priority = match request.priority {
+        Priority::High => "1",
+        Priority::Normal => "2",
+    };
+    let mut headers = vec![
+        (CONTENT_TYPE, kind.content_type().to_owned()),
+        (TYPE, kind.header().to_owned()),
+        (TTL, ttl.to_string()),
+        (CACHE_POLICY, policy.to_owned()),
+        (PRIORITY, priority.to_owned()),
+    ];
+    headers.extend(tag(kind, request)?.map(|tag| (TAG, tag)));
+    Ok(SharedRequest { headers, body, broadcast: id, lane: request.lane })
+}
+
+/// A tile replaces the waiting one with its tag, so there the key must be one. Of toasts only phones know tags: a key
+/// that is none is left out. Badges and raw notifications have none.
+fn tag(kind: Kind, request: &BroadcastRequest) -> Result<Option<String>, FieldError> {
+    let Some(key) = request.collapse_key.as_deref().filter(|key| !key.is_empty()) else { return Ok(None) };
+    let fits = key.len() <= LONGEST_TAG && key.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    match kind {
+        Kind::Tile if !fits => {
+            Err(FieldError::new("collapse_key", "must be 1 to 16 ASCII letters and digits for a WNS tile"))
+        }
+        Kind::Tile | Kind::Toast => Ok(fits.then(|| key.to_owned())),
+        Kind::Badge | Kind::Raw => Ok(None),
+    }
+}
+
+fn body(request: &BroadcastRequest) -> Result<(&'static str, Bytes), FieldError> {
+    let raw = |payload: &String| ("payloads.wns", Bytes::copy_from_slice(payload.as_bytes()));
+    let label = Platform::Wns.label();
+    match &request.content {
+        Content::Notification { notification, payloads } => match payloads.get(label) {
+            Some(payload) => Ok(raw(payload)),
+            None => Ok(("notification", toast::render(notification)?.into())),
+        },
+        Content::Payloads(payloads) => {
+            payloads.get(label).map(raw).ok_or_else(|| FieldError::new("payloads.wns", "must be given"))
+        }
+        Content::Template(_) => Err(FieldError::new("template", "must be rendered to a payload first")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::broadcast::{Lane, Notification, Payloads};
+
+    const NOW: Timestamp = Timestamp::from_millis(1_000_000);
+
+    fn asked(payload: &str) -> BroadcastRequest {
+        BroadcastRequest {
+            audience: String::new(),
+            content: Content::Payloads(Payloads::from([("wns".to_owned(), payload.to_owned())])),
+            ttl_seconds: 60,
+            collapse_key: None,
+            priority: Priority::High,
+            lane: Lane::Bulk,
+            weight: 1,
+            rate_per_second: 0,
+            schedule_at: None,
+        }
+    }
+
+    fn made(request: &BroadcastRequest) -> Result<SharedRequest, FieldError> {
+        prepare(BroadcastId::new(1), request, NOW, Timestamp::from_millis(1_042_000))
+    }
+
+    fn header(request: &BroadcastRequest, name: &str) -> Option<String> {
+        made(request).unwrap().headers.into_iter().find(|(known, _)| *known == name).map(|(_, value)| value)
+    }
+
+    #[test]
+    fn the_payload_tells_type_and_content_type() {
+        for (payload, kind, content) in [
+            ("<toast/>", "wns/toast", "text/xml"),
+            ("<tile/>", "wns/tile", "text/xml"),
+            ("<badge value='1'/>", "wns/badge", "text/xml"),
+            ("{}", "wns/raw", "application/octet-stream"),
+        ] {
+            assert_eq!(header(&asked(payload), TYPE).as_deref(), Some(kind));
+            assert_eq!(header(&asked(payload), CONTENT_TYPE).as_deref(), Some(content));
+        }
+    }
+
+    #[test]
+    fn life_and_priority_are_said() {
+        let request = asked("<toast/>");
+        assert_eq!(header(&request, TTL).as_deref(), Some("42"));
+        assert_eq!(header(&request, CACHE_POLICY).as_deref(), Some("cache"));
+        assert_eq!(header(&request, PRIORITY).as_deref(), Some("1"));
+        let brief = BroadcastRequest { ttl_seconds: 0, priority: Priority::Normal, ..request };
+        assert_eq!(header(&brief, TTL).as_deref(), Some("0"));
+        assert_eq!(header(&brief, CACHE_POLICY).as_deref(), Some("no-cache"));
+        assert_eq!(header(&brief, PRIORITY).as_deref(), Some("2"));
+    }
+
+    #[test]
+    fn a_tile_wants_a_tag_and_a_toast_takes_one() {
+        let with = |payload: &str, key: &str| BroadcastRequest { collapse_key: Some(key.to_owned()), ..asked(payload) };
+        assert_eq!(header(&with("<tile/>", "score1"), TAG).as_deref(), Some("score1"));
+        assert_eq!(made(&with("<tile/>", "score:1")).unwrap_err().field, "collapse_key");
+        assert_eq!(made(&with("<tile/>", &"a".repeat(17))).unwrap_err().field, "collapse_key");
+        assert_eq!(header(&with("<toast/>", "score1"), TAG).as_deref(), Some("score1"));
+        assert_eq!(header(&with("<toast/>", "score:1"), TAG), None);
+        assert_eq!(header(&with("raw", "score1"), TAG), None);
+    }
+
+    #[test]
+    fn bodies_over_the_limit_name_their_field() {
+        assert!(made(&asked(&"x".repeat(LONGEST))).is_ok());
+        assert_eq!(made(&asked(&"x".repeat(LONGEST + 1))).unwrap_err().field, "payloads.wns");
+        assert_eq!(made(&asked("")).unwrap_err().field, "payloads.wns");
+        assert_eq!(made(&asked("<toast>")).unwrap_err().field, "payloads.wns");
+        let notification = Notification { title: Some("&".repeat(1_000)), ..Notification::default() };
+        let content = Content::Notification { notification, payloads: Payloads::new() };
+        assert_eq!(made(&BroadcastRequest { content, ..asked("") }).unwrap_err().field, "notification");
+    }
+}

@@ -1,0 +1,420 @@
+//! Changes of parts of a document: JSON Patch as the clients of the field write it (`specs/notification-hubs.md` 2.2.6).
+//!
+//! Not RFC 6902 as a whole: `add`, `remove` and `replace` on a fixed set of paths, tags addressed by their value, and
+//! arrays and objects also as JSON text in a string, since most clients can send nothing else. A patch is read once,
+//! where every path is checked; applying it works on the document's own form and reads the result like any document, so
+//! that every rule and limit holds for it. Removing what is not there is no error: the caller has what it wants.
+
+use serde_json::{Map, Value};
+
+use super::super::field::FieldError;
+use super::{Installation, InstallationLimits, wrong_kind};
+
+/// Operations in one patch: each is work inside the store's only writer.
+const OPERATIONS: usize = 1_000;
+
+/// A checked list of changes, applied in their order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Patch(Vec<Operation>);
+
+/// One change.
+#[derive(Clone, PartialEq, Eq)]
+struct Operation {
+    place: Place,
+    action: Action,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+enum Action {
+    Add(Value),
+    Replace(Value),
+    Remove,
+}
+
+/// Where in the document: the members on the way, and what the last one is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Place {
+    way: Vec<String>,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// Text or a channel that a document must have.
+    Required,
+    /// Text that it may have.
+    Optional,
+    /// A list of tags.
+    Tags,
+    /// One tag of the list before it, by its value.
+    Tag,
+    /// An object that is set as a whole: headers, variables, one template, one tile.
+    Whole,
+    /// An object whose members `add` merges: templates by name, tiles by id.
+    Named,
+}
+
+/// Values hold channels, which no log may show (design.md 3.10).
+impl std::fmt::Debug for Operation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let action = match self.action {
+            Action::Add(_) => "add",
+            Action::Replace(_) => "replace",
+            Action::Remove => "remove",
+        };
+        write!(f, "{action} {:?}", self.place.way)
+    }
+}
+
+impl Patch {
+    /// Reads a JSON array of operations. An error's field is `[N].op`, `[N].path` or `[N].value`, counted from 0.
+    pub fn parse(json: &[u8]) -> Result<Self, FieldError> {
+        let rule = |error| FieldError::new("body", format!("must be a JSON array of patch operations: {error}"));
+        let operations: Vec<Map<String, Value>> = serde_json::from_slice(json).map_err(rule)?;
+        if operations.len() > OPERATIONS {
+            return Err(FieldError::new("body", format!("must not have more than {OPERATIONS} operations")));
+        }
+        let read = |(at, operation)| Operation::read(operation).map_err(|error| within(error, at));
+        operations.into_iter().enumerate().map(read).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// The document with all changes, or the first rule that one of them, or the result, breaks.
+    pub fn apply(&self, to: &Installation, limits: &InstallationLimits) -> Result<Installation, FieldError> {
+        let broken = |error: serde_json::Error| FieldError::new("body", format!("cannot be applied: {error}"));
+        let mut document = serde_json::to_value(to.read_form(false)).map_err(broken)?;
+        for (at, operation) in self.0.iter().enumerate() {
+            operation.apply(&mut document).map_err(|error| within(error, at))?;
+        }
+        let document = serde_json::to_vec(&document).map_err(broken)?;
+        Installation::parse(&document, Some(to.id.as_str()), limits)
+    }
+
+    /// Whether it says where the device is to be reached: a report that the channel works.
+    pub fn sets_channel(&self) -> bool {
+        self.0.iter().any(|operation| operation.place.way == ["pushChannel"])
+    }
+}
+
+fn within(error: FieldError, at: usize) -> FieldError {
+    let field = format!("[{at}].{}", error.field);
+    error.at(field)
+}
+
+impl Operation {
+    fn read(mut members: Map<String, Value>) -> Result<Self, FieldError> {
+        let mut text = |name: &'static str| match members.remove(name) {
+            Some(Value::String(text)) => Ok(text),
+            Some(other) => Err(wrong_kind(name, "a string", &other)),
+            None => Err(FieldError::new(name, "is required")),
+        };
+        let (op, path) = (text("op")?, text("path")?);
+        let value = members.remove("value").filter(|value| !value.is_null());
+        if let Some((name, _)) = members.into_iter().next() {
+            return Err(FieldError::new(name, "is not a member of a patch operation"));
+        }
+        let place = Place::parse(&path)
+            .ok_or_else(|| FieldError::new("path", format!("must be a part of an installation, not {path:?}")))?;
+        let required = || FieldError::new("value", "is required");
+        let action = match op.to_ascii_lowercase().as_str() {
+            "add" => Action::Add(value.ok_or_else(required)?),
+            "replace" => Action::Replace(value.ok_or_else(required)?),
+            "remove" => Action::Remove,
+            _ => return Err(FieldError::new("op", format!("must be add, remove or replace, not {op:?}"))),
+        };
+        match (place.kind, &action) {
+            (Kind::Required, Action::Remove) => {
+                Err(FieldError::new("path", format!("must not be {path:?} with remove: a document needs it")))
+            }
+            (Kind::Tag, Action::Add(_) | Action::Replace(_)) => {
+                Err(FieldError::new("path", format!("must not be {path:?} with {op}: one tag can only be removed")))
+            }
+            _ => Ok(Self { place, action }),
+        }
+    }
+
+    fn apply(&self, document: &mut Value) -> Result<(), FieldError> {
+        let Some((last, way)) = self.place.way.split_last() else { return Ok(()) };
+        if self.place.kind == Kind::Tag {
+            remove_tag(document, way, last);
+            return Ok(());
+        }
+        let value = match &self.action {
+            Action::Remove => {
+                if let Some(parent) = existing(document, way) {
+                    parent.remove(last);
+                }
+                return Ok(());
+            }
+            Action::Add(value) | Action::Replace(value) => value,
+        };
+        let member = parent(document, way)?.entry(last.clone()).or_insert(Value::Null);
+        let adds = matches!(self.action, Action::Add(_));
+        match (self.place.kind, member) {
+            (Kind::Tags, Value::Array(present)) if adds => present.extend(tags(value)?),
+            (Kind::Tags, member) => *member = Value::Array(tags(value)?),
+            (Kind::Named, Value::Object(present)) if adds => present.extend(object(value)?),
+            (Kind::Named | Kind::Whole, member) => *member = Value::Object(object(value)?),
+            (_, member) => *member = value.clone(),
+        }
+        Ok(())
+    }
+}
+
+/// The object at the end of the way, made where it is missing.
+fn parent<'a>(document: &'a mut Value, way: &[String]) -> Result<&'a mut Map<String, Value>, FieldError> {
+    let rule = || FieldError::new("path", "must not lead through something that is no object");
+    let mut at = document.as_object_mut().ok_or_else(rule)?;
+    for step in way {
+        let next = at.entry(step.clone()).or_insert_with(|| Value::Object(Map::new()));
+        at = next.as_object_mut().ok_or_else(rule)?;
+    }
+    Ok(at)
+}
+
+fn existing<'a>(document: &'a mut Value, way: &[String]) -> Option<&'a mut Map<String, Value>> {
+    let start = document.as_object_mut();
+    way.iter().try_fold(start?, |at, step| at.get_mut(step)?.as_object_mut())
+}
+
+/// The last tag takes its list along.
+fn remove_tag(document: &mut Value, way: &[String], tag: &str) {
+    let Some((list, way)) = way.split_last() else { return };
+    let Some(parent) = existing(document, way) else { return };
+    if let Some(Value::Array(tags)) = parent.get_mut(list) {
+        tags.retain(|present| present.as_str() != Some(tag));
+        if tags.is_empty() {
+            parent.remove(list);
+        }
+    }
+}
+
+/// One tag, several, or several as JSON text.
+fn tags(value: &Value) -> Result<Vec<Value>, FieldError> {
+    match value {
+        Value::Array(tags) => Ok(tags.clone()),
+        Value::String(text) if text.trim_start().starts_with('[') => serde_json::from_str(text)
+            .map_err(|error| FieldError::new("value", format!("must be a tag or a JSON array of tags: {error}"))),
+        Value::String(_) => Ok(vec![value.clone()]),
+        other => Err(wrong_kind("value", "a tag or an array of tags", other)),
+    }
+}
+
+/// An object, or its JSON text.
+fn object(value: &Value) -> Result<Map<String, Value>, FieldError> {
+    match value {
+        Value::Object(object) => Ok(object.clone()),
+        Value::String(text) => serde_json::from_str(text)
+            .map_err(|error| FieldError::new("value", format!("must be an object or its JSON text: {error}"))),
+        other => Err(wrong_kind("value", "an object or its JSON text", other)),
+    }
+}
+
+impl Place {
+    /// A JSON pointer; fixed words match without case.
+    fn parse(path: &str) -> Option<Self> {
+        let mut steps = path.strip_prefix('/')?.split('/').map(|step| step.replace("~1", "/").replace("~0", "~"));
+        let mut way = vec![word(&steps.next()?, TOP)?];
+        let rest: Vec<String> = steps.collect();
+        let kind = match way.first()?.as_str() {
+            "pushChannel" if rest.is_empty() => Kind::Required,
+            "secondaryTiles" => below_tiles(&mut way, &rest)?,
+            _ => below(&mut way, &rest)?,
+        };
+        Some(Self { way, kind })
+    }
+}
+
+const TOP: &[&str] =
+    &["pushChannel", "userId", "expirationTime", "tags", "pushVariables", "templates", "secondaryTiles"];
+const IN_TILE: &[&str] = &["pushChannel", "tags", "templates"];
+const IN_TEMPLATE: &[&str] = &["body", "expiry", "headers", "tags"];
+
+fn word(step: &str, known: &[&str]) -> Option<String> {
+    known.iter().find(|word| word.eq_ignore_ascii_case(step)).map(|word| (*word).to_owned())
+}
+
+/// What the way ends in that has led to one of the fixed words and goes on with `rest`.
+fn below(way: &mut Vec<String>, rest: &[String]) -> Option<Kind> {
+    let at = way.last()?.clone();
+    match (at.as_str(), rest) {
+        ("userId" | "expirationTime" | "expiry", []) => Some(Kind::Optional),
+        ("pushChannel" | "body", []) => Some(Kind::Required),
+        ("tags", []) => Some(Kind::Tags),
+        ("pushVariables" | "headers", []) => Some(Kind::Whole),
+        ("templates", []) => Some(Kind::Named),
+        (_, []) => None,
+        (_, [name, ..]) if name.is_empty() => None,
+        ("tags", [tag]) => {
+            way.push(tag.clone());
+            Some(Kind::Tag)
+        }
+        ("pushVariables" | "headers", [name]) => {
+            way.push(name.clone());
+            Some(Kind::Optional)
+        }
+        ("templates", [name]) => {
+            way.push(name.clone());
+            Some(Kind::Whole)
+        }
+        ("templates", [name, part, rest @ ..]) => {
+            way.extend([name.clone(), word(part, IN_TEMPLATE)?]);
+            below(way, rest)
+        }
+        _ => None,
+    }
+}
+
+fn below_tiles(way: &mut Vec<String>, rest: &[String]) -> Option<Kind> {
+    match rest {
+        [] => Some(Kind::Named),
+        [tile, ..] if tile.is_empty() => None,
+        [tile] => {
+            way.push(tile.clone());
+            Some(Kind::Whole)
+        }
+        [tile, part, rest @ ..] => {
+            way.extend([tile.clone(), word(part, IN_TILE)?]);
+            below(way, rest)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const TOKEN: &str = "00fc13adff785122b4ad28809a3420982341241421348097878e577c991de8f0";
+    const TILE: &str = "https://x.notify.windows.com/?t=1";
+
+    fn read(document: &Value) -> Installation {
+        Installation::parse(document.to_string().as_bytes(), None, &InstallationLimits::default()).unwrap()
+    }
+
+    fn device() -> Value {
+        json!({"installationId": "d", "platform": "apns", "pushChannel": TOKEN, "tags": ["a", "b"], "userId": "u",
+               "pushVariables": {"v": "1"}, "expirationTime": "2099-01-01T00:00:00Z",
+               "templates": {"t": {"body": "{}", "headers": {"h": "1"}, "expiry": "x", "tags": ["c"]}}})
+    }
+
+    fn patched(device: &Value, operations: &Value) -> Result<Value, FieldError> {
+        let patch = Patch::parse(operations.to_string().as_bytes())?;
+        let result = patch.apply(&read(device), &InstallationLimits { tags: 5, tag_length: 9, templates: 2 })?;
+        Ok(serde_json::to_value(result.read_form(false)).unwrap())
+    }
+
+    /// One operation on the device, and what is at `pointer` after it.
+    fn one(op: &str, path: &str, value: Value, pointer: &str) -> Value {
+        let result = patched(&device(), &json!([{"op": op, "path": path, "value": value}])).unwrap();
+        result.pointer(pointer).cloned().unwrap_or_default()
+    }
+
+    #[test]
+    fn every_row_of_the_table_does_what_it_says() {
+        let null = Value::Null;
+        for (op, path, value, pointer, becomes) in [
+            ("replace", "/pushChannel", json!("aa".repeat(32)), "/pushChannel", json!("aa".repeat(32))),
+            ("add", "/USERID", json!("w"), "/userId", json!("w")),
+            ("remove", "/userId", null.clone(), "/userId", null.clone()),
+            (
+                "replace",
+                "/expirationTime",
+                json!("2098-01-01T00:00:00Z"),
+                "/expirationTime",
+                json!("2098-01-01T00:00:00.000Z"),
+            ),
+            ("remove", "/expirationTime", null.clone(), "/expirationTime", json!(super::super::NEVER)),
+            ("add", "/tags", json!("sport"), "/tags", json!(["a", "b", "sport"])),
+            ("add", "/tags", json!(["x", "a"]), "/tags", json!(["a", "b", "x"])),
+            ("add", "/tags", json!("[\"x\",\"y\"]"), "/tags", json!(["a", "b", "x", "y"])),
+            ("replace", "/tags", json!("[\"x\"]"), "/tags", json!(["x"])),
+            ("remove", "/tags", null.clone(), "/tags", null.clone()),
+            ("remove", "/tags/a", null.clone(), "/tags", json!(["b"])),
+            ("remove", "/tags/nobody", null.clone(), "/tags", json!(["a", "b"])),
+            ("add", "/pushVariables", json!({"w": "2"}), "/pushVariables", json!({"w": "2"})),
+            ("add", "/pushVariables/w", json!("2"), "/pushVariables", json!({"v": "1", "w": "2"})),
+            ("remove", "/pushVariables/v", null.clone(), "/pushVariables", null.clone()),
+            ("add", "/templates", json!({"n": {"body": "{}"}}), "/templates/n/body", json!("{}")),
+            ("add", "/templates", json!({"n": {"body": "{}"}}), "/templates/t/body", json!("{}")),
+            ("replace", "/templates", json!({"n": {"body": "{}"}}), "/templates/t", null.clone()),
+            ("remove", "/templates", null.clone(), "/templates", null.clone()),
+            ("add", "/templates/n", json!("{\"body\":\"{}\"}"), "/templates/n/body", json!("{}")),
+            ("remove", "/templates/t", null.clone(), "/templates", null.clone()),
+            ("replace", "/Templates/t/Body", json!("{\"a\":1}"), "/templates/t/body", json!("{\"a\":1}")),
+            ("remove", "/templates/t/expiry", null.clone(), "/templates/t/expiry", null.clone()),
+            ("add", "/templates/t/headers", json!("{\"k\":\"v\"}"), "/templates/t/headers", json!({"k": "v"})),
+            ("add", "/templates/t/headers/k", json!("v"), "/templates/t/headers", json!({"h": "1", "k": "v"})),
+            ("remove", "/templates/t/headers/h", null.clone(), "/templates/t/headers", null.clone()),
+            ("add", "/templates/t/tags", json!("d"), "/templates/t/tags", json!(["c", "d"])),
+            ("remove", "/templates/t/tags/c", null.clone(), "/templates/t/tags", null.clone()),
+        ] {
+            assert_eq!(one(op, path, value, pointer), becomes, "{op} {path}");
+        }
+    }
+
+    #[test]
+    fn tiles_and_all_below_them() {
+        let device = json!({"installationId": "d", "platform": "wns", "pushChannel": TILE});
+        let made = patched(
+            &device,
+            &json!([
+                {"op": "add", "path": "/secondaryTiles/s", "value": {"pushChannel": TILE, "tags": ["a"]}},
+                {"op": "add", "path": "/secondaryTiles/s/tags", "value": "b"},
+                {"op": "remove", "path": "/secondaryTiles/s/tags/a"},
+                {"op": "replace", "path": "/secondaryTiles/s/pushChannel", "value": "https://y.notify.windows.com/"},
+                {"op": "add", "path": "/secondaryTiles/s/templates/t", "value": "{\"body\":\"<x/>\"}"},
+                {"op": "add", "path": "/secondaryTiles/s/templates/t/headers/X-WNS-Type", "value": "wns/tile"},
+            ]),
+        );
+        let tile = made.unwrap()["secondaryTiles"]["s"].clone();
+        assert_eq!(
+            tile,
+            json!({"pushChannel": "https://y.notify.windows.com/", "tags": ["b"],
+                   "templates": {"t": {"body": "<x/>", "headers": {"X-WNS-Type": "wns/tile"}}}})
+        );
+    }
+
+    #[test]
+    fn pointers_are_unescaped() {
+        let patch = json!([{"op": "add", "path": "/pushVariables/a~1b~0c", "value": "1"}]);
+        assert_eq!(patched(&device(), &patch).unwrap()["pushVariables"]["a/b~c"], "1");
+    }
+
+    #[test]
+    fn what_is_broken_is_named() {
+        for (operation, field, said) in [
+            (json!({"op": "move", "path": "/tags"}), "[0].op", "\"move\""),
+            (json!({"op": "add", "path": "/platform", "value": "gcm"}), "[0].path", "\"/platform\""),
+            (json!({"op": "add", "path": "tags", "value": "a"}), "[0].path", "\"tags\""),
+            (json!({"op": "remove", "path": "/tags/a/b"}), "[0].path", "/tags/a/b"),
+            (json!({"op": "remove", "path": "/templates/t/title"}), "[0].path", "title"),
+            (json!({"op": "remove", "path": "/secondaryTiles/"}), "[0].path", "secondaryTiles"),
+            (json!({"op": "remove", "path": "/pushChannel"}), "[0].path", "needs it"),
+            (json!({"op": "remove", "path": "/templates/t/body"}), "[0].path", "needs it"),
+            (json!({"op": "add", "path": "/tags/a", "value": "a"}), "[0].path", "only be removed"),
+            (json!({"op": "add", "path": "/tags"}), "[0].value", "required"),
+            (json!({"op": "add", "path": "/tags", "value": 7}), "[0].value", "number"),
+            (json!({"op": "add", "path": "/tags", "value": "[a"}), "[0].value", "array"),
+            (json!({"op": "add", "path": "/templates/n", "value": "{"}), "[0].value", "object"),
+            (json!({"op": "add", "path": "/tags", "value": "a", "from": "/x"}), "[0].from", "member"),
+            (json!({"op": "add", "path": "/tags", "value": ["c", "d", "e"]}), "tags", "more than 5"),
+            (json!({"op": "add", "path": "/tags", "value": "0123456789"}), "tags[2]", ""),
+            (json!({"op": "add", "path": "/templates/n/tags", "value": "a"}), "templates.n.body", "required"),
+            (json!({"op": "add", "path": "/pushChannel", "value": "xyz"}), "pushChannel", ""),
+        ] {
+            let error = patched(&device(), &json!([operation])).unwrap_err();
+            assert_eq!(error.field, field, "{operation}");
+            assert!(error.rule.contains(said), "{operation}: {error}");
+        }
+        assert_eq!(patched(&device(), &json!({})).unwrap_err().field, "body");
+        let many: Vec<_> = (0..=OPERATIONS).map(|_| json!({"op": "remove", "path": "/tags"})).collect();
+        assert_eq!(patched(&device(), &json!(many)).unwrap_err().field, "body");
+    }
+
+    #[test]
+    fn debug_shows_no_channel() {
+        let patch = json!([{"op": "add", "path": "/pushChannel", "value": TOKEN}]).to_string();
+        let patch = Patch::parse(patch.as_bytes()).unwrap();
+        assert!(patch.sets_channel() && !format!("{patch:?}").contains(TOKEN));
+    }
+}

@@ -1,0 +1,61 @@
+//! `fanfare doctor`, beside a running service and without one.
+
+use crate::world::{World, environment, fanfare};
+
+async fn doctor(world: &World, more: &[(&str, &str)]) -> crate::world::Ran {
+    let settings = environment(world.folder.path());
+    let settings = settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    fanfare(world.folder.path(), &["doctor"], &settings.chain(more.iter().copied()).collect::<Vec<_>>(), "").await
+}
+
+#[tokio::test]
+async fn a_good_setup_is_all_ok_beside_the_running_service() {
+    let world = World::start().await;
+    let ran = doctor(&world, &[]).await.expect(0);
+    assert!(ran.out.lines().all(|line| line.starts_with("ok  ") || line.contains("free on its disk")), "{ran:?}");
+    assert!(ran.out.contains("a running service has it, so it was only read"), "{ran:?}");
+    assert!(ran.out.contains("ok   hub demo apns: the service is there and takes the credentials"), "{ran:?}");
+    assert!(ran.out.contains("ok   queue: memory:") && ran.out.contains("ok   clock: 20"), "{ran:?}");
+    world.run(&["hub", "list"]).await.expect(0);
+    let World { folder, running, sim, key } = world;
+    let mut stopped = environment(folder.path());
+    assert!(running.stop().await);
+    // Its answers are wrong from now on: the key is not that of this team any more.
+    drop((sim, key));
+    stopped.push(("FANFARE_LOG".to_owned(), "off".to_owned()));
+    let settings: Vec<_> = stopped.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let ran = fanfare(folder.path(), &["doctor"], &settings, "").await.expect(1);
+    assert!(ran.out.contains("no service has it"), "{ran:?}");
+    assert!(ran.out.contains("fail hub demo apns: the service cannot be reached"), "{ran:?}");
+    assert_eq!(ran.err, "fanfare: 1 test failed\n");
+}
+
+#[tokio::test]
+async fn refused_credentials_and_a_lost_key_say_what_to_do() {
+    let world = World::start().await;
+    world.run(&["hub", "create", "bare"]).await.expect(0);
+    let other = ["hub", "create", "demo", "--replace", "--apns-topic", "com.example.app", "--apns-team-id"];
+    let endpoint = world.sim.endpoint();
+    let rest = ["TEAM999999", "--apns-key-id", &world.key.key_id, "--apns-key-file", "key.p8"];
+    let where_to = ["--apns-ca-file", "ca.pem", "--apns-endpoint", &endpoint];
+    world.run(&[&other[..], &rest[..], &where_to[..]].concat()).await.expect(0);
+    let ran = doctor(&world, &[]).await.expect(1);
+    assert!(
+        ran.out.contains("fail hub demo apns: the service refuses the credentials (InvalidProviderToken)"),
+        "{ran:?}"
+    );
+    assert!(ran.out.contains("warn hub bare: has no push service"), "{ran:?}");
+    let lost = doctor(&world, &[("FANFARE__SECRETS__KEY_FILE", "elsewhere.key")]).await.expect(1);
+    assert!(lost.out.contains("fail hub demo: its settings are sealed with a key that is not there"), "{lost:?}");
+    assert!(!world.folder.path().join("elsewhere.key").exists(), "it makes no key");
+}
+
+#[tokio::test]
+async fn before_the_first_start_nothing_is_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let ran = fanfare(folder.path(), &["doctor"], &[], "").await.expect(0);
+    assert!(ran.out.contains("is not there yet; `serve` or `migrate` makes it"), "{ran:?}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    let refused = fanfare(folder.path(), &["doctor"], &[("FANFARE__STORE__URL", "mysql://h")], "").await.expect(2);
+    assert!(refused.err.starts_with("config: store.url: "), "{refused:?}");
+}

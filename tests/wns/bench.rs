@@ -1,0 +1,156 @@
+//! A gateway, the service it speaks to, and a worker's side of the seam.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fanfare::clock::{BootInstant, Clock, SharedClock, SystemClock};
+use fanfare::gateway::client_runtime::ClientRuntime;
+use fanfare::gateway::wns::{WnsAuth, WnsGateway, WnsSettings, WnsTuning};
+use fanfare::gateway::{Answer, Batch, Gateway, Reply, SharedRequest, StopFlag, Targets, Unsent};
+use fanfare::model::broadcast::{BroadcastRequest, Content, Lane, Notification, Payloads, Priority};
+use fanfare::model::id::{BroadcastId, Seq};
+use fanfare::model::verdict::{Reason, Verdict};
+use loadtest::gateways::{Authority, Token, WnsConfig, WnsSim};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+/// What no test takes unless something hangs.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub(crate) struct Bench {
+    pub(crate) sim: WnsSim,
+    pub(crate) config: WnsConfig,
+    authority: Authority,
+    pub(crate) runtime: Arc<ClientRuntime>,
+    pub(crate) clock: SharedClock,
+    pub(crate) gateway: WnsGateway,
+}
+
+impl Bench {
+    pub(crate) async fn new(config: WnsConfig) -> Self {
+        let authority = Authority::new().unwrap();
+        let sim = WnsSim::start_under(config.clone(), &authority).await.unwrap();
+        let (runtime, clock) = (ClientRuntime::start(1).unwrap(), SystemClock::shared());
+        let settings = settings(&sim, &config, &authority);
+        let gateway = WnsGateway::open(&settings, &runtime, &clock, Arc::default()).unwrap();
+        Self { sim, config, authority, runtime, clock, gateway }
+    }
+
+    /// The hub's account by Entra ID.
+    pub(crate) fn settings(&self) -> WnsSettings {
+        settings(&self.sim, &self.config, &self.authority)
+    }
+
+    pub(crate) fn ca_pem(&self) -> String {
+        self.authority.ca_pem()
+    }
+
+    pub(crate) fn reopen(&mut self, settings: &WnsSettings) {
+        self.gateway = WnsGateway::open(settings, &self.runtime, &self.clock, Arc::default()).unwrap();
+    }
+
+    pub(crate) fn request(&self) -> Arc<SharedRequest> {
+        let now = self.clock.now();
+        let notification = Notification { title: Some("Hello".to_owned()), ..Notification::default() };
+        let request = BroadcastRequest {
+            audience: String::new(),
+            content: Content::Notification { notification, payloads: Payloads::new() },
+            ttl_seconds: 3_600,
+            collapse_key: None,
+            priority: Priority::High,
+            lane: Lane::Bulk,
+            weight: 1,
+            rate_per_second: 0,
+            schedule_at: None,
+        };
+        let id = BroadcastId::new(now.millis().unsigned_abs());
+        Arc::new(self.gateway.prepare(id, &request, now.plus(Duration::from_hours(1))).unwrap())
+    }
+
+    pub(crate) async fn send(&self, seqs: Range<u64>) -> Sent {
+        let channels = seqs.map(|seq| (seq, self.sim.channel(&token(seq)))).collect();
+        self.send_to(channels, SystemClock.boot().plus(Duration::from_hours(1))).await
+    }
+
+    pub(crate) async fn send_to(&self, channels: Vec<(u64, String)>, deadline: BootInstant) -> Sent {
+        let (tell, replies) = unbounded_channel();
+        let (stop, mut targets) = (StopFlag::default(), Targets::default());
+        channels.iter().for_each(|(seq, channel)| targets.push(Seq(*seq), channel.as_bytes()));
+        let batch = Batch { request: self.request(), targets, deadline, stop: stop.clone(), replies: tell };
+        self.gateway.submit(batch).await;
+        Sent { owed: channels.len(), stop, replies }
+    }
+}
+
+fn settings(sim: &WnsSim, config: &WnsConfig, authority: &Authority) -> WnsSettings {
+    let auth = WnsAuth::Entra { tenant_id: config.tenant_id.as_str().into() };
+    WnsSettings::new(auth, &config.client_id, &config.client_secret)
+        .unwrap()
+        .with_token_endpoint(&sim.entra_endpoint())
+        .unwrap()
+        .with_allowed_hosts([sim.allowed_host().as_str(), "localhost:1"])
+        .unwrap()
+        .with_ca(Some(&authority.ca_pem()))
+        .with_tuning(quick())
+}
+
+/// Short enough for a test, long enough for a busy machine.
+fn quick() -> WnsTuning {
+    WnsTuning { in_flight: 16, tick: Duration::from_millis(20), ..WnsTuning::default() }
+}
+
+/// The token of a target: its seq, twice.
+pub(crate) fn token(seq: u64) -> Token {
+    Token::new(&[seq.to_be_bytes(); 2].concat())
+}
+
+/// The hex digits by which a script knows a target.
+pub(crate) fn prefix(seq: u64) -> String {
+    format!("{seq:016x}")
+}
+
+/// What was submitted, and what is said of it.
+pub(crate) struct Sent {
+    owed: usize,
+    pub(crate) stop: StopFlag,
+    replies: UnboundedReceiver<Vec<Reply>>,
+}
+
+impl Sent {
+    /// Waits for the word on every target; each gets exactly one.
+    pub(crate) async fn told(mut self) -> Told {
+        let mut told = BTreeMap::new();
+        let gathered = tokio::time::timeout(PATIENCE, async {
+            while let Some(pile) = self.replies.recv().await {
+                for Reply { seq, what } in pile {
+                    assert_eq!(told.insert(seq.0, what), None, "target {seq} was answered twice");
+                }
+            }
+        });
+        let hung = gathered.await.is_err();
+        assert!(!hung && told.len() == self.owed, "{} of {} were answered", told.len(), self.owed);
+        Told(told)
+    }
+}
+
+/// The word on each target.
+#[derive(Debug)]
+pub(crate) struct Told(pub(crate) BTreeMap<u64, Answer>);
+
+impl Told {
+    pub(crate) fn verdict(&self, seq: u64) -> (Verdict, &str) {
+        match &self.0[&seq] {
+            Answer::Verdict { verdict, reason, .. } => (verdict.clone(), reason.as_ref().map_or("", Reason::as_str)),
+            Answer::Unsent(why) => panic!("target {seq} was not sent: {why:?}"),
+        }
+    }
+
+    pub(crate) fn count(&self, wanted: &Verdict) -> usize {
+        self.0.values().filter(|what| matches!(what, Answer::Verdict { verdict, .. } if verdict == wanted)).count()
+    }
+
+    pub(crate) fn unsent(&self, wanted: Unsent) -> usize {
+        self.0.values().filter(|what| **what == Answer::Unsent(wanted)).count()
+    }
+}
