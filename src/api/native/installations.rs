@@ -80,6 +80,22 @@ pub(super) async fn get(State(app): State<Arc<App>>, visit: Visit) -> Result<Res
 }
 
 /// Changes parts of a document: all operations or none.
+#[utoipa::path(
+    patch,
+    path = "/v1/hubs/{hub}/installations/{id}",
+    tag = "installations",
+    operation_id = "patch_installation",
+    summary = "Changes parts of an installation (listen)",
+    params(
+        ("hub" = String, Path, description = "Name of the hub"),
+        ("id" = String, Path, description = "Id of the installation"),
+    ),
+    request_body(content = Vec<Object>, content_type = "application/json", description = "A JSON Patch: add, replace and remove"),
+    responses(
+        (status = 200, description = "Changed; durable", body = Registered),
+        BodyRefused,
+    ),
+)]
 pub(super) async fn patch(State(app): State<Arc<App>>, visit: Visit, Body(body): Body) -> Result<Response, ApiError> {
     let hub = visit.hub(Rights::LISTEN)?;
     let id = InstallationId::parse(visit.param("id"))?;
