@@ -2,6 +2,7 @@
 //!
 //! - [`native`]: the JSON API under `/v1`.
 //! - [`ops`]: health, readiness, metrics.
+//! - [`docs`]: the description of both, and a page that shows it.
 //! - [`error`]: the one place where an error becomes a status and a body.
 //!
 //! Handlers hold no rules of their own: they turn a request into calls of the store, the directory and the fan-out.
@@ -28,11 +29,13 @@ use crate::queue::Queue;
 use crate::store::Store;
 use crate::telemetry::{Metrics, RouteMeter, count};
 
+pub mod docs;
 mod document;
 pub mod error;
 pub mod native;
 pub mod ops;
 pub mod rate;
+mod refusals;
 mod request;
 
 use error::ApiError;
@@ -104,11 +107,20 @@ impl App {
 /// A path and what it takes.
 type Route = (&'static str, MethodRouter<Arc<App>>);
 
+fn routes() -> impl Iterator<Item = Route> {
+    native::routes().into_iter().chain(ops::routes()).chain(docs::routes())
+}
+
+/// The paths that are served, as the router writes them.
+pub fn paths() -> Vec<&'static str> {
+    routes().map(|(path, _)| path).collect()
+}
+
 /// Everything that is served.
 pub fn router(app: Arc<App>) -> Router {
     let mut router = Router::new();
     let meter = |route| RouteMeter::new(route, app.metrics.clone(), app.clock.clone());
-    for (path, methods) in native::routes().into_iter().chain(ops::routes()) {
+    for (path, methods) in routes() {
         let methods = methods.fallback(async || ApiError::method_not_allowed());
         router = router.route(path, methods.layer(from_fn_with_state(meter(path), count)));
     }

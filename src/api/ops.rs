@@ -9,31 +9,49 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use http::{StatusCode, header};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{App, Route};
 
 /// A store or queue that answers later than this is not ready: balancers ask about once a second.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// The part of the API's description that is about these paths.
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(healthz, readyz, metrics))]
+pub(super) struct Described;
+
 pub(super) fn routes() -> Vec<Route> {
     vec![("/healthz", get(healthz)), ("/readyz", get(readyz)), ("/metrics", get(metrics))]
 }
 
 /// The process is alive: it can answer. Says nothing of what it depends on, so that nobody restarts it for that.
-async fn healthz() -> impl IntoResponse {
+#[utoipa::path(
+    get,
+    path = "/healthz",
+    tag = "operations",
+    operation_id = "healthz",
+    summary = "Is the process alive?",
+    responses(
+        (status = 200, description = "It is", body = Health),
+    ),
+    security(()),
+)]
+pub(super) async fn healthz() -> impl IntoResponse {
     Json(Health { status: "ok" })
 }
 
-#[derive(Serialize)]
-struct Health {
+#[derive(Serialize, ToSchema)]
+pub(super) struct Health {
     status: &'static str,
 }
 
-#[derive(Serialize)]
-struct Readiness {
+#[derive(Serialize, ToSchema)]
+pub(super) struct Readiness {
     status: &'static str,
     /// What is missing, in words for a person.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
     missing: Vec<String>,
 }
 
@@ -68,7 +86,19 @@ impl Asked {
 
 /// 200 when requests can be served (store and queue answer, and the store was opened, so its schema is this build's),
 /// else 503.
-async fn readyz(State(app): State<Arc<App>>) -> impl IntoResponse {
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    tag = "operations",
+    operation_id = "readyz",
+    summary = "Can requests be served?",
+    responses(
+        (status = 200, description = "They can", body = Readiness),
+        (status = 503, description = "They cannot; `missing` says why", body = Readiness),
+    ),
+    security(()),
+)]
+pub(super) async fn readyz(State(app): State<Arc<App>>) -> impl IntoResponse {
     let missing = Asked::all(&app).await.missing();
     match missing.is_empty() {
         true => (StatusCode::OK, Json(Readiness { status: "ready", missing })),
@@ -77,7 +107,18 @@ async fn readyz(State(app): State<Arc<App>>) -> impl IntoResponse {
 }
 
 /// Prometheus' text format.
-async fn metrics(State(app): State<Arc<App>>) -> impl IntoResponse {
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    tag = "operations",
+    operation_id = "metrics",
+    summary = "Measurements for Prometheus",
+    responses(
+        (status = 200, description = "Prometheus' text format", body = String, content_type = "text/plain"),
+    ),
+    security(()),
+)]
+pub(super) async fn metrics(State(app): State<Arc<App>>) -> impl IntoResponse {
     let asked = Asked::all(&app).await;
     app.metrics.asked(asked.store.is_ok(), asked.queue.is_ok(), asked.missing().is_empty());
     app.metrics.committed(app.store.commits());

@@ -9,6 +9,7 @@
 mod broadcasts;
 mod broken;
 mod client;
+mod description;
 mod hubs;
 mod import;
 mod installations;

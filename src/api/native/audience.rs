@@ -8,9 +8,11 @@ use axum::extract::State;
 use axum::response::IntoResponse;
 use serde::Serialize;
 
+use super::broadcast_schema::{AudienceCount, AudienceQuestion};
 use crate::api::App;
 use crate::api::document::Object;
 use crate::api::error::ApiError;
+use crate::api::refusals::BodyRefused;
 use crate::api::request::{Body, Visit};
 use crate::identity::keys::Rights;
 use crate::model::audience::Audience;
@@ -31,6 +33,21 @@ impl Count {
     }
 }
 
+#[utoipa::path(
+    post,
+    path = "/v1/hubs/{hub}/audience",
+    tag = "audience",
+    operation_id = "count_audience",
+    summary = "Counts the targets of an audience (send)",
+    params(
+        ("hub" = String, Path, description = "Name of the hub"),
+    ),
+    request_body(content = AudienceQuestion, content_type = "application/json"),
+    responses(
+        (status = 200, description = "Targets, exact, in one consistent read", body = AudienceCount),
+        BodyRefused,
+    ),
+)]
 pub(super) async fn count(
     State(app): State<Arc<App>>,
     visit: Visit,

@@ -12,10 +12,12 @@ use serde_json::json;
 
 use super::audience::Count;
 use super::broadcast_form::{Asked, RATES, Shown, check_payloads, read};
+use super::broadcast_schema::{self as schema, Accepted, BroadcastPage, BroadcastRequest, Pace};
 use super::{Page, action_of};
 use crate::api::App;
 use crate::api::document::Object;
 use crate::api::error::ApiError;
+use crate::api::refusals::{BodyRefused, Conflict, Error, Refused};
 use crate::api::request::{Body, Params, Visit};
 use crate::directory::Hub;
 use crate::identity::keys::Rights;
@@ -28,6 +30,24 @@ use crate::store::{ControlError, NewBroadcast};
 const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 
 /// Accepts a broadcast: 202, durable when answered. A dry run answers what it would reach and creates nothing.
+#[utoipa::path(
+    post,
+    path = "/v1/hubs/{hub}/broadcasts",
+    tag = "broadcasts",
+    operation_id = "create_broadcast",
+    summary = "Sends a broadcast (send)",
+    params(
+        ("hub" = String, Path, description = "Name of the hub"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Within 24 hours the same key with the same body gets the same answer", min_length = 1, max_length = 256),
+    ),
+    request_body(content = BroadcastRequest, content_type = "application/json"),
+    responses(
+        (status = 200, description = "Of a dry run: what it would reach", body = schema::DryRun),
+        (status = 202, description = "Accepted; durable", body = Accepted, headers(("Location" = String, description = "Path of the broadcast"))),
+        (status = 422, description = "The Idempotency-Key was used for another request within 24 hours", body = Error),
+        BodyRefused,
+    ),
+)]
 pub(super) async fn create(
     State(app): State<Arc<App>>,
     visit: Visit,
@@ -88,6 +108,21 @@ fn shown(app: &App, hub: &Hub, status: StatusCode, broadcast: &Broadcast) -> Res
 }
 
 /// One broadcast: state, counters, timing.
+#[utoipa::path(
+    get,
+    path = "/v1/hubs/{hub}/broadcasts/{id}",
+    tag = "broadcasts",
+    operation_id = "get_broadcast",
+    summary = "Shows a broadcast (send)",
+    params(
+        ("hub" = String, Path, description = "Name of the hub"),
+        ("id" = String, Path, description = "Id of the broadcast"),
+    ),
+    responses(
+        (status = 200, description = "State, counters, timing", body = schema::Broadcast),
+        Refused,
+    ),
+)]
 pub(super) async fn get(State(app): State<Arc<App>>, visit: Visit) -> Result<Response, ApiError> {
     let hub = visit.hub(Rights::SEND)?;
     let broadcast = find(&app, hub, id(visit.param("id"))?).await?;
@@ -95,6 +130,22 @@ pub(super) async fn get(State(app): State<Arc<App>>, visit: Visit) -> Result<Res
 }
 
 /// Broadcasts of the hub, newest first.
+#[utoipa::path(
+    get,
+    path = "/v1/hubs/{hub}/broadcasts",
+    tag = "broadcasts",
+    operation_id = "list_broadcasts",
+    summary = "Lists broadcasts, newest first (send)",
+    params(
+        ("hub" = String, Path, description = "Name of the hub"),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
+        ("limit" = Option<u32>, Query, description = "Items of a page; 50 unless told", minimum = 1, maximum = 500),
+    ),
+    responses(
+        (status = 200, description = "A page of broadcasts", body = BroadcastPage),
+        Refused,
+    ),
+)]
 pub(super) async fn list(State(app): State<Arc<App>>, visit: Visit, mut params: Params) -> Result<Response, ApiError> {
     let hub = visit.hub(Rights::SEND)?;
     let before = params.cursor(BroadcastId::parse)?;
@@ -111,6 +162,22 @@ pub(super) async fn list(State(app): State<Arc<App>>, visit: Visit, mut params: 
 }
 
 /// `{id}:pause`, `:resume`, `:cancel`: 202, effective on every node within a second.
+#[utoipa::path(
+    post,
+    path = "/v1/hubs/{hub}/broadcasts/{id}",
+    tag = "broadcasts",
+    operation_id = "act_on_broadcast",
+    summary = "Pauses, resumes or cancels a broadcast (send)",
+    params(
+        ("hub" = String, Path, description = "Name of the hub"),
+        ("id" = String, Path, description = "`{id}:pause`, `{id}:resume` or `{id}:cancel`", pattern = "^.+:(pause|resume|cancel)$"),
+    ),
+    responses(
+        (status = 202, description = "Effective on every node within a second", body = schema::Broadcast),
+        Refused,
+        Conflict,
+    ),
+)]
 pub(super) async fn action(State(app): State<Arc<App>>, visit: Visit) -> Result<Response, ApiError> {
     let hub = visit.hub(Rights::SEND)?;
     let Some((id_text, action)) = action_of(visit.param("id")) else {
@@ -128,6 +195,23 @@ pub(super) async fn action(State(app): State<Arc<App>>, visit: Visit) -> Result<
 }
 
 /// Changes the pace: 202, effective on every node within a second.
+#[utoipa::path(
+    patch,
+    path = "/v1/hubs/{hub}/broadcasts/{id}",
+    tag = "broadcasts",
+    operation_id = "pace_broadcast",
+    summary = "Changes the pace of a broadcast (send)",
+    params(
+        ("hub" = String, Path, description = "Name of the hub"),
+        ("id" = String, Path, description = "Id of the broadcast"),
+    ),
+    request_body(content = Pace, content_type = "application/json"),
+    responses(
+        (status = 202, description = "Effective on every node within a second", body = schema::Broadcast),
+        BodyRefused,
+        Conflict,
+    ),
+)]
 pub(super) async fn patch(State(app): State<Arc<App>>, visit: Visit, Body(body): Body) -> Result<Response, ApiError> {
     let hub = visit.hub(Rights::SEND)?;
     let id = id(visit.param("id"))?;

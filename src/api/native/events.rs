@@ -14,9 +14,10 @@ use futures_util::Stream;
 use futures_util::stream;
 
 use super::broadcast_form::Shown;
-use super::broadcasts;
+use super::{broadcast_schema as schema, broadcasts};
 use crate::api::App;
 use crate::api::error::ApiError;
+use crate::api::refusals::Refused;
 use crate::api::request::Visit;
 use crate::directory::Hub;
 use crate::identity::keys::Rights;
@@ -35,6 +36,21 @@ enum At {
     Over,
 }
 
+#[utoipa::path(
+    get,
+    path = "/v1/hubs/{hub}/broadcasts/{id}/events",
+    tag = "broadcasts",
+    operation_id = "follow_broadcast",
+    summary = "Follows a broadcast (send)",
+    params(
+        ("hub" = String, Path, description = "Name of the hub"),
+        ("id" = String, Path, description = "Id of the broadcast"),
+    ),
+    responses(
+        (status = 200, description = "Server-sent events: `progress` at least each second, `end` last; the data of each is the broadcast", body = schema::Broadcast, content_type = "text/event-stream"),
+        Refused,
+    ),
+)]
 pub(super) async fn follow(
     State(app): State<Arc<App>>,
     visit: Visit,

@@ -14,8 +14,10 @@ use bytes::Bytes;
 use futures_util::stream;
 use http::header;
 
+use super::installation_schema::ShownInstallation;
 use crate::api::App;
 use crate::api::error::ApiError;
+use crate::api::refusals::Refused;
 use crate::api::request::{Params, Visit};
 use crate::identity::keys::Rights;
 use crate::model::audience::Audience;
@@ -37,6 +39,27 @@ enum Next {
     Read(Seq),
 }
 
+#[utoipa::path(
+    get,
+    path = "/v1/hubs/{hub}/installations:export",
+    tag = "installations",
+    operation_id = "export_installations",
+    summary = "Streams installations, one line each (manage)",
+    params(
+        ("hub" = String, Path, description = "Name of the hub"),
+        ("audience" = Option<String>, Query, description = "A tag expression; everybody when left out"),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the last page that arrived whole"),
+    ),
+    responses(
+        (
+            status = 200,
+            description = "NDJSON that an import takes; the last line of each page carries `next_cursor`",
+            body = ShownInstallation,
+            content_type = "application/x-ndjson",
+        ),
+        Refused,
+    ),
+)]
 pub(super) async fn export(
     State(app): State<Arc<App>>,
     visit: Visit,

@@ -7,10 +7,12 @@ use axum::extract::State;
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 
+use super::hub_schema::{Hub as HubSchema, HubPage, HubSettings, ResumedSender, RotatedRule};
 use super::{Page, action_of, hub_form};
 use crate::api::App;
 use crate::api::document::Object;
 use crate::api::error::ApiError;
+use crate::api::refusals::{BodyRefused, Conflict, Refused};
 use crate::api::request::{Body, Params, Visit};
 use crate::directory::{Changed, Hub};
 use crate::identity::keys::Rights;
@@ -27,6 +29,23 @@ fn show(app: &App, hub: &Hub, with_keys: bool) -> Value {
 }
 
 /// Creates a hub (admin key) or replaces its settings (`manage`; its access keys only with the admin key).
+#[utoipa::path(
+    put,
+    path = "/v1/hubs/{hub}",
+    tag = "hubs",
+    operation_id = "put_hub",
+    summary = "Makes a hub (admin key) or replaces its settings (manage; access keys only with the admin key)",
+    params(
+        ("hub" = String, Path, description = "Name of the hub"),
+    ),
+    request_body(content = HubSettings, content_type = "application/json"),
+    responses(
+        (status = 200, description = "The hub as it is now", body = HubSchema),
+        (status = 201, description = "The hub was made", body = HubSchema),
+        BodyRefused,
+        Conflict,
+    ),
+)]
 pub(super) async fn put(
     State(app): State<Arc<App>>,
     visit: Visit,
@@ -56,6 +75,20 @@ pub(super) async fn put(
 }
 
 /// Settings and how its senders are.
+#[utoipa::path(
+    get,
+    path = "/v1/hubs/{hub}",
+    tag = "hubs",
+    operation_id = "get_hub",
+    summary = "Shows a hub (manage)",
+    params(
+        ("hub" = String, Path, description = "Name of the hub"),
+    ),
+    responses(
+        (status = 200, description = "Settings, and how its senders are", body = HubSchema),
+        Refused,
+    ),
+)]
 pub(super) async fn get(
     State(app): State<Arc<App>>,
     visit: Visit,
@@ -65,6 +98,17 @@ pub(super) async fn get(
 }
 
 /// Every hub, by name.
+#[utoipa::path(
+    get,
+    path = "/v1/hubs",
+    tag = "hubs",
+    operation_id = "list_hubs",
+    summary = "Lists all hubs (admin key)",
+    responses(
+        (status = 200, description = "Every hub, by name", body = HubPage),
+        Refused,
+    ),
+)]
 pub(super) async fn list(
     State(app): State<Arc<App>>,
     visit: Visit,
@@ -77,6 +121,21 @@ pub(super) async fn list(
 }
 
 /// Deletes a hub with all it holds.
+#[utoipa::path(
+    delete,
+    path = "/v1/hubs/{hub}",
+    tag = "hubs",
+    operation_id = "delete_hub",
+    summary = "Deletes a hub with all it holds (admin key)",
+    params(
+        ("hub" = String, Path, description = "Name of the hub"),
+    ),
+    responses(
+        (status = 204, description = "The hub is gone"),
+        Refused,
+        Conflict,
+    ),
+)]
 pub(super) async fn delete(State(app): State<Arc<App>>, visit: Visit) -> Result<StatusCode, ApiError> {
     visit.admin()?;
     app.directory.delete(visit.param("hub")).await?;
@@ -84,6 +143,22 @@ pub(super) async fn delete(State(app): State<Arc<App>>, visit: Visit) -> Result<
 }
 
 /// `{rule}:rotate`: a fresh primary key, the old one becomes the secondary.
+#[utoipa::path(
+    post,
+    path = "/v1/hubs/{hub}/keys/{action}",
+    tag = "hubs",
+    operation_id = "rotate_key",
+    summary = "Rotates the keys of an access rule (admin key)",
+    params(
+        ("hub" = String, Path, description = "Name of the hub"),
+        ("action" = String, Path, description = "`{rule}:rotate`", pattern = "^.+:rotate$"),
+    ),
+    responses(
+        (status = 200, description = "The rule with its new keys", body = RotatedRule),
+        Refused,
+        Conflict,
+    ),
+)]
 pub(super) async fn key_action(
     State(app): State<Arc<App>>,
     visit: Visit,
@@ -98,6 +173,21 @@ pub(super) async fn key_action(
 }
 
 /// `{platform}:resume`: a paused sender goes on. Also right when it was not paused: it says what the caller wants.
+#[utoipa::path(
+    post,
+    path = "/v1/hubs/{hub}/senders/{action}",
+    tag = "hubs",
+    operation_id = "resume_sender",
+    summary = "Lets a paused sender go on (manage)",
+    params(
+        ("hub" = String, Path, description = "Name of the hub"),
+        ("action" = String, Path, description = "`{platform}:resume`", pattern = "^[a-z_]+:resume$"),
+    ),
+    responses(
+        (status = 200, description = "The sender sends; also when it was not paused", body = ResumedSender),
+        Refused,
+    ),
+)]
 pub(super) async fn sender_action(State(app): State<Arc<App>>, visit: Visit) -> Result<Json<Value>, ApiError> {
     let hub = visit.hub(Rights::MANAGE)?;
     let Some((platform, "resume")) = action_of(visit.param("action")) else { return Err(ApiError::no_route()) };

@@ -24,7 +24,9 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 
 use super::super::error::Inner;
+use super::installation_schema::{self as schema, ImportLine};
 use crate::api::error::ApiError;
+use crate::api::refusals::{Refused, Unpacked};
 use crate::api::request::{Visit, check_is_plain};
 use crate::api::{App, Limits};
 use crate::identity::keys::Rights;
@@ -60,6 +62,22 @@ struct Sum {
     failed: u64,
 }
 
+#[utoipa::path(
+    post,
+    path = "/v1/hubs/{hub}/installations:import",
+    tag = "installations",
+    operation_id = "import_installations",
+    summary = "Imports any number of installations (manage)",
+    params(
+        ("hub" = String, Path, description = "Name of the hub"),
+    ),
+    request_body(content = schema::Installation, content_type = "application/x-ndjson", description = "One installation a line"),
+    responses(
+        (status = 200, description = "A line for each bad line, the sum last", body = ImportLine, content_type = "application/x-ndjson"),
+        Refused,
+        Unpacked,
+    ),
+)]
 pub(super) async fn import(State(app): State<Arc<App>>, visit: Visit, request: Request) -> Result<Response, ApiError> {
     let hub = visit.hub(Rights::MANAGE)?.id;
     check_is_plain(request.headers())?;

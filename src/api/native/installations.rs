@@ -11,8 +11,10 @@ use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
 
 use super::Page;
+use super::installation_schema::{self as schema, InstallationPage, Registered, ShownInstallation};
 use crate::api::App;
 use crate::api::error::ApiError;
+use crate::api::refusals::{BodyRefused, Refused};
 use crate::api::request::{Body, Params, Visit};
 use crate::identity::keys::Rights;
 use crate::model::audience::Audience;
@@ -21,6 +23,23 @@ use crate::model::installation::{Installation, Patch};
 use crate::store::{Applied, Change, StoreError};
 
 /// Creates or replaces: 201 or 200, durable when answered.
+#[utoipa::path(
+    put,
+    path = "/v1/hubs/{hub}/installations/{id}",
+    tag = "installations",
+    operation_id = "put_installation",
+    summary = "Registers an installation or replaces it (listen)",
+    params(
+        ("hub" = String, Path, description = "Name of the hub"),
+        ("id" = String, Path, description = "Id of the installation"),
+    ),
+    request_body(content = schema::Installation, content_type = "application/json"),
+    responses(
+        (status = 200, description = "Replaced; durable", body = Registered),
+        (status = 201, description = "Registered; durable", body = Registered),
+        BodyRefused,
+    ),
+)]
 pub(super) async fn put(State(app): State<Arc<App>>, visit: Visit, Body(body): Body) -> Result<Response, ApiError> {
     let hub = visit.hub(Rights::LISTEN)?;
     let installation = Installation::parse(&body, Some(visit.param("id")), &app.limits.installation)?;
@@ -37,6 +56,21 @@ fn said(applied: Applied) -> Response {
 }
 
 /// The document as it stands, with `pushChannelExpired`.
+#[utoipa::path(
+    get,
+    path = "/v1/hubs/{hub}/installations/{id}",
+    tag = "installations",
+    operation_id = "get_installation",
+    summary = "Shows an installation (listen)",
+    params(
+        ("hub" = String, Path, description = "Name of the hub"),
+        ("id" = String, Path, description = "Id of the installation"),
+    ),
+    responses(
+        (status = 200, description = "The document as it stands", body = ShownInstallation),
+        Refused,
+    ),
+)]
 pub(super) async fn get(State(app): State<Arc<App>>, visit: Visit) -> Result<Response, ApiError> {
     let hub = visit.hub(Rights::LISTEN)?;
     let id = InstallationId::parse(visit.param("id"))?;
@@ -46,6 +80,22 @@ pub(super) async fn get(State(app): State<Arc<App>>, visit: Visit) -> Result<Res
 }
 
 /// Changes parts of a document: all operations or none.
+#[utoipa::path(
+    patch,
+    path = "/v1/hubs/{hub}/installations/{id}",
+    tag = "installations",
+    operation_id = "patch_installation",
+    summary = "Changes parts of an installation (listen)",
+    params(
+        ("hub" = String, Path, description = "Name of the hub"),
+        ("id" = String, Path, description = "Id of the installation"),
+    ),
+    request_body(content = Vec<Object>, content_type = "application/json", description = "A JSON Patch: add, replace and remove"),
+    responses(
+        (status = 200, description = "Changed; durable", body = Registered),
+        BodyRefused,
+    ),
+)]
 pub(super) async fn patch(State(app): State<Arc<App>>, visit: Visit, Body(body): Body) -> Result<Response, ApiError> {
     let hub = visit.hub(Rights::LISTEN)?;
     let id = InstallationId::parse(visit.param("id"))?;
@@ -57,6 +107,21 @@ pub(super) async fn patch(State(app): State<Arc<App>>, visit: Visit, Body(body):
 }
 
 /// Forgets an installation; also right when there is none.
+#[utoipa::path(
+    delete,
+    path = "/v1/hubs/{hub}/installations/{id}",
+    tag = "installations",
+    operation_id = "delete_installation",
+    summary = "Forgets an installation (listen)",
+    params(
+        ("hub" = String, Path, description = "Name of the hub"),
+        ("id" = String, Path, description = "Id of the installation"),
+    ),
+    responses(
+        (status = 204, description = "It is gone; also when there was none"),
+        Refused,
+    ),
+)]
 pub(super) async fn delete(State(app): State<Arc<App>>, visit: Visit) -> Result<StatusCode, ApiError> {
     let hub = visit.hub(Rights::LISTEN)?;
     let id = InstallationId::parse(visit.param("id"))?;
@@ -65,6 +130,23 @@ pub(super) async fn delete(State(app): State<Arc<App>>, visit: Visit) -> Result<
 }
 
 /// Documents whose native target is in the audience, in the order of its seq, which is the cursor.
+#[utoipa::path(
+    get,
+    path = "/v1/hubs/{hub}/installations",
+    tag = "installations",
+    operation_id = "list_installations",
+    summary = "Lists installations (manage)",
+    params(
+        ("hub" = String, Path, description = "Name of the hub"),
+        ("audience" = Option<String>, Query, description = "A tag expression; everybody when left out"),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
+        ("limit" = Option<u32>, Query, description = "Items of a page; 100 unless told", minimum = 1, maximum = 1000),
+    ),
+    responses(
+        (status = 200, description = "Those whose native target is in the audience", body = InstallationPage),
+        Refused,
+    ),
+)]
 pub(super) async fn list(State(app): State<Arc<App>>, visit: Visit, mut params: Params) -> Result<Response, ApiError> {
     let hub = visit.hub(Rights::MANAGE)?;
     let audience = Audience::parse(&params.take("audience").unwrap_or_default(), &app.limits.audience)?;

@@ -13,14 +13,45 @@ use super::Route;
 
 mod audience;
 mod broadcast_form;
+mod broadcast_schema;
 mod broadcasts;
 mod events;
 mod export;
 mod hub_form;
+mod hub_schema;
 mod hubs;
 mod import;
+mod installation_schema;
 mod installations;
 mod outcomes;
+
+/// The part of the API's description that is about these paths; it is gathered from their handlers.
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(
+    hubs::list,
+    hubs::put,
+    hubs::get,
+    hubs::delete,
+    hubs::key_action,
+    hubs::sender_action,
+    installations::list,
+    import::import,
+    export::export,
+    installations::put,
+    installations::get,
+    installations::patch,
+    installations::delete,
+    audience::count,
+    broadcasts::create,
+    broadcasts::list,
+    broadcasts::get,
+    broadcasts::patch,
+    broadcasts::action,
+    events::follow,
+    outcomes::list,
+    outcomes::of_installation,
+))]
+pub(super) struct Described;
 
 pub(super) fn routes() -> Vec<Route> {
     vec![

@@ -6,9 +6,11 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 
+use super::broadcast_schema::{OutcomeWord, OutcomesPage};
 use super::{Page, broadcasts};
 use crate::api::App;
 use crate::api::error::ApiError;
+use crate::api::refusals::Refused;
 use crate::api::request::{Params, Visit};
 use crate::identity::keys::Rights;
 use crate::model::field::FieldError;
@@ -47,6 +49,24 @@ impl From<OutcomeItem> for Item {
 const PENDING: &str = "pending";
 
 /// All targets, or those with one outcome, in the order of their seq, which is the cursor.
+#[utoipa::path(
+    get,
+    path = "/v1/hubs/{hub}/broadcasts/{id}/outcomes",
+    tag = "broadcasts",
+    operation_id = "list_outcomes",
+    summary = "Lists what became of each target (send)",
+    params(
+        ("hub" = String, Path, description = "Name of the hub"),
+        ("id" = String, Path, description = "Id of the broadcast"),
+        ("outcome" = Option<OutcomeWord>, Query, description = "Only targets with this outcome"),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
+        ("limit" = Option<u32>, Query, description = "Items of a page; 100 unless told", minimum = 1, maximum = 1000),
+    ),
+    responses(
+        (status = 200, description = "A page of targets", body = OutcomesPage),
+        Refused,
+    ),
+)]
 pub(super) async fn list(
     State(app): State<Arc<App>>,
     visit: Visit,
@@ -64,6 +84,24 @@ pub(super) async fn list(
 }
 
 /// The targets of one installation; 404 when it had none in this broadcast.
+#[utoipa::path(
+    get,
+    path = "/v1/hubs/{hub}/broadcasts/{id}/outcomes/{installation}",
+    tag = "broadcasts",
+    operation_id = "get_outcomes_of_installation",
+    summary = "Tells what became of one installation (send)",
+    params(
+        ("hub" = String, Path, description = "Name of the hub"),
+        ("id" = String, Path, description = "Id of the broadcast"),
+        ("installation" = String, Path, description = "Id of the installation"),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
+        ("limit" = Option<u32>, Query, description = "Items of a page; 100 unless told", minimum = 1, maximum = 1000),
+    ),
+    responses(
+        (status = 200, description = "Its targets", body = OutcomesPage),
+        Refused,
+    ),
+)]
 pub(super) async fn of_installation(
     State(app): State<Arc<App>>,
     visit: Visit,

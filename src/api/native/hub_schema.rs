@@ -1,0 +1,173 @@
+//! Hubs as the API's description shows them; [`super::hub_form`] reads and writes them.
+#![expect(dead_code, reason = "shapes for the description: `hub_form` handles the documents member by member")]
+
+use std::collections::BTreeMap;
+
+use utoipa::ToSchema;
+
+/// Settings of a hub. A service that is not named is gone; a secret that is left out stays as it is when it belongs to
+/// the same key id or certificate.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct HubSettings {
+    /// When given, it must equal the hub in the path, without case.
+    name: Option<String>,
+    /// The share of the fleet beside other hubs.
+    #[schema(minimum = 1, maximum = 1000, default = 1)]
+    weight: Option<u32>,
+    /// Access rules by name; only with the admin key. When left out they stay as they are, and a new hub gets default ones.
+    keys: Option<BTreeMap<String, AccessRuleSettings>>,
+    apns: Option<ApnsSettings>,
+    /// Taken back and ignored, so that an answer can be edited and sent again.
+    read_only: Option<bool>,
+    /// Taken back and ignored.
+    senders: Option<BTreeMap<String, SenderState>>,
+}
+
+/// What a key may do.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+pub(super) enum Right {
+    Listen,
+    Send,
+    Manage,
+}
+
+/// An access rule: what its two keys may do.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AccessRuleSettings {
+    /// `manage` needs the other two beside it.
+    #[schema(min_items = 1)]
+    rights: Vec<Right>,
+    /// Visible ASCII, used as text; made when left out for a new rule.
+    #[schema(min_length = 1, max_length = 256)]
+    primary: Option<String>,
+    #[schema(min_length = 1, max_length = 256)]
+    secondary: Option<String>,
+}
+
+/// How to reach Apple's service: `team_id`, `key_id` and `key`, or `cert` and `cert_key`.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ApnsSettings {
+    #[schema(default = "https://api.push.apple.com")]
+    endpoint: Option<String>,
+    /// The app's bundle id.
+    topic: String,
+    team_id: Option<String>,
+    key_id: Option<String>,
+    /// The signing key as PEM. Never read back.
+    #[schema(write_only)]
+    key: Option<String>,
+    /// A certificate as PEM, in place of the signing key. Never read back.
+    #[schema(write_only)]
+    cert: Option<String>,
+    /// Its key as PEM. Never read back.
+    #[schema(write_only)]
+    cert_key: Option<String>,
+    /// Roots that are trusted besides the public ones, as PEM.
+    ca: Option<String>,
+    /// In each process.
+    #[schema(minimum = 1, maximum = 1000, default = 4)]
+    connections: Option<u32>,
+    /// All nodes together; 0 is as fast as the service takes it.
+    #[schema(minimum = 0, maximum = 100_000_000, default = 0)]
+    rate_per_second: Option<u32>,
+    /// Taken back and ignored.
+    auth: Option<ApnsAuth>,
+}
+
+/// A hub as it is shown.
+#[derive(ToSchema)]
+pub(super) struct Hub {
+    name: String,
+    weight: u32,
+    /// The configuration decides this hub, so the API does not change it.
+    read_only: bool,
+    /// By name; with the keys themselves only for the admin key.
+    keys: BTreeMap<String, AccessRule>,
+    /// By platform: those that the hub has credentials for.
+    senders: BTreeMap<String, SenderState>,
+    #[schema(nullable = false)]
+    apns: Option<ApnsShown>,
+}
+
+/// An access rule as it is shown.
+#[derive(ToSchema)]
+pub(super) struct AccessRule {
+    rights: Vec<Right>,
+    /// Only for the admin key.
+    #[schema(nullable = false)]
+    primary: Option<String>,
+    /// Only for the admin key; null when the rule has none.
+    secondary: Option<String>,
+}
+
+/// An access rule after its rotation: the old primary key is the secondary one.
+#[derive(ToSchema)]
+pub(super) struct RotatedRule {
+    name: String,
+    rights: Vec<Right>,
+    primary: String,
+    secondary: String,
+}
+
+/// Whether a sender sends.
+#[derive(ToSchema)]
+pub(super) struct SenderState {
+    state: SenderWord,
+    /// Why it is paused.
+    #[schema(nullable = false)]
+    reason: Option<String>,
+    #[schema(nullable = false, format = DateTime)]
+    since: Option<String>,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+pub(super) enum SenderWord {
+    Ok,
+    Paused,
+}
+
+/// A sender after `:resume`.
+#[derive(ToSchema)]
+pub(super) struct ResumedSender {
+    platform: String,
+    state: SenderWord,
+    was_paused: bool,
+}
+
+/// APNs' settings as they are shown: without a secret.
+#[derive(ToSchema)]
+pub(super) struct ApnsShown {
+    endpoint: String,
+    topic: String,
+    connections: u32,
+    rate_per_second: u32,
+    auth: ApnsAuth,
+    /// With `auth` token.
+    #[schema(nullable = false)]
+    team_id: Option<String>,
+    /// With `auth` token.
+    #[schema(nullable = false)]
+    key_id: Option<String>,
+    #[schema(nullable = false)]
+    ca: Option<String>,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+pub(super) enum ApnsAuth {
+    Token,
+    Certificate,
+}
+
+/// Every hub, by name; `next_cursor` is always null.
+#[derive(ToSchema)]
+pub(super) struct HubPage {
+    items: Vec<Hub>,
+    #[schema(required)]
+    next_cursor: Option<String>,
+}
