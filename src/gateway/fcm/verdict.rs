@@ -57,11 +57,14 @@ fn by_word(status: u16, word: &str, own_code: bool, error: &Value, after: Option
         (404, "UNREGISTERED" | "NOT_FOUND") => Verdict::DropToken { since: None },
         (429, _) => Verdict::Throttle { scope: quota_scope(error), after: Some(after.unwrap_or(QUOTA_WAIT)) },
         (_, "UNSPECIFIED_ERROR") => retry(after),
-        _ => by_status(status, after),
+        (413, _) => Verdict::FixRequest { for_all: true },
+        (500.., _) => retry(after),
+        // A word that stands in no row costs one target and pauses nobody (0.4).
+        _ => FIX_ONE,
     }
 }
 
-/// An answer without a word, or with one that stands in no row.
+/// An answer without a word.
 fn by_status(status: u16, after: Option<Duration>) -> Verdict {
     match status {
         401 | 403 => Verdict::Credentials,
@@ -92,8 +95,13 @@ fn is_about_the_token(error: &Value, own_code: bool) -> bool {
     let violations =
         detail(error, BAD_REQUEST).and_then(|found| found.get("fieldViolations")).and_then(Value::as_array);
     let named = violations.into_iter().flatten().filter_map(|violation| violation.get("field").and_then(Value::as_str));
-    (own_code && message.starts_with(BAD_TOKEN))
-        || named.into_iter().any(|f| matches!(f, "message.token" | "message.fid"))
+    (own_code && message.starts_with(BAD_TOKEN)) || is_only_the_target(named)
+}
+
+/// Another field beside the target's leaves open which of them is wrong, and an address is not dropped on that.
+fn is_only_the_target<'a>(fields: impl Iterator<Item = &'a str>) -> bool {
+    let mut fields = fields.peekable();
+    fields.peek().is_some() && fields.all(|field| matches!(field, "message.token" | "message.fid"))
 }
 
 /// The project's quota, unless the failure names a device or a topic.
@@ -173,5 +181,27 @@ mod tests {
             r#"{{"error":{{"status":"RESOURCE_EXHAUSTED","details":[{{"@type":"{QUOTA_FAILURE}","violations":[{{"subject":"device:1"}}]}}]}}}}"#
         );
         assert_eq!(told(429, Some("7"), &device), quota(7, ThrottleScope::Target));
+    }
+
+    #[test]
+    fn unknown_words_cost_one_target_and_pause_nobody() {
+        for status in [400, 401, 403, 404, 409] {
+            let (verdict, reason) = judge(status, None, coded("NEW_WORD", "m").as_bytes(), Timestamp::from_millis(0));
+            assert_eq!((verdict, reason), (FIX_ONE, Some(Reason::foreign("NEW_WORD"))), "{status}");
+        }
+        assert_eq!(told(503, None, &coded("NEW_WORD", "m")), retry(None));
+    }
+
+    #[test]
+    fn a_target_named_beside_another_field_is_not_dropped() {
+        let naming = |fields: &[&str]| {
+            let violations: Vec<_> = fields.iter().map(|field| serde_json::json!({"field": field})).collect();
+            let detail = serde_json::json!({"@type": BAD_REQUEST, "fieldViolations": violations});
+            serde_json::json!({"error": {"status": "INVALID_ARGUMENT", "details": [detail]}}).to_string()
+        };
+        assert_eq!(told(400, None, &naming(&["message.token"])), Verdict::DropToken { since: None });
+        for fields in [&["message.token", "message.data"][..], &["message.data"], &[]] {
+            assert_eq!(told(400, None, &naming(fields)), Verdict::FixRequest { for_all: true }, "{fields:?}");
+        }
     }
 }
