@@ -25,9 +25,12 @@ use crate::model::verdict::{Reason, Verdict};
 
 pub mod apns;
 pub mod client_runtime;
+pub mod connect;
 pub mod endpoint;
 pub mod fcm;
-pub mod h2_transport;
+mod h2_transport;
+pub mod http2;
+pub mod pool;
 pub mod retry_after;
 pub mod senders;
 pub mod tls;

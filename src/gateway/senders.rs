@@ -12,6 +12,8 @@ use std::thread::JoinHandle;
 use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 
+use super::connect::Client;
+
 type LocalTask = Pin<Box<dyn Future<Output = ()>>>;
 type Errand = Box<dyn FnOnce() -> LocalTask + Send>;
 
@@ -22,6 +24,7 @@ pub struct Senders {
     threads: Vec<Thread>,
     /// Gateways begin on different threads, so that those with one connection do not all share the first.
     next: AtomicUsize,
+    client: Client,
 }
 
 #[derive(Debug)]
@@ -33,8 +36,18 @@ struct Thread {
 impl Senders {
     /// Starts that many threads, at least one. Fails when the system grants no more threads or handles.
     pub fn start(threads: usize) -> io::Result<Arc<Self>> {
+        Self::start_with(threads, Client::default())
+    }
+
+    /// The same, and they send with this client.
+    pub fn start_with(threads: usize, client: Client) -> io::Result<Arc<Self>> {
         let threads = (0..threads.max(1)).map(Thread::start).collect::<io::Result<_>>()?;
-        Ok(Arc::new(Self { threads, next: AtomicUsize::new(0) }))
+        Ok(Arc::new(Self { threads, next: AtomicUsize::new(0), client }))
+    }
+
+    /// What they send with.
+    pub const fn client(&self) -> Client {
+        self.client
     }
 
     /// How many.

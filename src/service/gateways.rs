@@ -4,11 +4,12 @@ use std::io;
 use std::sync::Arc;
 
 use crate::clock::SharedClock;
-use crate::config::WorkerConfig;
+use crate::config::{Transport, WorkerConfig};
 use crate::directory::GatewayFactory;
 use crate::directory::settings::{Account, ApnsAccount, ApnsAuth, FcmAccount};
 use crate::gateway::Gateway;
 use crate::gateway::apns::{self, ApnsGateway, ApnsSettings, Mints};
+use crate::gateway::connect::Client;
 use crate::gateway::fcm::{FcmGateway, FcmSettings};
 use crate::gateway::senders::Senders;
 use crate::gateway::transport::GatewayMeter;
@@ -27,7 +28,7 @@ impl Opener {
     /// Starts the sending threads.
     pub fn start(worker: &WorkerConfig, clock: SharedClock, metrics: Arc<Metrics>) -> io::Result<Self> {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let senders = Senders::start(worker.threads_on(cores))?;
+        let senders = Senders::start_with(worker.threads_on(cores), client(worker.transport))?;
         let mints = Mints::new(clock.clone());
         Ok(Self { shared: apns::Shared { clock, mints, senders }, metrics })
     }
@@ -47,6 +48,13 @@ impl Opener {
         let settings =
             FcmSettings::new(&account.endpoint, account.service_account.expose())?.with_ca(account.ca.as_deref());
         FcmGateway::open(&settings, &self.shared.senders, &self.shared.clock, meter)
+    }
+}
+
+fn client(transport: Transport) -> Client {
+    match transport {
+        Transport::Frames => Client::Frames,
+        Transport::H2 => Client::H2,
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use fanfare::clock::{BootInstant, Clock, SystemClock};
 use fanfare::gateway::apns::{ApnsAuth, ApnsGateway, ApnsSettings, Mints, Shared};
-use fanfare::gateway::h2_transport::Tuning;
+use fanfare::gateway::pool::Tuning;
 use fanfare::gateway::senders::Senders;
 use fanfare::gateway::transport::GatewayMeter;
 use fanfare::gateway::{Answer, Batch, Gateway, Reply, SharedRequest, StopFlag, Targets, Unsent};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fanfare::gateway::h2_transport::Tuning;
+use fanfare::gateway::pool::Tuning;
 use fanfare::model::broadcast::Lane;
 use fanfare::model::verdict::Verdict;
 use loadtest::gateways::script::{Act, ConnectionAct};

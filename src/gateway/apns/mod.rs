@@ -7,10 +7,10 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use self::service::ApnsService;
-use super::h2_transport::{H2Transport, TransportSettings};
+use super::pool::TransportSettings;
 use super::senders::Senders;
 use super::transport::{GatewayMeter, Held, Resend, Service, Transport};
-use super::{Batch, Gateway, Probe, SharedRequest, tls};
+use super::{Batch, Gateway, Probe, SharedRequest, connect, tls};
 use crate::clock::SharedClock;
 use crate::model::broadcast::{BroadcastRequest, Lane};
 use crate::model::field::FieldError;
@@ -46,7 +46,7 @@ pub struct Shared {
 }
 
 impl ApnsGateway {
-    /// Ready to take batches, on the `h2` transport; connections open with the first. The error's field is `ca`, `cert`
+    /// Ready to take batches; connections open with the first. The error's field is `ca`, `cert`
     /// or `cert_key`.
     pub fn open(settings: &ApnsSettings, shared: &Shared, meter: Arc<GatewayMeter>) -> Result<Self, FieldError> {
         let roots = tls::roots(settings.ca_pem.as_deref())?;
@@ -56,7 +56,7 @@ impl ApnsGateway {
         };
         let tls = tls::client_config(roots, certificate, &[b"h2"])?;
         let service: Arc<dyn Service> = Arc::new(ApnsService::new(mint, Arc::clone(&shared.clock)));
-        let transport = H2Transport::open(
+        let transport = connect::open(
             TransportSettings {
                 endpoint: settings.endpoint.clone(),
                 tls,
@@ -64,11 +64,11 @@ impl ApnsGateway {
                 tuning: settings.tuning.clone(),
             },
             Arc::clone(&service),
-            Arc::clone(&shared.senders),
+            &shared.senders,
             meter,
-            Arc::clone(&shared.clock),
+            &shared.clock,
         );
-        Ok(Self { topic: settings.topic.clone(), service, transport: Box::new(transport), clock: shared.clock.clone() })
+        Ok(Self { topic: settings.topic.clone(), service, transport, clock: shared.clock.clone() })
     }
 
     /// A push that nobody gets: its token is random.

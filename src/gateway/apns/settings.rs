@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::token::ProviderKey;
 use crate::gateway::endpoint::Endpoint;
-use crate::gateway::h2_transport::Tuning;
+use crate::gateway::pool::Tuning;
 use crate::gateway::tls::ClientCertificate;
 use crate::model::field::FieldError;
 

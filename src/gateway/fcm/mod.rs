@@ -8,10 +8,10 @@ use bytes::Bytes;
 
 use self::service::FcmService;
 use self::token::{TokenService, Tokens, Trouble};
-use super::h2_transport::{H2Transport, TransportSettings, Tuning};
+use super::pool::{TransportSettings, Tuning};
 use super::senders::Senders;
 use super::transport::{GatewayMeter, Held, Service, Transport};
-use super::{Answer, Batch, Gateway, Probe, Reply, SharedRequest, Unsent, tls};
+use super::{Answer, Batch, Gateway, Probe, Reply, SharedRequest, Unsent, connect, tls};
 use crate::clock::SharedClock;
 use crate::model::broadcast::{BroadcastRequest, Lane};
 use crate::model::field::FieldError;
@@ -54,18 +54,18 @@ impl FcmGateway {
         let carried = |endpoint, connections, service, meter| {
             let tuning = Tuning { streams: STREAMS, ..Tuning::default() };
             let settings = TransportSettings { endpoint, tls: tls.clone(), connections, tuning };
-            H2Transport::open(settings, service, Arc::clone(senders), meter, Arc::clone(clock))
+            connect::open(settings, service, senders, meter, clock)
         };
         let token_service: Arc<dyn Service> = Arc::new(TokenService { account: Arc::clone(account) });
         let to_tokens = carried(account.token_endpoint.clone(), 1, token_service, Arc::default());
-        let tokens = Arc::new(Tokens::new(Arc::clone(account), Box::new(to_tokens), Arc::clone(clock)));
+        let tokens = Arc::new(Tokens::new(Arc::clone(account), to_tokens, Arc::clone(clock)));
         let service: Arc<dyn Service> = Arc::new(FcmService {
             path: format!("/v1/projects/{}/messages:send", account.project_id).into(),
             tokens: Arc::clone(&tokens),
             clock: Arc::clone(clock),
         });
         let transport = carried(settings.endpoint.clone(), CONNECTIONS, Arc::clone(&service), meter);
-        Ok(Self { service, tokens, transport: Box::new(transport) })
+        Ok(Self { service, tokens, transport })
     }
 }
 

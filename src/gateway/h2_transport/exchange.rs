@@ -1,29 +1,29 @@
 //! One request on a connection of its own, for probes.
 
-use super::dial::Opened;
+use super::handshake::Opened;
+use super::head::{self, HeadWriter};
 use super::stream::{Answering, Ended};
-use super::{Shared, head};
 use crate::gateway::SharedRequest;
+use crate::gateway::pool::Shared;
+use crate::gateway::pool::job::constant_fields;
 use crate::gateway::transport::{Addressed, Held, OwnedAnswer};
 use crate::model::id::Seq;
 
-/// Opens, asks, waits for the answer and closes. The error is for a person to read.
-pub(super) async fn exchange(shared: &Shared, request: &SharedRequest, channel: &[u8]) -> Result<OwnedAnswer, String> {
-    let opened = shared.dialer.open().await.map_err(|failure| failure.to_string())?;
-    match tokio::time::timeout(shared.tuning.soft_timeout, ask(shared, opened, request, channel)).await {
-        Ok(answer) => answer,
-        Err(_) => Err("the service does not answer".to_owned()),
-    }
-}
-
-async fn ask(shared: &Shared, opened: Opened, request: &SharedRequest, channel: &[u8]) -> Result<OwnedAnswer, String> {
+/// Asks, waits for the answer and closes. The error is for a person to read.
+pub(super) async fn exchange(
+    opened: Opened,
+    shared: &Shared,
+    request: &SharedRequest,
+    channel: &[u8],
+) -> Result<OwnedAnswer, String> {
     let Opened { link, mut requests, .. } = opened;
     let mut held = Held::default();
     shared.service.authorize(&mut held);
     let mut addressed = Addressed::default();
     shared.service.address(request, Seq(0), channel, &mut addressed);
-    let head = head::constant_fields(request, &*shared.service)
-        .and_then(|fields| shared.heads.write(fields, head::authorization(&held).as_ref(), &addressed))
+    let heads = HeadWriter::new(&shared.endpoint, &*shared.service);
+    let head = constant_fields(request, &*shared.service)
+        .and_then(|fields| heads.write(fields, head::authorization(&held).as_ref(), &addressed))
         .ok_or_else(|| "the request cannot be written".to_owned())?;
     let (response, mut send) = requests.send_request(head, false).map_err(|error| error.to_string())?;
     // Queued in `h2` until the window takes it: one small body needs no more care.

@@ -5,7 +5,6 @@ use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use http::uri::{Authority, Parts, PathAndQuery, Scheme};
 use http::{Method, Request, Uri};
 
-use crate::gateway::SharedRequest;
 use crate::gateway::endpoint::Endpoint;
 use crate::gateway::transport::{Addressed, Held, Service};
 
@@ -51,18 +50,6 @@ impl HeadWriter {
         parts.path_and_query = Some(PathAndQuery::from_maybe_shared(Bytes::copy_from_slice(path)).ok()?);
         Uri::from_parts(parts).ok()
     }
-}
-
-/// The fields that every target of a request shares; `None` when one is no header field.
-pub(super) fn constant_fields(request: &SharedRequest, service: &dyn Service) -> Option<HeaderMap> {
-    // Two more come with each target: the authorization and the id.
-    let mut fields = HeaderMap::with_capacity(request.headers.len() + 2);
-    for (field, value) in &request.headers {
-        let mut value = HeaderValue::from_bytes(value.as_bytes()).ok()?;
-        value.set_sensitive(service.never_indexed(field));
-        fields.append(HeaderName::from_bytes(field.as_bytes()).ok()?, value);
-    }
-    Some(fields)
 }
 
 /// The `authorization` that is held, never shown in a log.

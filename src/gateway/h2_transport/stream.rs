@@ -9,8 +9,8 @@ use h2::client::ResponseFuture;
 use h2::{RecvStream, SendStream};
 use http::header::RETRY_AFTER;
 
-use super::job::Item;
 use crate::clock::BootInstant;
+use crate::gateway::pool::job::Item;
 
 /// What is kept of an answer's body; error bodies have some dozen bytes.
 const BODY_KEPT: usize = 16 * 1024;

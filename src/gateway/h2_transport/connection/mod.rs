@@ -22,15 +22,18 @@ use slab::Slab;
 use tokio::time::Sleep;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
-use super::Shared;
-use super::dial::{Link, Opened, Seat};
-use super::intake::Bell;
-use super::job::{Item, Outbox};
+use super::exchange;
+use super::handshake::{Link, Opened};
+use super::head::HeadWriter;
 use super::stream::{Answering, Open};
 use super::tap::Written;
 use crate::clock::BootInstant;
-use crate::gateway::Unsent;
-use crate::gateway::transport::{Addressed, Held};
+use crate::gateway::pool::dial::{DialError, Dialed, Seat};
+use crate::gateway::pool::intake::Bell;
+use crate::gateway::pool::job::{Item, Outbox};
+use crate::gateway::pool::{Shared, Wire};
+use crate::gateway::transport::{Addressed, Held, OwnedAnswer};
+use crate::gateway::{SharedRequest, Unsent};
 use crate::model::verdict::Reason;
 
 mod reading;
@@ -50,8 +53,9 @@ const REFUSED: Reason = Reason::known("stream refused");
 const RESET: Reason = Reason::known("stream reset");
 const LOST: Reason = Reason::known("connection lost");
 
-pub(super) struct Connection {
+pub(in crate::gateway) struct Connection {
     shared: Arc<Shared>,
+    heads: HeadWriter,
     link: Link,
     /// None: retired.
     requests: Option<SendRequest<Bytes>>,
@@ -84,7 +88,7 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(opened: Opened, shared: Arc<Shared>) -> Self {
+    fn new(opened: Opened, shared: Arc<Shared>) -> Self {
         let Opened { mut link, requests, written, seat } = opened;
         let now = shared.clock.boot();
         let mut held = Held::default();
@@ -116,24 +120,9 @@ impl Connection {
             opened: now,
             answered: false,
             seat,
+            heads: HeadWriter::new(&shared.endpoint, &*shared.service),
             shared,
         }
-    }
-
-    /// Serves until it takes no more requests.
-    pub(super) async fn serve(&mut self) {
-        poll_fn(|cx| if self.poll(cx).is_ready() || self.requests.is_none() { Poll::Ready(()) } else { Poll::Pending })
-            .await;
-    }
-
-    /// Waits for the answers that are still to come.
-    pub(super) async fn drain(mut self) {
-        poll_fn(|cx| self.poll(cx)).await;
-    }
-
-    /// Whether any request was answered on it, and for how long it has been open.
-    pub(super) fn usefulness(&self) -> (bool, Duration) {
-        (self.answered, self.shared.clock.boot().after(self.opened))
     }
 
     /// Ready when it is gone and every target of it was answered.
@@ -188,6 +177,35 @@ impl Connection {
         {
             self.retire(&error.to_string());
         }
+    }
+}
+
+impl Wire for Connection {
+    async fn open(dialed: Dialed, shared: Arc<Shared>) -> Result<Self, DialError> {
+        Ok(Self::new(Opened::on(dialed).await?, shared))
+    }
+
+    async fn serve(&mut self) {
+        poll_fn(|cx| if self.poll(cx).is_ready() || self.requests.is_none() { Poll::Ready(()) } else { Poll::Pending })
+            .await;
+    }
+
+    async fn drain(mut self) {
+        poll_fn(|cx| self.poll(cx)).await;
+    }
+
+    fn usefulness(&self) -> (bool, Duration) {
+        (self.answered, self.shared.clock.boot().after(self.opened))
+    }
+
+    async fn exchange(
+        dialed: Dialed,
+        shared: &Shared,
+        request: &SharedRequest,
+        channel: &[u8],
+    ) -> Result<OwnedAnswer, String> {
+        let opened = Opened::on(dialed).await.map_err(|failure| failure.to_string())?;
+        exchange::exchange(opened, shared, request, channel).await
     }
 }
 

@@ -9,8 +9,8 @@ use h2::Reason as Code;
 use super::{Connection, GOING_AWAY, LOST, REFUSED, RESET, TIMED_OUT};
 use crate::clock::BootInstant;
 use crate::gateway::Unsent;
-use crate::gateway::h2_transport::job::Item;
 use crate::gateway::h2_transport::stream::{Ended, Open};
+use crate::gateway::pool::job::Item;
 use crate::gateway::transport::{ConnectionFate, RawAnswer, Resend};
 use crate::model::verdict::{Reason, Verdict};
 

@@ -8,9 +8,9 @@ use http::header::HeaderValue;
 use super::{Connection, HANDED_AT_ONCE};
 use crate::clock::BootInstant;
 use crate::gateway::h2_transport::head;
-use crate::gateway::h2_transport::intake::Room;
-use crate::gateway::h2_transport::job::Item;
 use crate::gateway::h2_transport::stream::{Answering, Open};
+use crate::gateway::pool::intake::{Room, reserved};
+use crate::gateway::pool::job::Item;
 use crate::model::broadcast::Lane;
 use crate::model::time::Timestamp;
 use crate::model::verdict::{Reason, Verdict};
@@ -107,7 +107,7 @@ impl Connection {
         let job = item.job();
         self.addressed.clear();
         self.shared.service.address(&job.batch.request, seq, channel, &mut self.addressed);
-        self.shared.heads.write(job.fields.clone(), authorization, &self.addressed)
+        self.heads.write(job.fields.clone(), authorization, &self.addressed)
     }
 
     /// Goes on with bodies that the peer now has a window for.
@@ -135,11 +135,6 @@ impl Connection {
     }
 }
 
-/// Streams that bulk leaves free: 5 %, at least one, none while only one is open.
-fn reserved(limit: usize) -> usize {
-    if limit < 2 { 0 } else { (limit / 20).max(1) }
-}
-
 /// Hands over as much of a body as the window takes; true when that was all of it.
 fn push_body(open: &mut Open, now: BootInstant) -> bool {
     let granted = open.send.capacity().min(open.unsent.len());
@@ -154,15 +149,4 @@ fn push_body(open: &mut Open, now: BootInstant) -> bool {
         open.sent_at = Some(now);
     }
     last
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bulk_leaves_one_stream_in_twenty() {
-        let kept: Vec<_> = [0, 1, 2, 20, 39, 40, 100, 1_000].into_iter().map(reserved).collect();
-        assert_eq!(kept, [0, 0, 1, 1, 1, 2, 5, 50]);
-    }
 }

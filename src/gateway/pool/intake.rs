@@ -19,7 +19,7 @@ use crate::model::verdict::{Reason, Verdict};
 const ROOM_PER_CONNECTION: usize = 2_000;
 
 #[derive(Debug)]
-pub(super) struct Intake {
+pub(in crate::gateway) struct Intake {
     lanes: Mutex<Lanes>,
     room: [Arc<Semaphore>; 2],
     /// The most permits that one batch may take: a lane's whole room.
@@ -63,14 +63,19 @@ impl Drop for Fresh {
 
 /// How many targets a connection can take.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Room {
-    pub(super) any: usize,
+pub(in crate::gateway) struct Room {
+    pub(in crate::gateway) any: usize,
     /// Of these, how many may be bulk.
-    pub(super) bulk: usize,
+    pub(in crate::gateway) bulk: usize,
+}
+
+/// Streams that bulk leaves free: 5 %, at least one, none while only one is open.
+pub(in crate::gateway) fn reserved(limit: usize) -> usize {
+    if limit < 2 { 0 } else { (limit / 20).max(1) }
 }
 
 impl Intake {
-    pub(super) fn new(connections: usize) -> Self {
+    pub(in crate::gateway) fn new(connections: usize) -> Self {
         let targets = connections.max(1).saturating_mul(ROOM_PER_CONNECTION).min(Semaphore::MAX_PERMITS);
         let widest = u32::try_from(targets).unwrap_or(u32::MAX);
         Self {
@@ -82,12 +87,12 @@ impl Intake {
     }
 
     /// Waits for room for that many targets; `None`: the gateway closes.
-    pub(super) async fn room(&self, lane: Lane, targets: usize) -> Option<OwnedSemaphorePermit> {
+    pub(in crate::gateway) async fn room(&self, lane: Lane, targets: usize) -> Option<OwnedSemaphorePermit> {
         let wanted = u32::try_from(targets).unwrap_or(u32::MAX).min(self.widest);
         Arc::clone(&self.room[lane as usize]).acquire_many_owned(wanted).await.ok()
     }
 
-    pub(super) fn push(&self, job: Job, room: OwnedSemaphorePermit) {
+    pub(in crate::gateway) fn push(&self, job: Job, room: OwnedSemaphorePermit) {
         let lane = job.lane() as usize;
         let fresh = Fresh { job: Arc::new(job), next: 0, _room: room };
         let mut lanes = self.lanes.lock();
@@ -101,7 +106,7 @@ impl Intake {
     }
 
     /// Puts targets back that a connection did not send, or that are surely safe to send again.
-    pub(super) fn give_back(&self, items: impl IntoIterator<Item = Item>, outbox: &mut Outbox) {
+    pub(in crate::gateway) fn give_back(&self, items: impl IntoIterator<Item = Item>, outbox: &mut Outbox) {
         let mut lanes = self.lanes.lock();
         for item in items {
             if lanes.closed {
@@ -117,7 +122,7 @@ impl Intake {
 
     /// Takes what there is room for, transactional first. Looks at stop flag and deadline of each batch it takes from
     /// and hands back what may not be written.
-    pub(super) fn take(&self, room: Room, now: BootInstant, into: &mut Vec<Item>, outbox: &mut Outbox) {
+    pub(in crate::gateway) fn take(&self, room: Room, now: BootInstant, into: &mut Vec<Item>, outbox: &mut Outbox) {
         let mut taken = 0;
         let mut lanes = self.lanes.lock();
         for lane in Lane::ALL {
@@ -127,12 +132,12 @@ impl Intake {
     }
 
     /// Whether anything waits.
-    pub(super) fn has_work(&self) -> bool {
+    pub(in crate::gateway) fn has_work(&self) -> bool {
         self.lanes.lock().lanes.iter().any(|lane| !lane.again.is_empty() || !lane.fresh.is_empty())
     }
 
     /// Hands back what may no longer be written, and what is given up because it cannot be.
-    pub(super) fn sweep(&self, now: BootInstant, given_up: impl Fn(&Job) -> bool, outbox: &mut Outbox) {
+    pub(in crate::gateway) fn sweep(&self, now: BootInstant, given_up: impl Fn(&Job) -> bool, outbox: &mut Outbox) {
         let mut lanes = self.lanes.lock();
         for lane in &mut lanes.lanes {
             for item in std::mem::take(&mut lane.again) {
@@ -155,7 +160,7 @@ impl Intake {
     }
 
     /// Takes nothing any more and hands back what waits.
-    pub(super) fn close(&self) {
+    pub(in crate::gateway) fn close(&self) {
         for room in &self.room {
             room.close();
         }
@@ -171,7 +176,7 @@ impl Intake {
     }
 
     /// A bell that rings whenever something arrives.
-    pub(super) fn bell(self: &Arc<Self>) -> Bell {
+    pub(in crate::gateway) fn bell(self: &Arc<Self>) -> Bell {
         let waker = Arc::new(AtomicWaker::new());
         self.bells.lock().push(Arc::clone(&waker));
         Bell { intake: Arc::clone(self), waker }
@@ -218,19 +223,19 @@ impl LaneQueue {
 
 /// One listener for arrivals.
 #[derive(Debug)]
-pub(super) struct Bell {
+pub(in crate::gateway) struct Bell {
     intake: Arc<Intake>,
     waker: Arc<AtomicWaker>,
 }
 
 impl Bell {
     /// Wakes `waker` at the next arrival. Register first, look second.
-    pub(super) fn register(&self, waker: &Waker) {
+    pub(in crate::gateway) fn register(&self, waker: &Waker) {
         self.waker.register(waker);
     }
 
     /// Waits until something is there to be taken.
-    pub(super) async fn work(&self) {
+    pub(in crate::gateway) async fn work(&self) {
         std::future::poll_fn(|cx| {
             self.register(cx.waker());
             if self.intake.has_work() { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }

@@ -6,12 +6,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use http::HeaderMap;
+use http::header::{HeaderMap, HeaderName, HeaderValue};
 
-use super::head::constant_fields;
 use crate::clock::BootInstant;
 use crate::gateway::transport::{Resend, Service};
-use crate::gateway::{Answer, Batch, Reply, Unsent};
+use crate::gateway::{Answer, Batch, Reply, SharedRequest, Unsent};
 use crate::model::broadcast::Lane;
 use crate::model::id::Seq;
 use crate::model::time::Timestamp;
@@ -24,29 +23,29 @@ const RESENDS: u8 = 3;
 
 /// A batch that was taken.
 #[derive(Debug)]
-pub(super) struct Job {
-    pub(super) batch: Batch,
-    pub(super) fields: HeaderMap,
-    pub(super) arrived: BootInstant,
+pub(in crate::gateway) struct Job {
+    pub(in crate::gateway) batch: Batch,
+    pub(in crate::gateway) fields: HeaderMap,
+    pub(in crate::gateway) arrived: BootInstant,
     /// An answer said that credentials or topic are refused: what is unsent would only be refused too.
     halted: AtomicBool,
 }
 
 impl Job {
     /// Gives the batch back when a header field of its request cannot be sent at all.
-    pub(super) fn new(batch: Batch, service: &dyn Service, arrived: BootInstant) -> Result<Self, Batch> {
+    pub(in crate::gateway) fn new(batch: Batch, service: &dyn Service, arrived: BootInstant) -> Result<Self, Batch> {
         match constant_fields(&batch.request, service) {
             Some(fields) => Ok(Self { batch, fields, arrived, halted: AtomicBool::new(false) }),
             None => Err(batch),
         }
     }
 
-    pub(super) fn lane(&self) -> Lane {
+    pub(in crate::gateway) fn lane(&self) -> Lane {
         self.batch.request.lane
     }
 
     /// Why nothing of it may be written any more.
-    pub(super) fn refusal(&self, now: BootInstant) -> Option<Unsent> {
+    pub(in crate::gateway) fn refusal(&self, now: BootInstant) -> Option<Unsent> {
         if self.batch.stop.is_raised() {
             Some(Unsent::Stopped)
         } else if self.batch.deadline <= now {
@@ -58,11 +57,11 @@ impl Job {
         }
     }
 
-    pub(super) fn halt(&self) {
+    pub(in crate::gateway) fn halt(&self) {
         self.halted.store(true, Ordering::Relaxed);
     }
 
-    pub(super) fn target(&self, at: usize) -> (Seq, &[u8]) {
+    pub(in crate::gateway) fn target(&self, at: usize) -> (Seq, &[u8]) {
         self.batch.targets.get(at).unwrap_or((Seq(0), &[]))
     }
 
@@ -72,7 +71,7 @@ impl Job {
     }
 
     /// Hands back targets `from..`.
-    pub(super) fn hand_back(&self, from: usize, why: Unsent) {
+    pub(in crate::gateway) fn hand_back(&self, from: usize, why: Unsent) {
         let rest = (from..self.batch.targets.len())
             .map(|at| Reply { seq: self.target(at).0, what: Answer::Unsent(why) })
             .collect::<Vec<_>>();
@@ -82,9 +81,21 @@ impl Job {
     }
 }
 
+/// The fields that every target of a request shares; `None` when one is no header field.
+pub(in crate::gateway) fn constant_fields(request: &SharedRequest, service: &dyn Service) -> Option<HeaderMap> {
+    // Two more come with each target: the authorization and the id.
+    let mut fields = HeaderMap::with_capacity(request.headers.len() + 2);
+    for (field, value) in &request.headers {
+        let mut value = HeaderValue::from_bytes(value.as_bytes()).ok()?;
+        value.set_sensitive(service.never_indexed(field));
+        fields.append(HeaderName::from_bytes(field.as_bytes()).ok()?, value);
+    }
+    Some(fields)
+}
+
 /// One target that is not answered yet.
 #[derive(Debug)]
-pub(super) struct Item {
+pub(in crate::gateway) struct Item {
     job: Arc<Job>,
     at: usize,
     /// How many times the transport sent it again because a connection failed.
@@ -97,25 +108,25 @@ pub(super) struct Item {
 }
 
 impl Item {
-    pub(super) fn new(job: Arc<Job>, at: usize) -> Self {
+    pub(in crate::gateway) fn new(job: Arc<Job>, at: usize) -> Self {
         Self { job, at, resends: 0, renewed: false, written: None, answered: false }
     }
 
-    pub(super) fn job(&self) -> &Arc<Job> {
+    pub(in crate::gateway) fn job(&self) -> &Arc<Job> {
         &self.job
     }
 
-    pub(super) fn target(&self) -> (Seq, &[u8]) {
+    pub(in crate::gateway) fn target(&self) -> (Seq, &[u8]) {
         self.job.target(self.at)
     }
 
     /// From here on it may have left the process.
-    pub(super) fn hand_over(&mut self, at: Timestamp) {
+    pub(in crate::gateway) fn hand_over(&mut self, at: Timestamp) {
         self.written = Some(at);
     }
 
     /// Whether it may be sent again in this way; when so, it counts as not written.
-    pub(super) fn retry(&mut self, how: Resend) -> bool {
+    pub(in crate::gateway) fn retry(&mut self, how: Resend) -> bool {
         let may = match how {
             Resend::Never => false,
             Resend::Elsewhere => self.resends < RESENDS,
@@ -134,13 +145,13 @@ impl Item {
         Reply { seq: self.target().0, what }
     }
 
-    pub(super) fn verdict(mut self, verdict: Verdict, reason: Option<Reason>, outbox: &mut Outbox) {
+    pub(in crate::gateway) fn verdict(mut self, verdict: Verdict, reason: Option<Reason>, outbox: &mut Outbox) {
         let written_at = self.written;
         let reply = self.reply(Answer::Verdict { verdict, reason, written_at });
         outbox.push(&self.job, reply);
     }
 
-    pub(super) fn unsent(mut self, why: Unsent, outbox: &mut Outbox) {
+    pub(in crate::gateway) fn unsent(mut self, why: Unsent, outbox: &mut Outbox) {
         let reply = self.reply(Answer::Unsent(why));
         outbox.push(&self.job, reply);
     }
@@ -165,7 +176,7 @@ impl Drop for Item {
 
 /// Replies on their way out, gathered by batch.
 #[derive(Debug, Default)]
-pub(super) struct Outbox {
+pub(in crate::gateway) struct Outbox {
     piles: Vec<(Arc<Job>, Vec<Reply>)>,
 }
 
@@ -182,7 +193,7 @@ impl Outbox {
     }
 
     /// Sends what was gathered.
-    pub(super) fn flush(&mut self) {
+    pub(in crate::gateway) fn flush(&mut self) {
         for (job, pile) in self.piles.drain(..) {
             if !pile.is_empty() {
                 job.reply(pile);

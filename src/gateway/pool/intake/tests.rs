@@ -146,3 +146,9 @@ async fn a_full_lane_does_not_fill_the_other() {
     drop(held);
     assert!(kit.intake.room(Lane::Bulk, 1).await.is_some());
 }
+
+#[test]
+fn bulk_leaves_one_stream_in_twenty() {
+    let kept: Vec<_> = [0, 1, 2, 20, 39, 40, 100, 1_000].into_iter().map(reserved).collect();
+    assert_eq!(kept, [0, 0, 1, 1, 1, 2, 5, 50]);
+}

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Shared;
-use super::connection::Connection;
+use super::dial::DialError;
+use super::{Shared, Wire};
 
 /// A connection that lasted less is no success: reopening it at once, over and over, would look like an attack (1.6).
 const SHORT_LIFE: Duration = Duration::from_secs(5);
@@ -41,12 +41,12 @@ impl Backoff {
 }
 
 /// Keeps line number `number` of a gateway until the gateway closes.
-pub(super) async fn keep(shared: Arc<Shared>, number: usize) {
+pub(super) async fn keep<W: Wire>(shared: Arc<Shared>, number: usize) {
     let closing = shared.closing.clone();
-    let _ = closing.run_until_cancelled(keep_open(&shared, number)).await;
+    let _ = closing.run_until_cancelled(keep_open::<W>(&shared, number)).await;
 }
 
-async fn keep_open(shared: &Arc<Shared>, number: usize) {
+async fn keep_open<W: Wire>(shared: &Arc<Shared>, number: usize) {
     let bell = shared.intake.bell();
     let mut backoff = Backoff { failures: 0, least: shared.tuning.least_pause, most: shared.tuning.most_pause };
     let stagger = shared.tuning.stagger.saturating_mul(u32::try_from(number).unwrap_or(u32::MAX));
@@ -59,14 +59,13 @@ async fn keep_open(shared: &Arc<Shared>, number: usize) {
                 continue;
             }
         }
-        match shared.dialer.open().await {
+        match open::<W>(shared).await {
             Err(failure) => {
                 shared.reach.failed(&failure.to_string());
                 backoff.failed();
             }
-            Ok(opened) => {
+            Ok(mut connection) => {
                 shared.reach.opened();
-                let mut connection = Connection::new(opened, Arc::clone(shared));
                 connection.serve().await;
                 shared.reach.lost(shared.clock.boot());
                 let (answered, life) = connection.usefulness();
@@ -76,6 +75,11 @@ async fn keep_open(shared: &Arc<Shared>, number: usize) {
         }
         tokio::time::sleep(backoff.pause()).await;
     }
+}
+
+async fn open<W: Wire>(shared: &Arc<Shared>) -> Result<W, DialError> {
+    let dialed = shared.dialer.open().await?;
+    W::open(dialed, Arc::clone(shared)).await
 }
 
 #[cfg(test)]

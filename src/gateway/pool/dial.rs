@@ -1,4 +1,4 @@
-//! Opening a connection: name, TCP, TLS, HTTP/2.
+//! Opening a connection: name, TCP, TLS.
 
 use std::collections::HashMap;
 use std::io;
@@ -6,36 +6,27 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use h2::client::{Connection, SendRequest};
 use parking_lot::Mutex;
 use rustls::ClientConfig;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::tap::{Tap, Written};
 use crate::gateway::endpoint::Endpoint;
 
 /// Addresses that are tried before an opening fails.
 const ADDRESSES_TRIED: usize = 3;
-/// What the peer may send before we grant more; answers are small, and many come at once.
-const RECEIVE_WINDOW: u32 = 1 << 20;
 
-pub(super) type Link = Connection<Tap<TlsStream<TcpStream>>, Bytes>;
-
-/// A connection whose preface was sent.
-pub(super) struct Opened {
-    pub(super) link: Link,
-    pub(super) requests: SendRequest<Bytes>,
-    pub(super) written: Written,
+/// A stream on which both sides have agreed to speak HTTP/2.
+pub(in crate::gateway) struct Dialed {
+    pub(in crate::gateway) stream: TlsStream<TcpStream>,
     /// Given back when the connection is gone.
-    pub(super) seat: Seat,
+    pub(in crate::gateway) seat: Seat,
 }
 
 /// Why no connection could be opened.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum DialError {
+pub(in crate::gateway) enum DialError {
     #[error("the name does not resolve: {0}")]
     Resolve(io::Error),
     #[error("the name has no address")]
@@ -64,7 +55,7 @@ pub(super) struct Dialer {
 
 /// One connection's place at an address.
 #[derive(Debug)]
-pub(super) struct Seat {
+pub(in crate::gateway) struct Seat {
     address: SocketAddr,
     seats: Arc<Mutex<HashMap<SocketAddr, usize>>>,
 }
@@ -75,7 +66,7 @@ impl Seat {
         Self { address, seats: Arc::clone(seats) }
     }
 
-    pub(super) const fn address(&self) -> SocketAddr {
+    pub(in crate::gateway) const fn address(&self) -> SocketAddr {
         self.address
     }
 }
@@ -97,11 +88,11 @@ impl Dialer {
         Self { endpoint, tls: Arc::new(tls), within, seats: Arc::default() }
     }
 
-    pub(super) async fn open(&self) -> Result<Opened, DialError> {
+    pub(super) async fn open(&self) -> Result<Dialed, DialError> {
         tokio::time::timeout(self.within, self.open_unbounded()).await.unwrap_or(Err(DialError::Timeout(self.within)))
     }
 
-    async fn open_unbounded(&self) -> Result<Opened, DialError> {
+    async fn open_unbounded(&self) -> Result<Dialed, DialError> {
         let (tcp, seat) = self.connect().await?;
         // Requests are already gathered into few writes; waiting for an acknowledgement would only delay them.
         tcp.set_nodelay(true).map_err(DialError::Connect)?;
@@ -110,16 +101,7 @@ impl Dialer {
         if tls.get_ref().1.alpn_protocol() != Some(b"h2") {
             return Err(DialError::NotHttp2);
         }
-        let (tap, written) = Tap::new(tls);
-        let (requests, link) = h2::client::Builder::new()
-            // The peer's SETTINGS say how many; until they are here, one.
-            .initial_max_send_streams(1)
-            .initial_connection_window_size(RECEIVE_WINDOW)
-            .enable_push(false)
-            .handshake(tap)
-            .await
-            .map_err(DialError::Http2)?;
-        Ok(Opened { link, requests, written, seat })
+        Ok(Dialed { stream: tls, seat })
     }
 
     /// Resolves anew each time, because the service moves its addresses and asks for it (1.6), and takes the address

@@ -1,0 +1,235 @@
+//! Connections of one gateway to one service, whatever speaks HTTP/2 on each of them.
+//!
+//! ```text
+//!  submit ─▶ intake (two lanes, bounded) ◀─ take, give back ─▶ connections, each whole on one sending thread
+//!                 ▲                                                   │
+//!                 └── watch: stop flags, deadlines, no connection     └─▶ replies, in piles of up to 64
+//! ```
+//!
+//! - A batch waits in the [`intake`] until connections take its targets, as many as they have free streams.
+//! - A [`line`] keeps one connection open while there is work; lines are dealt out over the sending threads.
+//! - A target is in exactly one place (intake, or one stream of one connection) and leaves it by its reply. A connection
+//!   that fails puts back what is surely unprocessed and answers the rest as ambiguous.
+//! - What speaks on a connection is a [`Wire`]: the engine's own (`gateway::http2`), or the `h2` crate
+//!   (`gateway::h2_transport`) as oracle and fallback.
+//! - Nothing here knows what an answer means: that is the [`Service`]'s.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::ClientConfig;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use self::dial::Dialer;
+use self::intake::Intake;
+use self::job::Job;
+use self::reach::Reach;
+pub(in crate::gateway) use self::wire::Wire;
+use super::endpoint::Endpoint;
+use super::senders::Senders;
+use super::transport::{GatewayMeter, OwnedAnswer, Service, Transport};
+use super::{Answer, Batch, Reply, SharedRequest, Unsent};
+use crate::clock::SharedClock;
+use crate::model::verdict::{Reason, Verdict};
+
+pub(super) mod dial;
+pub(super) mod intake;
+pub(super) mod job;
+mod line;
+mod reach;
+pub(super) mod wire;
+
+/// Which service, and how many connections to it.
+#[derive(Clone, Debug)]
+pub struct TransportSettings {
+    pub endpoint: Endpoint,
+    pub tls: ClientConfig,
+    pub connections: usize,
+    pub tuning: Tuning,
+}
+
+/// Times and sizes; the defaults are those of `push-services.md` 0.5 and 1.6.
+#[derive(Clone, Debug)]
+pub struct Tuning {
+    /// The most requests open on a connection, however many the peer allows.
+    pub streams: usize,
+    /// How often stop flags, deadlines and timeouts are looked at while anything is under way.
+    pub tick: Duration,
+    /// Name, TCP, TLS and HTTP/2 together.
+    pub open_timeout: Duration,
+    /// A connection without any answer for so long gets no more requests, and a ping.
+    pub soft_timeout: Duration,
+    /// A request without an answer for so long is given up.
+    pub hard_timeout: Duration,
+    /// Silence before a ping, while requests are open.
+    pub busy_ping: Duration,
+    /// Silence before a ping, while none is.
+    pub idle_ping: Duration,
+    /// A ping without its answer for so long ends the connection.
+    pub ping_timeout: Duration,
+    /// How long a batch waits while there is no connection at all.
+    pub patience: Duration,
+    /// Between the openings of a gateway's lines.
+    pub stagger: Duration,
+    /// Pauses before a lost connection is opened again.
+    pub least_pause: Duration,
+    pub most_pause: Duration,
+    /// How long a connection rests after its peer refused a stream.
+    pub refused_rest: Duration,
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        Self {
+            streams: 1_000,
+            tick: Duration::from_millis(100),
+            open_timeout: Duration::from_secs(10),
+            soft_timeout: Duration::from_secs(10),
+            hard_timeout: Duration::from_secs(60),
+            busy_ping: Duration::from_secs(30),
+            idle_ping: Duration::from_hours(1),
+            ping_timeout: Duration::from_secs(10),
+            patience: Duration::from_secs(2),
+            stagger: Duration::from_millis(100),
+            least_pause: Duration::from_millis(100),
+            most_pause: Duration::from_secs(30),
+            refused_rest: Duration::from_millis(50),
+        }
+    }
+}
+
+/// Connections of one gateway.
+pub(in crate::gateway) struct Pool<W> {
+    shared: Arc<Shared>,
+    senders: Arc<Senders>,
+    wire: PhantomData<fn() -> W>,
+}
+
+/// What all parts of one pool share.
+pub(in crate::gateway) struct Shared {
+    pub(super) service: Arc<dyn Service>,
+    pub(super) clock: SharedClock,
+    pub(super) meter: Arc<GatewayMeter>,
+    pub(super) tuning: Tuning,
+    pub(super) endpoint: Endpoint,
+    dialer: Dialer,
+    pub(super) intake: Arc<Intake>,
+    reach: Reach,
+    /// No new requests.
+    pub(super) closing: CancellationToken,
+    /// No more waiting either.
+    pub(super) killed: CancellationToken,
+    pub(super) tasks: TaskTracker,
+}
+
+impl<W: Wire> Pool<W> {
+    /// Ready to take batches; connections open when the first comes.
+    pub fn open(
+        settings: TransportSettings,
+        service: Arc<dyn Service>,
+        senders: Arc<Senders>,
+        meter: Arc<GatewayMeter>,
+        clock: SharedClock,
+    ) -> Self {
+        let TransportSettings { endpoint, tls, connections, tuning } = settings;
+        let shared = Arc::new(Shared {
+            reach: Reach::new(endpoint.to_string(), clock.boot()),
+            dialer: Dialer::new(endpoint.clone(), tls, tuning.open_timeout),
+            endpoint,
+            intake: Arc::new(Intake::new(connections)),
+            closing: CancellationToken::new(),
+            killed: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            service,
+            clock,
+            meter,
+            tuning,
+        });
+        let first = senders.stagger();
+        let watched = Arc::clone(&shared);
+        senders.spawn(first, || watched.tasks.clone().track_future(reach::watch(watched)));
+        for number in 0..connections.max(1) {
+            let kept = Arc::clone(&shared);
+            senders.spawn(first + number, move || kept.tasks.clone().track_future(line::keep::<W>(kept, number)));
+        }
+        Self { shared, senders, wire: PhantomData }
+    }
+
+    async fn room(&self, job: &Job) -> Result<tokio::sync::OwnedSemaphorePermit, Unsent> {
+        let room = self.shared.intake.room(job.lane(), job.batch.targets.len());
+        tokio::pin!(room);
+        loop {
+            tokio::select! {
+                room = &mut room => return room.ok_or(Unsent::Closed),
+                () = tokio::time::sleep(self.shared.tuning.tick) => {
+                    if let Some(why) = job.refusal(self.shared.clock.boot()) {
+                        return Err(why);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl<W: Wire> Transport for Pool<W> {
+    async fn submit(&self, batch: Batch) {
+        let job = match Job::new(batch, &*self.shared.service, self.shared.clock.boot()) {
+            Ok(job) => job,
+            Err(batch) => return refuse(&batch),
+        };
+        match self.room(&job).await {
+            Ok(room) => self.shared.intake.push(job, room),
+            Err(why) => job.hand_back(0, why),
+        }
+    }
+
+    async fn exchange(&self, request: Arc<SharedRequest>, channel: Vec<u8>) -> Result<OwnedAnswer, String> {
+        let (tell, told) = tokio::sync::oneshot::channel();
+        let shared = Arc::clone(&self.shared);
+        self.senders.spawn(self.senders.stagger(), move || async move {
+            // Whoever asked may have gone.
+            let _ = tell.send(wire::exchange::<W>(&shared, &request, &channel).await);
+        });
+        told.await.unwrap_or_else(|_| Err("the sending threads have stopped".to_owned()))
+    }
+
+    async fn close(&self, within: Duration) {
+        self.shared.closing.cancel();
+        self.shared.intake.close();
+        self.shared.tasks.close();
+        if tokio::time::timeout(within, self.shared.tasks.wait()).await.is_err() {
+            self.shared.killed.cancel();
+            self.shared.tasks.wait().await;
+        }
+    }
+}
+
+impl<W> Drop for Pool<W> {
+    fn drop(&mut self) {
+        self.shared.closing.cancel();
+        self.shared.killed.cancel();
+        self.shared.intake.close();
+    }
+}
+
+impl<W> fmt::Debug for Pool<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool").field("reach", &self.shared.reach).finish_non_exhaustive()
+    }
+}
+
+/// A request whose fields are no header fields is wrong for every target.
+fn refuse(batch: &Batch) {
+    let what = Answer::Verdict {
+        verdict: Verdict::FixRequest { for_all: true },
+        reason: Some(Reason::known("bad header field")),
+        written_at: None,
+    };
+    let replies = batch.targets.iter().map(|(seq, _)| Reply { seq, what: what.clone() }).collect();
+    // A worker that is gone needs no answer.
+    let _ = batch.replies.send(replies);
+}
