@@ -74,8 +74,11 @@ impl Bench {
         let sim = ApnsSim::start(config).await.unwrap();
         let key = sim.issue_key("TEAM123456").unwrap();
         let clock = Arc::new(TurnedClock::default());
-        let shared =
-            Shared { clock: clock.clone(), mints: Mints::new(clock.clone()), senders: Senders::start(2).unwrap() };
+        let shared = Shared {
+            clock: clock.clone(),
+            mints: Mints::new(clock.clone()),
+            senders: Senders::start_with(2, crate::CLIENT).unwrap(),
+        };
         let auth = ApnsAuth::token(&key.team_id, &key.key_id, key.p8()).unwrap();
         let meter = Arc::new(GatewayMeter::default());
         let settings = settings(&sim, auth).with_connections(connections).unwrap().with_tuning(tuning);

@@ -9,3 +9,8 @@ mod credentials;
 mod flow;
 mod handing_back;
 mod requests;
+
+use fanfare::gateway::connect::Client;
+
+/// What the suite sends with; `tests/apns_h2` is the same suite on the other one.
+const CLIENT: Client = Client::Frames;

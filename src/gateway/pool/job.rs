@@ -25,6 +25,8 @@ const RESENDS: u8 = 3;
 #[derive(Debug)]
 pub(in crate::gateway) struct Job {
     pub(in crate::gateway) batch: Batch,
+    /// Tells the batches of a pool apart.
+    pub(in crate::gateway) number: u64,
     pub(in crate::gateway) fields: HeaderMap,
     pub(in crate::gateway) arrived: BootInstant,
     /// An answer said that credentials or topic are refused: what is unsent would only be refused too.
@@ -33,9 +35,14 @@ pub(in crate::gateway) struct Job {
 
 impl Job {
     /// Gives the batch back when a header field of its request cannot be sent at all.
-    pub(in crate::gateway) fn new(batch: Batch, service: &dyn Service, arrived: BootInstant) -> Result<Self, Batch> {
+    pub(in crate::gateway) fn new(
+        batch: Batch,
+        service: &dyn Service,
+        arrived: BootInstant,
+        number: u64,
+    ) -> Result<Self, Batch> {
         match constant_fields(&batch.request, service) {
-            Some(fields) => Ok(Self { batch, fields, arrived, halted: AtomicBool::new(false) }),
+            Some(fields) => Ok(Self { batch, number, fields, arrived, halted: AtomicBool::new(false) }),
             None => Err(batch),
         }
     }

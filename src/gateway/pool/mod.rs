@@ -17,6 +17,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use rustls::ClientConfig;
@@ -123,6 +124,7 @@ pub(in crate::gateway) struct Shared {
     /// No more waiting either.
     pub(super) killed: CancellationToken,
     pub(super) tasks: TaskTracker,
+    batches: AtomicU64,
 }
 
 impl<W: Wire> Pool<W> {
@@ -143,6 +145,7 @@ impl<W: Wire> Pool<W> {
             closing: CancellationToken::new(),
             killed: CancellationToken::new(),
             tasks: TaskTracker::new(),
+            batches: AtomicU64::new(0),
             service,
             clock,
             meter,
@@ -177,7 +180,8 @@ impl<W: Wire> Pool<W> {
 #[async_trait::async_trait]
 impl<W: Wire> Transport for Pool<W> {
     async fn submit(&self, batch: Batch) {
-        let job = match Job::new(batch, &*self.shared.service, self.shared.clock.boot()) {
+        let number = self.shared.batches.fetch_add(1, Ordering::Relaxed) + 1;
+        let job = match Job::new(batch, &*self.shared.service, self.shared.clock.boot(), number) {
             Ok(job) => job,
             Err(batch) => return refuse(&batch),
         };

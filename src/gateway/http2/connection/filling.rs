@@ -30,22 +30,32 @@ pub(super) struct Filling {
     addressed: Addressed,
     template: Template,
     /// Whose template it is: batch and authorization.
-    of: Option<(Arc<Job>, u64)>,
+    of: (u64, u64),
+    /// The body that the batch's requests share.
+    body: Bytes,
 }
 
 impl Filling {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         let template = Template { number: 0, fields: Vec::new(), id_field: shared.service.id_field() };
-        Self { shared, taken: Vec::with_capacity(AT_ONCE), addressed: Addressed::default(), template, of: None }
+        Self {
+            shared,
+            taken: Vec::with_capacity(AT_ONCE),
+            addressed: Addressed::default(),
+            template,
+            of: (0, 0),
+            body: Bytes::new(),
+        }
     }
 
     /// Brings the template up to date for a batch.
-    fn prepare(&mut self, job: &Arc<Job>, held: &Held) {
-        let number = held.number();
-        if self.of.as_ref().is_some_and(|(of, with)| Arc::ptr_eq(of, job) && *with == number) {
+    fn prepare(&mut self, job: &Job, held: &Held) {
+        let of = (job.number, held.number());
+        if self.of == of {
             return;
         }
-        self.of = Some((Arc::clone(job), number));
+        self.of = of;
+        self.body = job.batch.request.body.clone();
         self.template.number += 1;
         self.template.fields.clear();
         if let Some(authorization) = &held.authorization {
@@ -128,14 +138,12 @@ fn begin(
     let (seq, channel) = item.target();
     filling.addressed.clear();
     filling.shared.service.address(&job.batch.request, seq, channel, &mut filling.addressed);
-    let own = filling.addressed.body.take();
-    let shared_body = job.batch.request.body.clone();
     let bulk = job.lane() == Lane::Bulk;
     item.hand_over(wall);
     let open = Open { item, authorization: settling.held.number(), begun: now, bulk };
     settling.bulk_open += usize::from(bulk);
     settling.ended -= 1;
-    let Addressed { path, id, .. } = &filling.addressed;
-    let body = own.as_ref().unwrap_or(&shared_body);
+    let Addressed { path, id, body } = &filling.addressed;
+    let body = body.as_ref().unwrap_or(&filling.body);
     session.begin(&filling.template, Target { path, id, body: [body, &[], &[]] }, open);
 }

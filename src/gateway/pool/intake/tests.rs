@@ -52,7 +52,7 @@ impl Kit {
                 replies: tell.clone(),
             };
             let room = kit.intake.room(lane, batch.targets.len()).await.unwrap();
-            kit.intake.push(Job::new(batch, &Plain, NOW()).unwrap(), room);
+            kit.intake.push(Job::new(batch, &Plain, NOW(), 1).unwrap(), room);
         }
         kit
     }
