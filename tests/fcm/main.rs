@@ -3,6 +3,8 @@
 
 mod answers;
 mod bench;
+mod broadcasts;
 mod connections;
 mod credentials;
 mod messages;
+mod world;
