@@ -56,8 +56,8 @@ pub struct Addressed {
     pub path: Vec<u8>,
     /// Value of [`Service::id_field`]; empty: not sent.
     pub id: Vec<u8>,
-    /// Instead of the shared body.
-    pub body: Option<Bytes>,
+    /// Instead of the shared body; empty: that one.
+    pub body: Vec<u8>,
 }
 
 impl Addressed {
@@ -65,7 +65,7 @@ impl Addressed {
     pub fn clear(&mut self) {
         self.path.clear();
         self.id.clear();
-        self.body = None;
+        self.body.clear();
     }
 }
 

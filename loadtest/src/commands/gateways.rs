@@ -45,8 +45,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         let fleet = Fleet::start(config, &dir).await?;
         let credentials = serde_json::to_string_pretty(&fleet.credentials)?;
         let mut stdout = io::stdout().lock();
-        let (apns, wns) = (fleet.apns.endpoint(), fleet.wns.endpoint());
-        writeln!(stdout, "{credentials}\nAPNs {apns}\nWNS {wns}\ncontrol http://{}", fleet.control.address())?;
+        let (apns, fcm, wns) = (fleet.apns.endpoint(), fleet.fcm.endpoint(), fleet.wns.endpoint());
+        let control = fleet.control.address();
+        writeln!(stdout, "{credentials}\nAPNs {apns}\nFCM {fcm}\nWNS {wns}\ncontrol http://{control}")?;
         stdout.flush()?;
         drop(stdout);
         tokio::select! {

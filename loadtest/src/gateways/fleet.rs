@@ -17,11 +17,13 @@ use super::{
     apns::{ApnsConfig, ApnsSim, KeyError, StartError},
     authority::{Authority, AuthorityError},
     control::Control,
+    fcm::{FcmConfig, FcmSim},
     listener::ListenError,
     wns::{WnsConfig, WnsSim},
 };
 
 const APNS_PORT: u16 = 2197;
+const FCM_PORT: u16 = 8444;
 const WNS_PORT: u16 = 8445;
 const CONTROL_PORT: u16 = 8449;
 const TEAM_ID: &str = "TEAM123456";
@@ -33,6 +35,7 @@ const TOPIC: &str = "com.example.app";
 #[serde(default, deny_unknown_fields)]
 pub struct FleetConfig {
     pub apns: ApnsConfig,
+    pub fcm: FcmConfig,
     pub wns: WnsConfig,
     pub control: ControlConfig,
 }
@@ -52,7 +55,13 @@ impl Default for ControlConfig {
 
 impl Default for FleetConfig {
     fn default() -> Self {
-        Self { apns: ApnsConfig::default(), wns: WnsConfig::default(), control: ControlConfig::default() }.with_ports()
+        Self {
+            apns: ApnsConfig::default(),
+            fcm: FcmConfig::default(),
+            wns: WnsConfig::default(),
+            control: ControlConfig::default(),
+        }
+        .with_ports()
     }
 }
 
@@ -61,6 +70,7 @@ impl FleetConfig {
     #[must_use]
     pub fn with_ports(mut self) -> Self {
         self.apns.listen.get_or_insert((Ipv4Addr::LOCALHOST, APNS_PORT).into());
+        self.fcm.listen.get_or_insert((Ipv4Addr::LOCALHOST, FCM_PORT).into());
         self.wns.listen.get_or_insert((Ipv4Addr::LOCALHOST, WNS_PORT).into());
         self
     }
@@ -69,8 +79,9 @@ impl FleetConfig {
     pub fn on_free_ports() -> Self {
         let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let apns = ApnsConfig { listen: Some(free), ..ApnsConfig::default() };
+        let fcm = FcmConfig { listen: Some(free), ..FcmConfig::default() };
         let wns = WnsConfig { listen: Some(free), ..WnsConfig::default() };
-        Self { apns, wns, control: ControlConfig { listen: free } }
+        Self { apns, fcm, wns, control: ControlConfig { listen: free } }
     }
 }
 
@@ -80,7 +91,15 @@ pub struct Credentials {
     pub dir: PathBuf,
     pub ca_file: PathBuf,
     pub apns: ApnsCredentials,
+    pub fcm: FcmCredentials,
     pub wns: WnsCredentials,
+}
+
+/// The service account names project and token endpoint.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FcmCredentials {
+    pub endpoint: String,
+    pub service_account_file: PathBuf,
 }
 
 /// The account by Entra ID; channels are of the allowed host.
@@ -123,6 +142,7 @@ pub enum FleetError {
 #[derive(Debug)]
 pub struct Fleet {
     pub apns: Arc<ApnsSim>,
+    pub fcm: Arc<FcmSim>,
     pub wns: Arc<WnsSim>,
     pub control: Control,
     pub credentials: Credentials,
@@ -137,6 +157,7 @@ impl Fleet {
         let authority = Arc::new(Authority::new()?);
         let topic = config.apns.topics.first().map_or(TOPIC, String::as_str).to_owned();
         let apns = Arc::new(ApnsSim::start_under(config.apns, Arc::clone(&authority)).await?);
+        let fcm = Arc::new(FcmSim::start_under(config.fcm, &authority).await?);
         let secret = config.wns.client_secret.clone();
         let wns = Arc::new(WnsSim::start_under(config.wns, &authority).await?);
         let key = apns.issue_key(TEAM_ID)?;
@@ -153,6 +174,10 @@ impl Fleet {
                 cert_file: dir.join("apns-client.pem"),
                 cert_key_file: dir.join("apns-client.key"),
             },
+            fcm: FcmCredentials {
+                endpoint: fcm.endpoint(),
+                service_account_file: dir.join("fcm-service-account.json"),
+            },
             wns: WnsCredentials {
                 tenant_id: wns.tenant_id().to_owned(),
                 client_id: wns.client_id().to_owned(),
@@ -161,21 +186,25 @@ impl Fleet {
                 allowed_hosts: vec![wns.allowed_host()],
             },
         };
-        let files: [(&Path, &str); 5] = [
+        let files: [(&Path, &str); 6] = [
             (&credentials.ca_file, &authority.ca_pem()),
             (&credentials.apns.key_file, key.p8()),
             (&credentials.apns.cert_file, &client.certificate_pem),
             (&credentials.apns.cert_key_file, &client.key_pem),
+            (&credentials.fcm.service_account_file, &fcm.account().json()),
             (&credentials.wns.client_secret_file, &secret),
         ];
         std::fs::create_dir_all(dir).map_err(|error| FleetError::Write(dir.to_owned(), error))?;
         for (path, text) in files {
             write_private(path, text).map_err(|error| FleetError::Write(path.to_owned(), error))?;
         }
-        let services: BTreeMap<_, Arc<dyn Simulated>> =
-            BTreeMap::from([("apns", Arc::clone(&apns) as _), ("wns", Arc::clone(&wns) as _)]);
+        let services: BTreeMap<_, Arc<dyn Simulated>> = BTreeMap::from([
+            ("apns", Arc::clone(&apns) as _),
+            ("fcm", Arc::clone(&fcm) as _),
+            ("wns", Arc::clone(&wns) as _),
+        ]);
         let control = Control::start(config.control.listen, services, credentials.clone()).await?;
-        Ok(Self { apns, wns, control, credentials })
+        Ok(Self { apns, fcm, wns, control, credentials })
     }
 }
 

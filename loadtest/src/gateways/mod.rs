@@ -3,6 +3,7 @@
 //!
 //! - [`authority`]: the root that senders trust, certificates for servers and clients.
 //! - [`apns`]: Apple's service, with provider tokens and client certificates.
+//! - [`fcm`]: Google's service, with the token endpoint of its service account.
 //! - [`wns`]: the service of Windows, with its token endpoints.
 //! - [`script`], [`answer`]: what happens beside verification.
 //! - [`receipts`], [`token`], [`counters`]: what came.
@@ -14,6 +15,7 @@ pub mod apns;
 pub mod authority;
 pub mod control;
 pub mod counters;
+pub mod fcm;
 pub mod fleet;
 mod listener;
 pub mod receipts;
@@ -26,6 +28,7 @@ pub use answer::Answer;
 pub use apns::{ApnsConfig, ApnsSim, ProviderKey};
 pub use authority::Authority;
 pub use counters::Counts;
+pub use fcm::{FcmConfig, FcmSim};
 pub use fleet::{Fleet, FleetConfig};
 pub use listener::ListenError;
 pub use receipts::{Receipt, Receipts};

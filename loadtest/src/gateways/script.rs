@@ -18,13 +18,22 @@
 //! [[events]]                                  # on each connection, after so many requests
 //! after = 5000
 //! act = { go_away = { lag = 10, reason = "Shutdown" } }
+//! [quota]                                     # before all rules
+//! requests = 10000
+//! per_ms = 1000
+//! beyond = { answer = { status = 429, reason = "QUOTA_EXCEEDED", retry_after = "2" } }
 //! ```
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use super::{answer::Answer, token::Token};
 use crate::http2::ErrorCode;
@@ -45,6 +54,21 @@ pub struct Script {
     pub cut_streams_on_error: bool,
     /// What becomes of new connections; absent = they are served.
     pub refuse_connections: Option<Refusal>,
+    /// How many requests the service takes at most; absent = all that come.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quota: Option<Quota>,
+}
+
+/// Over all connections. A span begins with the first request after the last one ended; those beyond the quota do not
+/// use it up.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Quota {
+    pub requests: u64,
+    /// Length of a span, milliseconds.
+    pub per_ms: u64,
+    /// What those beyond it get.
+    pub beyond: Act,
 }
 
 /// Milliseconds from a request to its answer.
@@ -256,6 +280,13 @@ impl Script {
         self.rule(When { nth: Some(nth), ..When::default() }, act)
     }
 
+    /// At most so many requests a second; those beyond get this act.
+    #[must_use]
+    pub fn quota(mut self, requests: u64, beyond: Act) -> Self {
+        self.quota = Some(Quota { requests, per_ms: 1_000, beyond });
+        self
+    }
+
     #[must_use]
     pub fn share(mut self, weight: u32, act: Act) -> Self {
         self.mix.push(Share { weight, act });
@@ -292,6 +323,8 @@ pub(crate) struct ActiveScript {
     rule_uses: Vec<AtomicU64>,
     event_uses: Vec<AtomicU64>,
     total_weight: u64,
+    /// When the quota's span began, and how many requests it has had.
+    span: Mutex<Option<(Instant, u64)>>,
     pub(crate) accepted: Arc<Answer>,
 }
 
@@ -303,6 +336,7 @@ impl ActiveScript {
             rule_uses: script.rules.iter().map(|_| AtomicU64::new(0)).collect(),
             event_uses: script.events.iter().map(|_| AtomicU64::new(0)).collect(),
             total_weight: script.mix.iter().map(|share| u64::from(share.weight)).sum(),
+            span: Mutex::new(None),
             accepted: Arc::new(Answer::accepted()),
             script,
         }
@@ -317,12 +351,29 @@ impl ActiveScript {
                 min + spread(self.script.seed ^ 0x1a7e ^ number) % (max.saturating_sub(min).saturating_add(1))
             }
         };
+        if let Some(quota) = &self.script.quota
+            && !self.within(quota, Instant::now())
+        {
+            return (Some(&quota.beyond), latency);
+        }
         let ruled =
             self.script.rules.iter().zip(&self.rule_uses).find(|(rule, uses)| {
                 rule.when.matches(number, token) && rule.times.is_none_or(|times| take(uses, times))
             });
         let act = ruled.map(|(rule, _)| &rule.act).or_else(|| self.drawn(number, token));
         (act, latency)
+    }
+
+    /// Takes one of the quota, if there is one left.
+    fn within(&self, quota: &Quota, now: Instant) -> bool {
+        let mut span = self.span.lock();
+        let used = match &mut *span {
+            Some((began, used)) if now < *began + Duration::from_millis(quota.per_ms) => used,
+            ended => &mut ended.insert((now, 0)).1,
+        };
+        let within = *used < quota.requests;
+        *used += u64::from(within);
+        within
     }
 
     fn drawn(&self, number: u64, token: &Token) -> Option<&Act> {
@@ -421,6 +472,19 @@ mod tests {
             Some(_) => 0,
         };
         assert_eq!([&alive, &dead, &dead, &alive].map(status), [200, 500, 410, 200]);
+    }
+
+    #[test]
+    fn a_quota_is_kept_in_each_span_and_goes_before_all_rules() {
+        let beyond = Act::refuse(429, "QUOTA_EXCEEDED");
+        let active = ActiveScript::new(Script::new().quota(3, beyond.clone()).always(Act::refuse(404, "X")));
+        let (quota, start) = (active.script.quota.as_ref().unwrap(), Instant::now());
+        for begin in [0_u64, 1_000, 2_500] {
+            let within = |late| active.within(quota, start + Duration::from_millis(begin + late));
+            assert_eq!((0..5).filter(|n: &u64| within(n * 150)).count(), 3);
+        }
+        // Now lies before the end of the last span, which is used up.
+        assert_eq!(active.decide(&Token::new(&[1])).0, Some(&beyond));
     }
 
     #[test]

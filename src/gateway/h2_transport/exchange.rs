@@ -1,5 +1,7 @@
 //! One request on a connection of its own, for probes.
 
+use bytes::Bytes;
+
 use super::handshake::Opened;
 use super::head::{self, HeadWriter};
 use super::stream::{Answering, Ended};
@@ -27,7 +29,8 @@ pub(super) async fn exchange(
         .ok_or_else(|| "the request cannot be written".to_owned())?;
     let (response, mut send) = requests.send_request(head, false).map_err(|error| error.to_string())?;
     // Queued in `h2` until the window takes it: one small body needs no more care.
-    let body = addressed.body.unwrap_or_else(|| request.body.clone());
+    let own = Bytes::copy_from_slice(&addressed.body);
+    let body = if own.is_empty() { request.body.clone() } else { own };
     send.send_data(body, true).map_err(|error| error.to_string())?;
     let driven = async {
         // Its end reaches the answer as an error; there is nothing to add.

@@ -14,7 +14,7 @@ use crate::gateway::{Answer, Batch, Reply, SharedRequest, Unsent};
 use crate::model::broadcast::Lane;
 use crate::model::id::Seq;
 use crate::model::time::Timestamp;
-use crate::model::verdict::{Reason, Verdict};
+use crate::model::verdict::{Reason, ThrottleScope, Verdict};
 
 /// Replies that are kept before they are sent to the worker, per batch.
 const PILE: usize = 64;
@@ -29,7 +29,8 @@ pub(in crate::gateway) struct Job {
     pub(in crate::gateway) number: u64,
     pub(in crate::gateway) fields: HeaderMap,
     pub(in crate::gateway) arrived: BootInstant,
-    /// An answer said that credentials or topic are refused: what is unsent would only be refused too.
+    /// An answer said that credentials or topic are refused, or the project has its fill: what is unsent would only hear the
+    /// same.
     halted: AtomicBool,
 }
 
@@ -64,8 +65,12 @@ impl Job {
         }
     }
 
-    pub(in crate::gateway) fn halt(&self) {
-        self.halted.store(true, Ordering::Relaxed);
+    /// Writes nothing more of it after an answer that all of it would get.
+    pub(in crate::gateway) fn halt_after(&self, verdict: &Verdict) {
+        let for_all = matches!(verdict, Verdict::Credentials | Verdict::Throttle { scope: ThrottleScope::Project, .. });
+        if for_all {
+            self.halted.store(true, Ordering::Relaxed);
+        }
     }
 
     pub(in crate::gateway) fn target(&self, at: usize) -> (Seq, &[u8]) {

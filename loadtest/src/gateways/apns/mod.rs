@@ -110,6 +110,8 @@ pub enum StartError {
     Listen(#[from] ListenError),
     #[error(transparent)]
     Authority(#[from] AuthorityError),
+    #[error(transparent)]
+    Key(#[from] KeyError),
 }
 
 /// A running service. Dropping it ends every connection at once and frees the port.

@@ -14,7 +14,7 @@ use super::Environment;
 
 /// The key could not be made or used: the crypto library gives no reasons.
 #[derive(Debug, thiserror::Error)]
-#[error("the crypto library refused an ES256 key")]
+#[error("the crypto library refused a key")]
 pub struct KeyError;
 
 impl From<aws_lc_rs::error::Unspecified> for KeyError {

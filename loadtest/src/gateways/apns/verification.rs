@@ -259,6 +259,7 @@ impl Service for Apns {
             collapse: headers.collapse_id.map_or(0, collapse_hash),
             refusal,
             authenticated,
+            dry_run: false,
         }
     }
 

@@ -36,18 +36,31 @@ const READ_AHEAD: usize = 128 * 1024;
 
 /// The part of a service that knows its API. One for each connection.
 pub(crate) trait Service: Send + 'static {
+    /// Answers what is no push, as a request for an access token: no script decides on it, no receipt is written, and
+    /// it counts as no request.
+    fn aside(&mut self, _request: &Request, _now: i64) -> Option<Answer> {
+        None
+    }
+
     /// Verifies a request; `now` is Unix seconds.
     fn judge(&mut self, request: &Request, now: i64) -> Judged;
 
     /// Appends the header block of an answer.
     fn head(&self, answer: &Answer, id: &[u8; 16], head: &mut Vec<u8>);
+
+    /// Appends the body of an answer.
+    fn body(&self, answer: &Answer, _id: &[u8; 16], body: &mut Vec<u8>) {
+        if answer.reason.is_some() || answer.body.is_some() {
+            body.extend_from_slice(&answer.body());
+        }
+    }
 }
 
 /// What verification found.
 pub(crate) struct Judged {
     pub(crate) token: Token,
     pub(crate) id: [u8; 16],
-    /// `body_hash` of the request's body.
+    /// `body_hash` of the request's body, without what differs from device to device.
     pub(crate) body: u64,
     pub(crate) collapse: u32,
     /// The answer of the service itself; without one the script decides.
@@ -55,6 +68,8 @@ pub(crate) struct Judged {
     /// The credentials are good: the answer opens the connection's full stream limit.
     pub(crate) authenticated: bool,
     pub(crate) bad_payload: bool,
+    /// Nothing is to be delivered: it is answered as any other and leaves no receipt.
+    pub(crate) dry_run: bool,
 }
 
 /// What the connections of one service share.
@@ -129,6 +144,7 @@ pub(crate) struct Session<S> {
     timed_ever: u64,
     drafts: Vec<Draft>,
     head: Vec<u8>,
+    said: Vec<u8>,
     /// What the counters already know.
     tallied: Tally,
     /// Requests since the script was adopted.
@@ -174,6 +190,7 @@ impl<S: Service> Session<S> {
             timed_ever: 0,
             drafts: Vec::new(),
             head: Vec::new(),
+            said: Vec::new(),
             tallied: Tally::default(),
             arrived: 0,
             next_event: 0,
@@ -265,8 +282,12 @@ impl<S: Service> Session<S> {
         while !self.frozen && !matches!(self.ending, Ending::Close | Ending::Abort) {
             match self.events.pop_front() {
                 Some(Event::Request(request)) => {
-                    requests += 1;
-                    self.arrive(&request, &active, now);
+                    if let Some(answer) = self.service.aside(&request, now) {
+                        self.answer(request.stream, &answer, &[0; 16], false);
+                    } else {
+                        requests += 1;
+                        self.arrive(&request, &active, now);
+                    }
                     self.core.recycle(request);
                 }
                 Some(Event::Cancelled { .. }) => cancelled += 1,
@@ -300,6 +321,7 @@ impl<S: Service> Session<S> {
             Some(_) => (None, active.refusal_latency()),
             None => active.decide(&judged.token),
         };
+        let dry_run = judged.dry_run;
         let draft = Draft {
             token: judged.token,
             id: judged.id,
@@ -315,20 +337,20 @@ impl<S: Service> Session<S> {
             (None, None) => Arc::clone(&active.accepted),
             (None, Some(Act::Answer(answer))) => Arc::new(answer.clone()),
             (None, Some(Act::Reset { code, accepted })) => {
-                self.drafts.push(Draft { status: if *accepted { 200 } else { 0 }, fate: Fate::Reset, ..draft });
+                self.note(dry_run, Draft { status: if *accepted { 200 } else { 0 }, fate: Fate::Reset, ..draft });
                 self.core.reset(request.stream, *code);
                 return;
             }
             (None, Some(Act::Stall { accepted })) => {
-                self.drafts.push(Draft { status: if *accepted { 200 } else { 0 }, fate: Fate::Stalled, ..draft });
+                self.note(dry_run, Draft { status: if *accepted { 200 } else { 0 }, fate: Fate::Stalled, ..draft });
                 return;
             }
         };
         if self.muted {
-            self.drafts.push(draft.outcome(Fate::Stalled, &answer));
+            self.note(dry_run, draft.outcome(Fate::Stalled, &answer));
             return;
         }
-        self.drafts.push(draft.outcome(Fate::Answered, &answer));
+        self.note(dry_run, draft.outcome(Fate::Answered, &answer));
         let delay = answer.delay_ms.unwrap_or(latency);
         if delay == 0 {
             self.answer(request.stream, &answer, &judged.id, judged.authenticated);
@@ -339,11 +361,18 @@ impl<S: Service> Session<S> {
         }
     }
 
+    fn note(&mut self, dry_run: bool, draft: Draft) {
+        if !dry_run {
+            self.drafts.push(draft);
+        }
+    }
+
     fn answer(&mut self, stream: u32, answer: &Answer, id: &[u8; 16], authenticated: bool) {
         self.head.clear();
         self.service.head(answer, id, &mut self.head);
-        let body = if answer.reason.is_none() && answer.body.is_none() { Vec::new() } else { answer.body() };
-        self.core.respond(stream, &self.head, &body);
+        self.said.clear();
+        self.service.body(answer, id, &mut self.said);
+        self.core.respond(stream, &self.head, &self.said);
         if authenticated && !self.unlocked {
             self.unlocked = true;
             self.core.limit_streams(self.stream_limit);

@@ -249,18 +249,25 @@ impl Connection {
     /// peer's windows allow, the rest when they open. False when the stream is not open any more.
     pub fn respond(&mut self, stream: u32, head: &[u8], body: &[u8]) -> bool {
         let flags = flag::END_HEADERS | if body.is_empty() { flag::END_STREAM } else { 0 };
-        if body.is_empty() {
-            if self.streams.remove(&stream).is_none() {
-                return false;
-            }
+        let Some(open) = self.streams.get_mut(&stream) else { return false };
+        let window = usize::try_from(open.send_window.min(self.send_window)).unwrap_or(0);
+        // A short body leaves at once and costs no buffer, unless others have waited for the window longer.
+        let whole = body.len() <= window.min(frame::MAX_PAYLOAD) && (body.is_empty() || self.blocked.is_empty());
+        if whole {
+            self.streams.remove(&stream);
         } else {
-            let Some(open) = self.streams.get_mut(&stream) else { return false };
             open.unsent.extend_from_slice(body);
             self.blocked.push_back(stream);
         }
         frame::write_header(&mut self.output, head.len(), kind::HEADERS, flags, stream);
         self.output.extend_from_slice(head);
-        self.send_unsent();
+        if whole && !body.is_empty() {
+            frame::write_header(&mut self.output, body.len(), kind::DATA, flag::END_STREAM, stream);
+            self.output.extend_from_slice(body);
+            self.send_window -= i64::try_from(body.len()).unwrap_or(i64::MAX);
+        } else if !whole {
+            self.send_unsent();
+        }
         true
     }
 

@@ -94,9 +94,7 @@ impl Connection {
         if item.retry(judgement.resend) {
             return self.shared.intake.give_back([item], &mut self.outbox);
         }
-        if judgement.verdict == Verdict::Credentials {
-            item.job().halt();
-        }
+        item.job().halt_after(&judgement.verdict);
         item.verdict(judgement.verdict, judgement.reason, &mut self.outbox);
     }
 

@@ -2,6 +2,7 @@
 
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use h2::Reason as Code;
 use http::header::HeaderValue;
 
@@ -69,7 +70,8 @@ impl Connection {
             return Ok(());
         };
         let Some(requests) = &mut self.requests else { return Err((item, Code::NO_ERROR.into())) };
-        let body = self.addressed.body.take().unwrap_or_else(|| item.job().batch.request.body.clone());
+        let own = Bytes::copy_from_slice(&self.addressed.body);
+        let body = if own.is_empty() { item.job().batch.request.body.clone() } else { own };
         let (response, send) = match requests.send_request(head, body.is_empty()) {
             Ok(streams) => streams,
             Err(error) => return Err((item, error)),

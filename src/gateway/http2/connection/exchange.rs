@@ -29,7 +29,7 @@ pub(super) async fn exchange(
     let mut addressed = Addressed::default();
     shared.service.address(request, Seq(0), channel, &mut addressed);
     let template = template(shared, request, &held).ok_or("the request cannot be written")?;
-    let body = addressed.body.as_ref().unwrap_or(&request.body);
+    let body: &[u8] = if addressed.body.is_empty() { &request.body } else { &addressed.body };
     let target = Target { path: &addressed.path, id: &addressed.id, body: [body, &[], &[]] };
     let mut alone = Alone {
         socket: Socket::new(dialed.stream),

@@ -144,6 +144,6 @@ fn begin(
     settling.bulk_open += usize::from(bulk);
     settling.ended -= 1;
     let Addressed { path, id, body } = &filling.addressed;
-    let body = body.as_ref().unwrap_or(&filling.body);
+    let body: &[u8] = if body.is_empty() { &filling.body } else { body };
     session.begin(&filling.template, Target { path, id, body: [body, &[], &[]] }, open);
 }

@@ -136,9 +136,7 @@ impl Settling {
         if judgement.resend != Resend::Never && item.retry(judgement.resend) {
             return self.shared.intake.give_back([item], &mut self.outbox);
         }
-        if judgement.verdict == Verdict::Credentials {
-            item.job().halt();
-        }
+        item.job().halt_after(&judgement.verdict);
         item.verdict(judgement.verdict, judgement.reason, &mut self.outbox);
     }
 
