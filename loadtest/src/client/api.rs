@@ -1,5 +1,5 @@
 //! The operations of the native API that runs need. One connection, opened anew after a restart of the service.
-use std::{ops::Range, time::Duration};
+use std::{collections::BTreeMap, ops::Range, time::Duration};
 
 use fanfare::model::{broadcast::BroadcastState, outcome::Counters, time::Timestamp};
 use serde::{Deserialize, de::DeserializeOwned};
@@ -27,6 +27,15 @@ pub struct Standing {
     pub started_at: Option<Timestamp>,
     pub finished_at: Option<Timestamp>,
     pub counters: Counters,
+    /// By the platforms' labels, those that it has targets on.
+    pub platforms: BTreeMap<String, Counters>,
+}
+
+impl Standing {
+    /// Whether all its targets of the platform are known and have their outcomes.
+    pub fn has_ended(&self, platform: &str) -> bool {
+        self.planned_at.is_some() && self.platforms.get(platform).is_none_or(|counters| counters.pending == 0)
+    }
 }
 
 /// An audience's size and how long the answer took.
@@ -119,6 +128,15 @@ impl Api {
     /// [`ClientError`]
     pub async fn standing(&self, id: &str) -> Result<Standing, ClientError> {
         self.get(&self.path(&format!("/broadcasts/{id}"))).await
+    }
+
+    /// Asks for the end of a broadcast; it is over a moment later.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub async fn cancel(&self, id: &str) -> Result<(), ClientError> {
+        let path = self.path(&format!("/broadcasts/{id}:cancel"));
+        succeeded("POST", &path, self.send("POST", &path, &[]).await?).map(drop)
     }
 
     /// # Errors

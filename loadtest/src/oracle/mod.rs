@@ -1,15 +1,22 @@
 //! Owed against received: what a broadcast should have done, computed from the devices, against what the simulated
-//! gateway wrote down. Nothing in it comes from the service.
+//! gateways wrote down. Nothing in it comes from the service.
+//!
+//! - [`Predicate`]: who is in an audience.
+//! - [`Judgement`], [`Tally`]: what came out.
+//! - `answers`: what an answer says of the device.
+mod answers;
 mod judgement;
 mod predicate;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-pub use judgement::Judgement;
-pub use predicate::Predicate;
-
+use self::answers::{Meaning, meaning};
+pub use self::{
+    judgement::{Judgement, Tally},
+    predicate::Predicate,
+};
 use crate::{
-    devices::Devices,
+    devices::{Devices, Platform},
     gateways::{Receipt, Receipts},
 };
 
@@ -23,6 +30,15 @@ const OWED: u8 = 0x80;
 const REFUSED: u8 = 0x40;
 /// Acceptances; the last value stands for all higher ones.
 const TIMES: u8 = 0x3f;
+
+/// What one gateway saw of a broadcast: receipts of no other one.
+#[derive(Clone, Copy, Debug)]
+pub struct Evidence<'a> {
+    pub platform: Platform,
+    pub receipts: &'a Receipts,
+    /// What [`Receipt::body`] must be.
+    pub body: u64,
+}
 
 /// What one installed population is owed, broadcast after broadcast.
 #[derive(Debug)]
@@ -40,44 +56,48 @@ impl Oracle {
         Self { devices, population, excused: HashSet::new() }
     }
 
-    /// How many devices a broadcast to this audience is owed to.
-    pub fn owed(&self, audience: &Predicate) -> u64 {
-        (0..self.population).filter(|n| self.owes(audience, *n)).count() as u64
+    /// How many devices a broadcast to this audience is owed to, on these platforms.
+    pub fn owed(&self, audience: &Predicate, platforms: &[Platform]) -> u64 {
+        (0..self.population).filter(|n| self.owes(audience, platforms, *n)).count() as u64
     }
 
-    fn owes(&self, audience: &Predicate, n: u64) -> bool {
-        audience.holds(n) && !self.excused.contains(&n)
+    fn owes(&self, audience: &Predicate, platforms: &[Platform], n: u64) -> bool {
+        platforms.contains(&self.devices.platform(n)) && audience.holds(n) && !self.excused.contains(&n)
     }
 
-    /// Judges the receipts of one broadcast: they must hold no other's. `body` is the
-    /// [`body_hash`](crate::gateways::receipts::body_hash) of its payload. Devices that were refused for good are
-    /// excused from the next broadcast on.
-    pub fn judge(&mut self, audience: &Predicate, receipts: &Receipts, body: u64) -> Judgement {
-        let owed = (0..self.population).map(|n| if self.owes(audience, n) { OWED } else { 0 });
+    /// Judges one broadcast on the platforms that there is evidence of. Devices that were refused for good are excused
+    /// from the next broadcast on.
+    pub fn judge(&mut self, audience: &Predicate, evidence: &[Evidence<'_>]) -> Judgement {
+        let platforms: Vec<_> = evidence.iter().map(|evidence| evidence.platform).collect();
+        let owed = (0..self.population).map(|n| if self.owes(audience, &platforms, n) { OWED } else { 0 });
         let mut books = Books { devices: owed.collect(), ..Books::default() };
-        each(receipts, |receipt| books.enter(self, receipt, body));
-        let repeated: HashSet<u64> = books.numbers(|state| state & TIMES > 1).collect();
-        let other_ids = if repeated.is_empty() { Vec::new() } else { self.other_ids(receipts, &repeated) };
-        let judgement = books.close(self, &repeated, &other_ids);
+        for of_one in evidence {
+            each(of_one.receipts, |receipt| books.enter(self, of_one, receipt));
+        }
+        let other_ids = evidence.iter().flat_map(|of_one| self.other_ids(&books, of_one)).collect();
+        let judgement = books.close(self, &platforms, &other_ids);
         self.excused.extend(books.numbers(|state| state & REFUSED != 0));
         judgement
     }
 
     /// Of the repeated devices those whose acceptances carry more than one message id. A pass of its own, so that only
     /// the ids of repeats are kept.
-    fn other_ids(&self, receipts: &Receipts, repeated: &HashSet<u64>) -> Vec<u64> {
+    fn other_ids(&self, books: &Books, evidence: &Evidence<'_>) -> BTreeSet<u64> {
+        let mut other = BTreeSet::new();
+        let repeated: HashSet<u64> = books.numbers(|state| state & TIMES > 1).collect();
+        if evidence.platform != Platform::Apns || repeated.is_empty() {
+            return other;
+        }
         let mut ids: HashMap<u64, uuid::Uuid> = HashMap::with_capacity(repeated.len());
-        let mut other = HashSet::new();
-        each(receipts, |receipt| {
-            let device = self.devices.of_token(receipt.token.as_bytes()).filter(|n| repeated.contains(n));
-            if let Some(n) = device.filter(|_| receipt.accepted())
+        each(evidence.receipts, |receipt| {
+            let device = self.devices.of_booked(evidence.platform, receipt.token.as_bytes());
+            if let Some(n) = device.filter(|n| repeated.contains(n))
+                && meaning(evidence.platform, receipt) == Meaning::Delivered
                 && *ids.entry(n).or_insert(receipt.id) != receipt.id
             {
                 other.insert(n);
             }
         });
-        let mut other: Vec<u64> = other.into_iter().collect();
-        other.sort_unstable();
         other
     }
 }
@@ -98,43 +118,46 @@ fn each(receipts: &Receipts, mut look: impl FnMut(&Receipt)) {
 #[derive(Default)]
 struct Books {
     devices: Vec<u8>,
-    accepted: u64,
-    wrong_payload: u64,
+    /// What is counted request by request; the rest follows from `devices`.
+    tallies: BTreeMap<Platform, Tally>,
     wrong: Vec<u64>,
     strangers: BTreeSet<u64>,
-    /// Accepted for a token that no device has.
-    unknown_tokens: u64,
-    refusals: BTreeMap<String, u64>,
 }
 
 impl Books {
-    fn enter(&mut self, oracle: &Oracle, receipt: &Receipt, body: u64) {
-        let device = oracle.devices.of_token(receipt.token.as_bytes()).filter(|n| *n < oracle.population);
+    fn enter(&mut self, oracle: &Oracle, evidence: &Evidence<'_>, receipt: &Receipt) {
+        let Evidence { platform, body, .. } = *evidence;
+        let device = oracle.devices.of_booked(platform, receipt.token.as_bytes()).filter(|n| *n < oracle.population);
         let place = device.and_then(|n| Some((n, self.devices.get_mut(usize::try_from(n).ok()?)?)));
-        if receipt.accepted() {
-            let Some((n, state)) = place else {
-                self.unknown_tokens += 1;
-                return;
-            };
-            self.accepted += 1;
-            if *state & TIMES < TIMES {
-                *state += 1;
-            }
-            if *state & OWED == 0 && !oracle.excused.contains(&n) {
-                self.strangers.insert(n);
-            }
-            if receipt.body != body {
-                self.wrong_payload += 1;
-                if self.wrong.len() < NAMED {
-                    self.wrong.push(n);
+        let tally = self.tallies.entry(platform).or_default();
+        match (meaning(platform, receipt), place) {
+            // Accepted for an address that no device of this platform has.
+            (Meaning::Delivered, None) => tally.strangers += 1,
+            (Meaning::Delivered, Some((n, state))) => {
+                if *state & TIMES > 0 {
+                    tally.extra += 1;
+                }
+                if *state & TIMES < TIMES {
+                    *state += 1;
+                }
+                if *state & OWED == 0 && !oracle.excused.contains(&n) && self.strangers.insert(n) {
+                    tally.strangers += 1;
+                }
+                if receipt.body != body {
+                    tally.wrong_payload += 1;
+                    if self.wrong.len() < NAMED {
+                        self.wrong.push(n);
+                    }
                 }
             }
-        } else if refused_for_good(receipt.status) {
-            if let Some((_, state)) = place {
-                *state |= REFUSED;
+            (Meaning::RefusedForGood, place) => {
+                if let Some((_, state)) = place {
+                    *state |= REFUSED;
+                }
+                let reason = receipt.reason.as_deref().unwrap_or("without a reason");
+                *tally.refusals.entry(format!("{} {reason}", receipt.status)).or_default() += 1;
             }
-            let reason = receipt.reason.as_deref().unwrap_or("without a reason");
-            *self.refusals.entry(format!("{} {reason}", receipt.status)).or_default() += 1;
+            (Meaning::NotYet, _) => {}
         }
     }
 
@@ -142,40 +165,34 @@ impl Books {
         (0..).zip(&self.devices).filter_map(move |(n, state)| of(*state).then_some(n))
     }
 
-    fn close(&self, oracle: &Oracle, repeated: &HashSet<u64>, other_ids: &[u64]) -> Judgement {
-        let count = |of: fn(u8) -> bool| self.numbers(of).count() as u64;
+    fn close(&mut self, oracle: &Oracle, platforms: &[Platform], other_ids: &BTreeSet<u64>) -> Judgement {
         let is_missing = |state: u8| state & OWED != 0 && state & (TIMES | REFUSED) == 0;
-        let distinct = count(|state| state & TIMES > 0);
+        for platform in platforms {
+            self.tallies.entry(*platform).or_default();
+        }
+        for (n, state) in (0..).zip(&self.devices) {
+            let Some(tally) = self.tallies.get_mut(&oracle.devices.platform(n)) else { continue };
+            let (owed, times) = (state & OWED != 0, state & TIMES);
+            tally.owed += u64::from(owed);
+            tally.received += u64::from(owed && times > 0);
+            tally.missing += u64::from(is_missing(*state));
+            tally.repeated += u64::from(times > 1);
+            tally.refused += u64::from(owed && state & REFUSED != 0 && times == 0);
+            tally.other_ids += u64::from(times > 1 && other_ids.contains(&n));
+        }
         let mut examples = BTreeMap::new();
         let mut name = |fault: &'static str, numbers: Vec<u64>| {
             if !numbers.is_empty() {
-                examples.insert(fault, numbers.iter().map(|n| format!("{n} ({})", oracle.devices.id(*n))).collect());
+                let named = |n: &u64| format!("{n} ({} {})", oracle.devices.platform(*n), oracle.devices.id(*n));
+                examples.insert(fault, numbers.iter().map(named).collect());
             }
         };
         name("missing", self.numbers(is_missing).take(NAMED).collect());
         name("wrong payload", self.wrong.clone());
         name("strangers", self.strangers.iter().copied().take(NAMED).collect());
         name("repeated with another apns-id", other_ids.iter().copied().take(NAMED).collect());
-        Judgement {
-            owed: count(|state| state & OWED != 0),
-            received: count(|state| state & OWED != 0 && state & TIMES > 0),
-            missing: count(is_missing),
-            repeated: repeated.len() as u64,
-            extra: self.accepted - distinct,
-            other_ids: other_ids.len() as u64,
-            wrong_payload: self.wrong_payload,
-            strangers: self.strangers.len() as u64 + self.unknown_tokens,
-            refused: count(|state| state & OWED != 0 && state & REFUSED != 0 && state & TIMES == 0),
-            refusals: self.refusals.clone(),
-            examples,
-        }
+        Judgement::new(std::mem::take(&mut self.tallies), examples)
     }
-}
-
-/// Answers of APNs after which nobody may try again (push-services.md 1.5): the device or the request is at fault, not
-/// the moment or the credentials.
-const fn refused_for_good(status: u16) -> bool {
-    matches!(status, 400 | 404 | 405 | 410 | 413)
 }
 
 #[cfg(test)]
@@ -189,25 +206,45 @@ mod tests {
     const POPULATION: u64 = 200;
     const BODY: &[u8] = b"{}";
 
+    /// Each gateway wants a body of its own.
+    fn body(platform: Platform) -> &'static [u8] {
+        match platform {
+            Platform::Apns => BODY,
+            Platform::Fcm => b"fcm",
+            Platform::Wns => b"wns",
+        }
+    }
+
     struct Scene {
         devices: Devices,
         oracle: Oracle,
         audience: Predicate,
-        receipts: Receipts,
+        receipts: BTreeMap<Platform, Receipts>,
     }
 
     impl Scene {
         fn new(audience: &str) -> Self {
-            let devices = Devices::new(5);
+            Self::with(audience, Devices::new(5))
+        }
+
+        fn mixed(audience: &str) -> Self {
+            Self::with(audience, Devices::mixed(5, "apns=50,fcm=40,wns=10".parse().unwrap(), 1))
+        }
+
+        fn with(audience: &str, devices: Devices) -> Self {
             Self {
                 devices,
                 oracle: Oracle::new(devices, POPULATION),
                 audience: Predicate::parse(devices, audience).unwrap(),
-                receipts: Receipts::default(),
+                receipts: devices.platforms().into_iter().map(|platform| (platform, Receipts::default())).collect(),
             }
         }
 
         fn push(&self, token: &[u8], id: u8, body: &[u8], answer: &Answer) {
+            self.push_at(Platform::Apns, token, id, body, answer);
+        }
+
+        fn push_at(&self, gateway: Platform, token: &[u8], id: u8, body: &[u8], answer: &Answer) {
             let draft = Draft {
                 token: Token::new(token),
                 id: [id; 16],
@@ -218,11 +255,25 @@ mod tests {
                 collapse: 0,
                 full: None,
             };
-            self.receipts.add(&mut vec![draft.outcome(Fate::Answered, answer)]);
+            self.receipts[&gateway].add(&mut vec![draft.outcome(Fate::Answered, answer)]);
         }
 
         fn deliver(&self, n: u64) {
-            self.push(&self.devices.token(n), 1, BODY, &Answer::accepted());
+            self.answer(n, 1, &Answer::accepted());
+        }
+
+        /// At the device's own gateway, with the right body.
+        fn answer(&self, n: u64, id: u8, answer: &Answer) {
+            let platform = self.devices.platform(n);
+            self.push_at(platform, &self.devices.booked(n), id, body(platform), answer);
+        }
+
+        fn first(&self, platform: Platform) -> u64 {
+            (0..POPULATION).find(|n| self.devices.platform(*n) == platform).unwrap()
+        }
+
+        fn owed(&self) -> u64 {
+            self.oracle.owed(&self.audience, &self.devices.platforms())
         }
 
         fn deliver_all(&self) {
@@ -230,7 +281,16 @@ mod tests {
         }
 
         fn judge(&mut self) -> Judgement {
-            self.oracle.judge(&self.audience, &self.receipts, body_hash(BODY))
+            let evidence: Vec<_> = self
+                .receipts
+                .iter()
+                .map(|(platform, receipts)| Evidence {
+                    platform: *platform,
+                    receipts,
+                    body: body_hash(body(*platform)),
+                })
+                .collect();
+            self.oracle.judge(&self.audience, &evidence)
         }
     }
 
@@ -246,13 +306,13 @@ mod tests {
     #[test]
     fn who_is_left_out_is_missing() {
         let mut scene = Scene::new("news");
-        let owed = scene.oracle.owed(&scene.audience);
+        let owed = scene.owed();
         scene.deliver_all();
         scene.audience = Predicate::parse(scene.devices, "news || u:0 || u:1").unwrap();
-        let more = scene.oracle.owed(&scene.audience) - owed;
+        let more = scene.owed() - owed;
         assert!(more > 0);
         let judgement = scene.judge();
-        assert_eq!((judgement.missing, judgement.received, judgement.is_good()), (more, owed, false));
+        assert_eq!((judgement.total.missing, judgement.total.received, judgement.is_good()), (more, owed, false));
         assert!(judgement.details()[0].starts_with("missing: device 0 ("), "{:?}", judgement.details());
     }
 
@@ -263,11 +323,11 @@ mod tests {
         scene.deliver(3);
         scene.deliver(3);
         let judgement = scene.judge();
-        assert_eq!((judgement.repeated, judgement.extra, judgement.other_ids), (1, 2, 0));
+        assert_eq!((judgement.total.repeated, judgement.total.extra, judgement.total.other_ids), (1, 2, 0));
         assert!(judgement.is_good());
         scene.push(&scene.devices.token(4), 9, BODY, &Answer::accepted());
         let judgement = scene.judge();
-        assert_eq!((judgement.repeated, judgement.extra, judgement.other_ids), (2, 3, 1));
+        assert_eq!((judgement.total.repeated, judgement.total.extra, judgement.total.other_ids), (2, 3, 1));
         assert!(!judgement.is_good());
     }
 
@@ -280,12 +340,12 @@ mod tests {
         scene.push(&[7; 32], 1, BODY, &Answer::accepted());
         scene.deliver(POPULATION);
         let judgement = scene.judge();
-        assert_eq!((judgement.strangers, judgement.is_good()), (3, false));
+        assert_eq!((judgement.total.strangers, judgement.is_good()), (3, false));
 
         let mut scene = Scene::new("u:1");
         scene.push(&scene.devices.token(1), 1, b"{\"other\":1}", &Answer::accepted());
         let judgement = scene.judge();
-        assert_eq!((judgement.wrong_payload, judgement.received, judgement.is_good()), (1, 1, false));
+        assert_eq!((judgement.total.wrong_payload, judgement.total.received, judgement.is_good()), (1, 1, false));
     }
 
     #[test]
@@ -294,21 +354,93 @@ mod tests {
         scene.deliver(1);
         scene.push(&scene.devices.token(2), 1, BODY, &Answer::refused(410, "Unregistered"));
         let judgement = scene.judge();
-        assert_eq!((judgement.owed, judgement.received, judgement.refused, judgement.missing), (2, 1, 1, 0));
+        assert_eq!(
+            (judgement.total.owed, judgement.total.received, judgement.total.refused, judgement.total.missing),
+            (2, 1, 1, 0)
+        );
         assert!(judgement.is_good());
         assert_eq!(judgement.details(), ["refused 1: 410 Unregistered × 1"]);
-        assert_eq!(scene.oracle.owed(&scene.audience), 1);
-        scene.receipts.clear();
+        assert_eq!(scene.owed(), 1);
+        scene.receipts.values().for_each(Receipts::clear);
         scene.deliver(1);
         scene.deliver(2);
         let judgement = scene.judge();
-        assert_eq!((judgement.owed, judgement.strangers, judgement.is_good()), (1, 0, true));
+        assert_eq!((judgement.total.owed, judgement.total.strangers, judgement.is_good()), (1, 0, true));
     }
 
     #[test]
     fn who_was_asked_to_wait_and_never_served_is_missing() {
         let mut scene = Scene::new("u:2");
         scene.push(&scene.devices.token(2), 1, BODY, &Answer::refused(503, "ServiceUnavailable"));
-        assert_eq!(scene.judge().missing, 1);
+        assert_eq!(scene.judge().total.missing, 1);
+    }
+
+    #[test]
+    fn each_platform_is_judged_and_so_is_the_sum() {
+        let mut scene = Scene::mixed("all");
+        scene.deliver_all();
+        let judgement = scene.judge();
+        assert!(judgement.is_good(), "{:?}", judgement.details());
+        assert_eq!(judgement.to_string(), "owed 200 received 200 missing 0 repeated 0");
+        assert_eq!(judgement.platforms.keys().copied().collect::<Vec<_>>(), Platform::ALL);
+        for (platform, tally) in &judgement.platforms {
+            let owed = (0..POPULATION).filter(|n| scene.devices.platform(*n) == *platform).count() as u64;
+            assert!(owed > 0);
+            assert_eq!((tally.owed, tally.received), (owed, owed), "{platform}");
+        }
+    }
+
+    #[test]
+    fn a_fault_is_told_with_its_platform() {
+        let mut scene = Scene::mixed("all");
+        let [apns, fcm, wns] = Platform::ALL.map(|platform| scene.first(platform));
+        let audience = format!("u:{apns} || u:{fcm} || u:{wns}");
+        scene.audience = Predicate::parse(scene.devices, &audience).unwrap();
+        scene.deliver_all();
+        // A repeat with another id: only APNs shows its devices the id.
+        for n in [apns, fcm, wns] {
+            scene.answer(n, 2, &Answer::accepted());
+        }
+        let judgement = scene.judge();
+        let other = |platform| judgement.platforms[&platform].other_ids;
+        assert_eq!(Platform::ALL.map(other), [1, 0, 0]);
+        assert_eq!((judgement.total.repeated, judgement.total.extra), (3, 3));
+        assert_eq!(judgement.details()[0], "apns: repeated with another apns-id: 1");
+
+        // Another platform's body, and an address that is another platform's.
+        let mut scene = Scene::mixed("all");
+        scene.deliver_all();
+        scene.push_at(Platform::Fcm, &scene.devices.booked(fcm), 1, BODY, &Answer::accepted());
+        scene.push_at(Platform::Wns, &scene.devices.token(apns), 1, b"wns", &Answer::accepted());
+        let judgement = scene.judge();
+        assert_eq!(judgement.platforms[&Platform::Fcm].wrong_payload, 1);
+        assert_eq!(judgement.platforms[&Platform::Wns].strangers, 1);
+        assert!(!judgement.is_good());
+    }
+
+    #[test]
+    fn a_platform_without_evidence_is_owed_nothing() {
+        let mut scene = Scene::mixed("all");
+        scene.deliver_all();
+        scene.receipts.retain(|platform, _| *platform == Platform::Apns);
+        let judgement = scene.judge();
+        assert!(judgement.is_good());
+        assert_eq!(judgement.total.owed, scene.oracle.owed(&scene.audience, &[Platform::Apns]));
+        assert!(judgement.total.owed < POPULATION);
+        assert_eq!(judgement.platforms.len(), 1);
+    }
+
+    #[test]
+    fn an_accepted_request_that_was_dropped_is_refused_and_one_throttled_is_missing() {
+        let mut scene = Scene::mixed("all");
+        let wns = scene.first(Platform::Wns);
+        scene.audience = Predicate::parse(scene.devices, &format!("u:{wns}")).unwrap();
+        scene.answer(wns, 1, &Answer::refused(200, "channelthrottled"));
+        assert_eq!(scene.judge().platforms[&Platform::Wns].missing, 1);
+        scene.answer(wns, 1, &Answer::refused(200, "dropped"));
+        let judgement = scene.judge();
+        let tally = &judgement.platforms[&Platform::Wns];
+        assert_eq!((tally.missing, tally.refused, tally.received), (0, 1, 0));
+        assert_eq!(judgement.details(), ["wns: refused 1: 200 dropped × 1"]);
     }
 }
