@@ -12,7 +12,7 @@ use crate::gateway::Unsent;
 use crate::gateway::h2_transport::job::Item;
 use crate::gateway::h2_transport::stream::{Ended, Open};
 use crate::gateway::transport::{ConnectionFate, RawAnswer, Resend};
-use crate::model::verdict::{Reason, Verdict};
+use crate::model::verdict::{Reason, ThrottleScope, Verdict};
 
 impl Connection {
     pub(super) fn settle_answers(&mut self, cx: &mut Context<'_>, now: BootInstant) -> bool {
@@ -94,7 +94,9 @@ impl Connection {
         if item.retry(judgement.resend) {
             return self.shared.intake.give_back([item], &mut self.outbox);
         }
-        if judgement.verdict == Verdict::Credentials {
+        // What the whole project is told, the rest of the batch need not ask for.
+        let projects = |verdict: &Verdict| matches!(verdict, Verdict::Throttle { scope: ThrottleScope::Project, .. });
+        if judgement.verdict == Verdict::Credentials || projects(&judgement.verdict) {
             item.job().halt();
         }
         item.verdict(judgement.verdict, judgement.reason, &mut self.outbox);
