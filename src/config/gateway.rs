@@ -198,7 +198,7 @@ impl WnsConfig {
         let is_entra = s.choice("auth", true, &[("entra", true), ("live", false)])?;
         let (auth, default) = if is_entra {
             let tenant_id = s.required("tenant_id", "must be a tenant's id or domain", |t| {
-                word(t).filter(|tenant| !tenant.contains(['/', '?', '#', '%', '{', '}']))
+                word(t).filter(|tenant| tenant.is_ascii() && !tenant.contains(['/', '?', '#', '%', '{', '}']))
             })?;
             (WnsAuth::Entra { tenant_id }, "https://login.microsoftonline.com/{tenant_id}/oauth2/v2.0/token")
         } else if s.has("tenant_id") {
@@ -207,9 +207,11 @@ impl WnsConfig {
             (WnsAuth::Live, "https://login.live.com/accesstoken.srf")
         };
         let client_id = match &auth {
-            WnsAuth::Entra { .. } => s.required("client_id", "must be an application id", word)?,
+            WnsAuth::Entra { .. } => {
+                s.required("client_id", "must be an application id", |t| word(t).filter(|id| id.is_ascii()))?
+            }
             WnsAuth::Live => s.required("client_id", "must be a package SID: ms-app://S-1-15-2-…", |t| {
-                word(t).filter(|sid| sid.starts_with("ms-app://S-1-15-2-"))
+                word(t).filter(|sid| sid.is_ascii() && sid.starts_with("ms-app://S-1-15-2-"))
             })?,
         };
         let secret = s.required_secret("client_secret")?;

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use super::settings::{ApnsAccount, ApnsAuth, FcmAccount, HubSettings, NoRandomness, default_rules};
+use super::settings::{
+    ApnsAccount, ApnsAuth, FcmAccount, HubSettings, NoRandomness, WnsAccount, WnsAuth, default_rules,
+};
 use crate::config::{self, ConfigError, HubConfig};
 use crate::identity::keys::AccessRule;
 
@@ -29,7 +31,8 @@ pub(super) fn settings(
     };
     let apns = hub.apns.as_ref().map(|apns| self::apns(name, apns)).transpose()?;
     let fcm = hub.fcm.as_ref().map(|fcm| self::fcm(name, fcm)).transpose()?;
-    Ok(HubSettings { weight: hub.weight, keys, apns, fcm })
+    let wns = hub.wns.as_ref().map(|wns| self::wns(name, wns)).transpose()?;
+    Ok(HubSettings { weight: hub.weight, keys, apns, fcm, wns })
 }
 
 fn apns(hub: &str, apns: &config::ApnsConfig) -> Result<ApnsAccount, ConfigError> {
@@ -59,6 +62,22 @@ fn fcm(hub: &str, fcm: &config::FcmConfig) -> Result<FcmAccount, ConfigError> {
         service_account: fcm.service_account.clone(),
         ca: ca.transpose()?,
         rate_per_second: fcm.gateway.rate_per_second,
+    })
+}
+
+fn wns(hub: &str, wns: &config::WnsConfig) -> Result<WnsAccount, ConfigError> {
+    let ca = wns.gateway.ca_file.as_deref().map(|path| text_of(&format!("hubs.{hub}.wns.ca_file"), path));
+    Ok(WnsAccount {
+        auth: match &wns.auth {
+            config::WnsAuth::Entra { tenant_id } => WnsAuth::Entra { tenant_id: tenant_id.clone() },
+            config::WnsAuth::Live => WnsAuth::Live,
+        },
+        client_id: wns.client_id.clone(),
+        client_secret: wns.client_secret.clone(),
+        token_endpoint: wns.token_endpoint.expose().to_owned(),
+        allowed_hosts: wns.allowed_hosts.iter().map(ToString::to_string).collect(),
+        ca: ca.transpose()?,
+        rate_per_second: wns.gateway.rate_per_second,
     })
 }
 

@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
-use super::settings::{ApnsAccount, ApnsAuth, FcmAccount, HubSettings};
+use super::settings::{ApnsAccount, ApnsAuth, FcmAccount, HubSettings, WnsAccount, WnsAuth};
 use crate::identity::keys::{AccessRule, Rights};
 use crate::identity::secret::Secret;
 use crate::identity::secrets::{SealError, Vault};
@@ -27,6 +27,8 @@ struct StoredHub {
     apns: Option<StoredApns>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     fcm: Option<StoredFcm>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    wns: Option<StoredWns>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -65,10 +67,25 @@ struct StoredFcm {
     rate_per_second: u32,
 }
 
+#[derive(Serialize, Deserialize)]
+struct StoredWns {
+    /// Absent: the flow of the Store.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tenant_id: Option<String>,
+    client_id: String,
+    client_secret: String,
+    token_endpoint: String,
+    allowed_hosts: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ca: Option<String>,
+    rate_per_second: u32,
+}
+
 /// Fields that secrets are bound to. They never change: what is sealed under one opens under no other.
 const APNS_KEY: &str = "apns.key";
 const APNS_CERT_KEY: &str = "apns.cert_key";
 const FCM_SERVICE_ACCOUNT: &str = "fcm.service_account";
+const WNS_CLIENT_SECRET: &str = "wns.client_secret";
 
 fn rule_field(rule: &str, which: &str) -> String {
     format!("keys.{rule}.{which}")
@@ -114,11 +131,27 @@ pub(super) fn write(vault: &Vault, hub: &HubName, settings: &HubSettings) -> Res
             rate_per_second: fcm.rate_per_second,
         })
     };
+    let wns = |wns: &WnsAccount| {
+        let tenant_id = match &wns.auth {
+            WnsAuth::Entra { tenant_id } => Some(tenant_id.clone()),
+            WnsAuth::Live => None,
+        };
+        Ok(StoredWns {
+            tenant_id,
+            client_id: wns.client_id.clone(),
+            client_secret: seal(WNS_CLIENT_SECRET, &wns.client_secret)?,
+            token_endpoint: wns.token_endpoint.clone(),
+            allowed_hosts: wns.allowed_hosts.clone(),
+            ca: wns.ca.clone(),
+            rate_per_second: wns.rate_per_second,
+        })
+    };
     let stored = StoredHub {
         weight: settings.weight,
         keys: settings.keys.iter().map(rule).collect::<Result<_, SealError>>()?,
         apns: settings.apns.as_ref().map(apns).transpose()?,
         fcm: settings.fcm.as_ref().map(fcm).transpose()?,
+        wns: settings.wns.as_ref().map(wns).transpose()?,
     };
     serde_json::to_vec(&stored).map_err(|_| SealError::Format)
 }
@@ -173,7 +206,19 @@ pub(super) fn read(vault: &Vault, hub: &HubName, stored: &[u8]) -> Result<(HubSe
             rate_per_second: fcm.rate_per_second,
         }),
     };
-    Ok((HubSettings { weight: stored.weight, keys, apns, fcm }, stale))
+    let wns = match stored.wns {
+        None => None,
+        Some(wns) => Some(WnsAccount {
+            auth: wns.tenant_id.map_or(WnsAuth::Live, |tenant_id| WnsAuth::Entra { tenant_id }),
+            client_id: wns.client_id,
+            client_secret: open(WNS_CLIENT_SECRET, &wns.client_secret)?,
+            token_endpoint: wns.token_endpoint,
+            allowed_hosts: wns.allowed_hosts,
+            ca: wns.ca,
+            rate_per_second: wns.rate_per_second,
+        }),
+    };
+    Ok((HubSettings { weight: stored.weight, keys, apns, fcm, wns }, stale))
 }
 
 #[cfg(test)]
@@ -201,13 +246,29 @@ mod tests {
             ca: None,
             rate_per_second: 7,
         });
+        settings.wns = Some(wns(WnsAuth::Entra { tenant_id: "contoso.com".into() }));
         settings
+    }
+
+    fn wns(auth: WnsAuth) -> WnsAccount {
+        WnsAccount {
+            auth,
+            client_id: "app".into(),
+            client_secret: Secret::new("very private as well"),
+            token_endpoint: "https://login.example/{tenant_id}".into(),
+            allowed_hosts: vec!["*.notify.windows.com".into(), "localhost:8445".into()],
+            ca: Some("CA".into()),
+            rate_per_second: 5,
+        }
     }
 
     #[test]
     fn settings_read_back_and_no_secret_rests_in_the_clear() {
         let (vault, demo) = (vault("01", &[]), HubName::parse("demo").unwrap());
         let settings = settings();
+        let live = HubSettings { wns: Some(wns(WnsAuth::Live)), ..settings.clone() };
+        let stored = write(&vault, &demo, &live).unwrap();
+        assert!(read(&vault, &demo, &stored).unwrap().0.same_as(&live));
         let stored = write(&vault, &demo, &settings).unwrap();
         let text = String::from_utf8(stored.clone()).unwrap();
         assert!(!text.contains("very private"));

@@ -24,6 +24,7 @@ pub struct HubSettings {
     pub keys: Vec<AccessRule>,
     pub apns: Option<ApnsAccount>,
     pub fcm: Option<FcmAccount>,
+    pub wns: Option<WnsAccount>,
 }
 
 /// How Fanfare speaks to APNs for a hub.
@@ -64,11 +65,38 @@ pub struct FcmAccount {
     pub rate_per_second: u32,
 }
 
+/// How Fanfare speaks to WNS for a hub.
+#[derive(Clone, Debug)]
+pub struct WnsAccount {
+    pub auth: WnsAuth,
+    /// The application's id, or with [`WnsAuth::Live`] the package SID.
+    pub client_id: String,
+    pub client_secret: Secret,
+    /// `https://host[:port]/path`; `{tenant_id}` stands for the tenant.
+    pub token_endpoint: String,
+    /// `host`, `*.domain` or `host:port`: whose channels get the access token.
+    pub allowed_hosts: Vec<String>,
+    /// PEM roots that are trusted besides the public ones.
+    pub ca: Option<String>,
+    /// All nodes together; 0 is unpaced.
+    pub rate_per_second: u32,
+}
+
+/// How Fanfare proves to Microsoft whose app it is (`push-services.md` 3.2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WnsAuth {
+    /// An Entra ID application, for apps of the Windows App SDK.
+    Entra { tenant_id: String },
+    /// A package of the Store.
+    Live,
+}
+
 /// One of a hub's accounts.
 #[derive(Clone, Copy, Debug)]
 pub enum Account<'a> {
     Apns(&'a ApnsAccount),
     Fcm(&'a FcmAccount),
+    Wns(&'a WnsAccount),
 }
 
 /// The system gives no random bytes.
@@ -79,12 +107,13 @@ pub struct NoRandomness;
 impl HubSettings {
     /// What a hub is when nothing is said: the default rules with fresh keys, and no way to any service.
     pub fn fresh() -> Result<Self, NoRandomness> {
-        Ok(Self { weight: 1, keys: default_rules()?, apns: None, fcm: None })
+        Ok(Self { weight: 1, keys: default_rules()?, apns: None, fcm: None, wns: None })
     }
 
     /// Its accounts, one for each platform that it can send to.
     pub fn accounts(&self) -> impl Iterator<Item = Account<'_>> {
-        self.apns.iter().map(Account::Apns).chain(self.fcm.iter().map(Account::Fcm))
+        let (apns, fcm, wns) = (self.apns.iter(), self.fcm.iter(), self.wns.iter());
+        apns.map(Account::Apns).chain(fcm.map(Account::Fcm)).chain(wns.map(Account::Wns))
     }
 
     /// Whether both say the same, secrets included.
@@ -107,6 +136,7 @@ impl Account<'_> {
         match self {
             Self::Apns(_) => Platform::Apns,
             Self::Fcm(_) => Platform::Fcm,
+            Self::Wns(_) => Platform::Wns,
         }
     }
 
@@ -115,6 +145,7 @@ impl Account<'_> {
         match self {
             Self::Apns(apns) => apns.rate_per_second,
             Self::Fcm(fcm) => fcm.rate_per_second,
+            Self::Wns(wns) => wns.rate_per_second,
         }
     }
 
@@ -123,6 +154,7 @@ impl Account<'_> {
         match (self, other) {
             (Self::Apns(own), Account::Apns(other)) => own.same_way(other),
             (Self::Fcm(own), Account::Fcm(other)) => own.same_way(other),
+            (Self::Wns(own), Account::Wns(other)) => own.same_way(other),
             _ => false,
         }
     }
@@ -152,6 +184,17 @@ impl FcmAccount {
         self.endpoint == other.endpoint
             && self.ca == other.ca
             && self.service_account.matches(other.service_account.expose())
+    }
+}
+
+impl WnsAccount {
+    fn same_way(&self, other: &Self) -> bool {
+        self.auth == other.auth
+            && self.client_id == other.client_id
+            && self.client_secret.matches(other.client_secret.expose())
+            && self.token_endpoint == other.token_endpoint
+            && self.allowed_hosts == other.allowed_hosts
+            && self.ca == other.ca
     }
 }
 
@@ -204,10 +247,38 @@ mod tests {
         rekeyed.auth = ApnsAuth::Token { team_id: "T".into(), key_id: "K".into(), key: Secret::new("two") };
         assert!(Account::Apns(&own).same_way(Account::Apns(&paced)));
         assert!(!Account::Apns(&own).same_way(Account::Apns(&rekeyed)));
-        let hub = |apns| HubSettings { weight: 1, keys: Vec::new(), apns, fcm: None };
+        let hub = |apns| HubSettings { weight: 1, keys: Vec::new(), apns, fcm: None, wns: None };
         assert!(hub(Some(own.clone())).same_as(&hub(Some(account()))));
         assert!(!hub(Some(own.clone())).same_as(&hub(Some(paced))));
         assert!(!hub(Some(own)).same_as(&hub(None)));
+    }
+
+    #[test]
+    fn whatever_wns_is_told_but_the_pace_needs_a_new_gateway() {
+        let own = WnsAccount {
+            auth: WnsAuth::Entra { tenant_id: "contoso.com".into() },
+            client_id: "app".into(),
+            client_secret: Secret::new("one"),
+            token_endpoint: "https://login.example/t".into(),
+            allowed_hosts: vec!["*.notify.windows.com".into()],
+            ca: None,
+            rate_per_second: 0,
+        };
+        let same = |change: fn(&mut WnsAccount)| {
+            let mut other = own.clone();
+            change(&mut other);
+            Account::Wns(&own).same_way(Account::Wns(&other))
+        };
+        assert!(same(|wns| wns.rate_per_second = 9));
+        let changes: [fn(&mut WnsAccount); 6] = [
+            |wns| wns.auth = WnsAuth::Live,
+            |wns| wns.client_id.push('2'),
+            |wns| wns.client_secret = Secret::new("two"),
+            |wns| wns.token_endpoint.push('2'),
+            |wns| wns.allowed_hosts.clear(),
+            |wns| wns.ca = Some("CA".into()),
+        ];
+        assert!(changes.into_iter().all(|change| !same(change)));
     }
 
     #[test]

@@ -6,20 +6,25 @@ use std::sync::Arc;
 use crate::clock::SharedClock;
 use crate::config::WorkerConfig;
 use crate::directory::GatewayFactory;
-use crate::directory::settings::{Account, ApnsAccount, ApnsAuth, FcmAccount};
+use crate::directory::settings::{self, Account, ApnsAccount, ApnsAuth, FcmAccount, WnsAccount};
 use crate::gateway::Gateway;
 use crate::gateway::apns::{self, ApnsGateway, ApnsSettings, Mints};
+use crate::gateway::client_runtime::ClientRuntime;
 use crate::gateway::fcm::{FcmGateway, FcmSettings};
 use crate::gateway::senders::Senders;
 use crate::gateway::transport::GatewayMeter;
+use crate::gateway::wns::{WnsAuth, WnsGateway, WnsSettings};
 use crate::model::field::FieldError;
 use crate::model::id::HubName;
 use crate::telemetry::Metrics;
 
-/// Opens gateways on the sending threads of this process.
+/// Opens gateways on the sending threads of this process, those of HTTP/1.1 on threads of their own.
 #[derive(Debug)]
 pub struct Opener {
     shared: apns::Shared,
+    /// Of every WNS gateway. An answer there costs more than a frame does here, so it has as many threads as the sending
+    /// ones; idle they cost nothing.
+    clients: Arc<ClientRuntime>,
     metrics: Arc<Metrics>,
 }
 
@@ -27,9 +32,10 @@ impl Opener {
     /// Starts the sending threads.
     pub fn start(worker: &WorkerConfig, clock: SharedClock, metrics: Arc<Metrics>) -> io::Result<Self> {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let senders = Senders::start(worker.threads_on(cores))?;
+        let threads = worker.threads_on(cores);
+        let (senders, clients) = (Senders::start(threads)?, ClientRuntime::start(threads)?);
         let mints = Mints::new(clock.clone());
-        Ok(Self { shared: apns::Shared { clock, mints, senders }, metrics })
+        Ok(Self { shared: apns::Shared { clock, mints, senders }, clients, metrics })
     }
 
     fn apns(&self, account: &ApnsAccount, meter: Arc<GatewayMeter>) -> Result<ApnsGateway, FieldError> {
@@ -48,6 +54,18 @@ impl Opener {
             FcmSettings::new(&account.endpoint, account.service_account.expose())?.with_ca(account.ca.as_deref());
         FcmGateway::open(&settings, &self.shared.senders, &self.shared.clock, meter)
     }
+
+    fn wns(&self, account: &WnsAccount, meter: Arc<GatewayMeter>) -> Result<WnsGateway, FieldError> {
+        let auth = match &account.auth {
+            settings::WnsAuth::Entra { tenant_id } => WnsAuth::Entra { tenant_id: tenant_id.as_str().into() },
+            settings::WnsAuth::Live => WnsAuth::Live,
+        };
+        let settings = WnsSettings::new(auth, &account.client_id, account.client_secret.expose())?
+            .with_token_endpoint(&account.token_endpoint)?
+            .with_allowed_hosts(account.allowed_hosts.iter().map(String::as_str))?
+            .with_ca(account.ca.as_deref());
+        WnsGateway::open(&settings, &self.clients, &self.shared.clock, meter)
+    }
 }
 
 impl GatewayFactory for Opener {
@@ -56,6 +74,7 @@ impl GatewayFactory for Opener {
         let gateway: Arc<dyn Gateway> = match account {
             Account::Apns(apns) => Arc::new(self.apns(apns, meter.clone())?),
             Account::Fcm(fcm) => Arc::new(self.fcm(fcm, meter.clone())?),
+            Account::Wns(wns) => Arc::new(self.wns(wns, meter.clone())?),
         };
         self.metrics.watch_gateway(hub, account.platform(), &meter);
         Ok(gateway)

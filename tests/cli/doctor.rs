@@ -1,5 +1,8 @@
 //! `fanfare doctor`, beside a running service and without one.
 
+use loadtest::gateways::{Authority, WnsConfig, WnsSim};
+use serde_json::json;
+
 use crate::world::{World, environment, fanfare};
 
 async fn doctor(world: &World, more: &[(&str, &str)]) -> crate::world::Ran {
@@ -48,6 +51,32 @@ async fn refused_credentials_and_a_lost_key_say_what_to_do() {
     let lost = doctor(&world, &[("FANFARE__SECRETS__KEY_FILE", "elsewhere.key")]).await.expect(1);
     assert!(lost.out.contains("fail hub demo: its settings are sealed with a key that is not there"), "{lost:?}");
     assert!(!world.folder.path().join("elsewhere.key").exists(), "it makes no key");
+}
+
+#[tokio::test]
+async fn wns_is_asked_for_a_token() {
+    let world = World::bare().await;
+    let (authority, config) = (Authority::new().unwrap(), WnsConfig::default());
+    let sim = WnsSim::start_under(config.clone(), &authority).await.unwrap();
+    let hub = async |secret: &str, endpoint: String| {
+        let account = json!({
+            "tenant_id": config.tenant_id, "client_id": config.client_id, "client_secret": secret,
+            "token_endpoint": endpoint, "allowed_hosts": [sim.allowed_host()], "ca": authority.ca_pem(),
+        });
+        world.write("hub.json", &json!({"wns": account}).to_string());
+        world.run(&["hub", "create", "demo", "--replace", "--json", "hub.json"]).await.expect(0);
+    };
+    hub(&config.client_secret, sim.entra_endpoint()).await;
+    let ran = doctor(&world, &[]).await.expect(0);
+    assert!(ran.out.contains("ok   hub demo wns: the service is there and takes the credentials"), "{ran:?}");
+    assert_eq!(sim.tokens_given(), 1);
+    hub("wrong", sim.entra_endpoint()).await;
+    let ran = doctor(&world, &[]).await.expect(1);
+    let refused = "fail hub demo wns: the service refuses the credentials (invalid_client); check tenant_id";
+    assert!(ran.out.contains(refused) && !ran.out.contains("wrong"), "{ran:?}");
+    hub("any", "https://localhost:1/t".to_owned()).await;
+    let ran = doctor(&world, &[]).await.expect(1);
+    assert!(ran.out.contains("fail hub demo wns: the service cannot be reached (token endpoint not reached)"), "{ran:?}");
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use fanfare::clock::{BootInstant, Clock, SharedClock, SystemClock};
 use fanfare::gateway::client_runtime::ClientRuntime;
+use fanfare::gateway::transport::GatewayMeter;
 use fanfare::gateway::wns::{WnsAuth, WnsGateway, WnsSettings, WnsTuning};
 use fanfare::gateway::{Answer, Batch, Gateway, Reply, SharedRequest, StopFlag, Targets, Unsent};
 use fanfare::model::broadcast::{BroadcastRequest, Content, Lane, Notification, Payloads, Priority};
@@ -48,6 +49,13 @@ impl Bench {
 
     pub(crate) fn reopen(&mut self, settings: &WnsSettings) {
         self.gateway = WnsGateway::open(settings, &self.runtime, &self.clock, Arc::default()).unwrap();
+    }
+
+    /// Opens the gateway anew with a meter of its own.
+    pub(crate) fn metered(&mut self) -> Arc<GatewayMeter> {
+        let meter = Arc::<GatewayMeter>::default();
+        self.gateway = WnsGateway::open(&self.settings(), &self.runtime, &self.clock, meter.clone()).unwrap();
+        meter
     }
 
     pub(crate) fn request(&self) -> Arc<SharedRequest> {

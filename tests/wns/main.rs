@@ -1,7 +1,17 @@
-//! The WNS gateway against the simulated service, over real TLS and HTTP/1.1.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "the helpers of a test fail as the test does")]
+//! The WNS gateway against the simulated service, over real TLS and HTTP/1.1: alone, and in a whole service.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "the helpers of a test fail as the test does"
+)]
 
 mod bench;
+#[expect(dead_code, reason = "the tests of the API need more of it")]
+#[path = "../native/client.rs"]
+mod client;
+mod service;
+mod world;
 
 use std::time::Duration;
 
@@ -29,6 +39,26 @@ async fn every_channel_gets_one_toast_with_one_token_over_kept_connections() {
     let request = bench.sim.receipts().full(0).unwrap();
     assert_eq!(request.header("x-wns-type"), Some("wns/toast"));
     assert!(String::from_utf8(request.body).unwrap().contains("<text>Hello</text>"));
+}
+
+#[tokio::test]
+async fn the_meter_counts_the_connections_that_are_open() {
+    let stalled = Script::new().always(Act::Stall { accepted: false });
+    let mut bench = Bench::new(scripted(stalled)).await;
+    let meter = bench.metered();
+    let sent = bench.send(0..16).await;
+    bench.sim.receipts().wait_for(16).await;
+    assert_eq!(meter.streams(), 16);
+    // One may be left from the token's request.
+    let open = meter.connections();
+    assert!((16..=17).contains(&open), "{open}");
+    bench.gateway.close(Duration::ZERO).await;
+    sent.told().await;
+    bench.reopen(&bench.settings());
+    tokio::time::timeout(Duration::from_secs(30), bench.sim.wait_until(|counts| counts.connections_open == 0))
+        .await
+        .unwrap();
+    assert_eq!((meter.connections(), meter.streams()), (0, 0));
 }
 
 #[tokio::test]

@@ -16,6 +16,8 @@ use crate::model::field::FieldError;
 use crate::model::platform::Platform;
 use crate::model::time::Timestamp;
 
+mod wns;
+
 /// What GET adds and PUT takes back without a word, so that an answer can be edited and sent again.
 const READ_ONLY: [&str; 3] = ["name", "read_only", "senders"];
 
@@ -41,13 +43,14 @@ pub(super) fn read(mut body: Object<'_>, current: Option<&HubSettings>) -> Resul
     let apns = apns.map(|form| self::apns(form, current.and_then(|hub| hub.apns.as_ref()))).transpose()?;
     let fcm = body.object("fcm")?;
     let fcm = fcm.map(|form| self::fcm(form, current.and_then(|hub| hub.fcm.as_ref()))).transpose()?;
-    for unbuilt in [Platform::Wns, Platform::WebPush] {
-        if body.raw(unbuilt.label()).is_some() {
-            return Err(body.fault(unbuilt.label(), "must be absent: this build has no sender for it").into());
-        }
+    let wns = body.object("wns")?;
+    let wns = wns.map(|form| wns::read(form, current.and_then(|hub| hub.wns.as_ref()))).transpose()?;
+    let unbuilt = Platform::WebPush.label();
+    if body.raw(unbuilt).is_some() {
+        return Err(body.fault(unbuilt, "must be absent: this build has no sender for it").into());
     }
     body.finish()?;
-    Ok(HubSettings { weight, keys, apns, fcm })
+    Ok(HubSettings { weight, keys, apns, fcm, wns })
 }
 
 fn keys(rules: Object<'_>, current: &[AccessRule]) -> Result<Vec<AccessRule>, ChangeError> {
@@ -187,6 +190,9 @@ pub(super) fn show(hub: &Hub, blocked: &BTreeMap<Platform, Blocked>, with_keys: 
     if let Some(fcm) = &hub.settings.fcm {
         shown["fcm"] = show_fcm(fcm);
     }
+    if let Some(wns) = &hub.settings.wns {
+        shown["wns"] = wns::show(wns);
+    }
     shown
 }
 
@@ -288,7 +294,8 @@ mod tests {
             (r#"{"wieght":1}"#, "wieght is not known here"),
             (r#"{"weight":0}"#, "weight must be a whole number from 1 to 1000"),
             (r#"{"fcm":{}}"#, "fcm.service_account is required"),
-            (r#"{"wns":{}}"#, "wns must be absent: this build has no sender for it"),
+            (r#"{"wns":{}}"#, "wns.tenant_id is required"),
+            (r#"{"web_push":{}}"#, "web_push must be absent: this build has no sender for it"),
             (r#"{"keys":{"a":{}}}"#, "keys.a.rights is required"),
             (r#"{"keys":{"a":{"rights":["own"]}}}"#, "keys.a.rights may hold only listen, send and manage"),
             (r#"{"keys":{"a b":{"rights":["send"]}}}"#, "keys.a b must have a name of letters"),

@@ -18,6 +18,7 @@ pub(super) struct HubSettings {
     /// Access rules by name; only with the admin key. When left out they stay as they are, and a new hub gets default ones.
     keys: Option<BTreeMap<String, AccessRuleSettings>>,
     apns: Option<ApnsSettings>,
+    wns: Option<WnsSettings>,
     /// Taken back and ignored, so that an answer can be edited and sent again.
     read_only: Option<bool>,
     /// Taken back and ignored.
@@ -78,6 +79,38 @@ pub(super) struct ApnsSettings {
     auth: Option<ApnsAuth>,
 }
 
+/// How to reach the push service of Windows: as an application of Entra ID or, with `auth` live, as a package of the Store.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WnsSettings {
+    #[schema(default = "entra")]
+    auth: Option<WnsAuth>,
+    /// The tenant's id or domain; only with `auth` entra, and required there.
+    tenant_id: Option<String>,
+    /// The application's id, or with `auth` live the package SID `ms-app://S-1-15-2-…`.
+    client_id: String,
+    /// Never read back. Left out, it stays as long as `auth`, `tenant_id`, `client_id` and `token_endpoint` do.
+    #[schema(write_only)]
+    client_secret: Option<String>,
+    /// `{tenant_id}` in it stands for the tenant. Microsoft's address of the flow unless given.
+    token_endpoint: Option<String>,
+    /// Whose channels get the access token: `host`, `*.domain` or `host:port`, port 443 unless given.
+    #[schema(default = json!(["*.notify.windows.com"]))]
+    allowed_hosts: Option<Vec<String>>,
+    /// Roots that are trusted besides the public ones, as PEM.
+    ca: Option<String>,
+    /// All nodes together; 0 is as fast as the service takes it.
+    #[schema(minimum = 0, maximum = 100_000_000, default = 0)]
+    rate_per_second: Option<u32>,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+pub(super) enum WnsAuth {
+    Entra,
+    Live,
+}
+
 /// A hub as it is shown.
 #[derive(ToSchema)]
 pub(super) struct Hub {
@@ -91,6 +124,8 @@ pub(super) struct Hub {
     senders: BTreeMap<String, SenderState>,
     #[schema(nullable = false)]
     apns: Option<ApnsShown>,
+    #[schema(nullable = false)]
+    wns: Option<WnsShown>,
 }
 
 /// An access rule as it is shown.
@@ -162,6 +197,21 @@ pub(super) struct ApnsShown {
 pub(super) enum ApnsAuth {
     Token,
     Certificate,
+}
+
+/// WNS's settings as they are shown: without the secret.
+#[derive(ToSchema)]
+pub(super) struct WnsShown {
+    auth: WnsAuth,
+    /// With `auth` entra.
+    #[schema(nullable = false)]
+    tenant_id: Option<String>,
+    client_id: String,
+    token_endpoint: String,
+    allowed_hosts: Vec<String>,
+    rate_per_second: u32,
+    #[schema(nullable = false)]
+    ca: Option<String>,
 }
 
 /// Every hub, by name; `next_cursor` is always null.

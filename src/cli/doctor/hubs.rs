@@ -73,7 +73,12 @@ async fn account(opener: &Opener, name: &HubName, account: Account<'_>) -> Findi
     match probed {
         Ok(Probe::Works) => Finding::ok(about, "the service is there and takes the credentials"),
         Ok(Probe::Refused(reason)) => {
-            let text = "check the key, its ids and the topic, that the key was not revoked, and the system's clock";
+            let text = match account {
+                Account::Wns(_) => "check tenant_id, client_id and client_secret, and that the secret has not expired",
+                Account::Apns(_) | Account::Fcm(_) => {
+                    "check the key, its ids and the topic, that the key was not revoked, and the system's clock"
+                }
+            };
             Finding::fail(about, format!("the service refuses the credentials ({}); {text}", reason.as_str()))
         }
         Ok(Probe::Unreachable(why)) => {

@@ -139,6 +139,8 @@ fn the_other_gateways() {
         (WNS, "auth = 'oauth'", "hubs.demo.wns.auth: must be one of entra, live (got oauth)"),
         (WNS, "", "hubs.demo.wns.tenant_id: must be given and be a tenant's id or domain (got nothing)"),
         (WNS, "tenant_id = 'a/b'", "hubs.demo.wns.tenant_id: must be a tenant's id or domain (got a/b)"),
+        (WNS, "tenant_id = 'é.com'", "hubs.demo.wns.tenant_id: must be a tenant's id or domain (got é.com)"),
+        (WNS, "tenant_id = 't'\nclient_id = 'ä'", "hubs.demo.wns.client_id: must be an application id (got ä)"),
         (
             WNS,
             "auth = 'live'\ntenant_id = 't'",

@@ -4,21 +4,23 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Uri};
 use http_body_util::{BodyExt, Full, Limited};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::ClientConfig;
-use tokio::net::TcpStream;
 use tower_service::Service;
 
+use super::counted::Counted;
 use super::settings::WnsTuning;
+use crate::gateway::transport::GatewayMeter;
 
 /// The longest body that is read; WNS sends none and token endpoints a few kilobytes.
 const LONGEST_BODY: usize = 64 * 1024;
@@ -47,8 +49,9 @@ pub(super) enum Failure {
 }
 
 impl Client {
-    /// `tls` must offer no protocol by itself; the connector offers HTTP/1.1.
-    pub(super) fn new(tls: ClientConfig, tuning: &WnsTuning) -> Self {
+    /// `tls` must offer no protocol by itself; the connector offers HTTP/1.1. Every open connection is in `meter`, those
+    /// for tokens too.
+    pub(super) fn new(tls: ClientConfig, tuning: &WnsTuning, meter: Arc<GatewayMeter>) -> Self {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
@@ -57,7 +60,7 @@ impl Client {
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(tuning.idle)
             .pool_max_idle_per_host(tuning.in_flight)
-            .build(Dial { secure, patience: tuning.open_timeout });
+            .build(Dial { secure, patience: tuning.open_timeout, meter });
         Self { pool, hard_timeout: tuning.hard_timeout }
     }
 
@@ -88,12 +91,13 @@ impl fmt::Debug for Client {
 struct Dial {
     secure: HttpsConnector<HttpConnector>,
     patience: Duration,
+    meter: Arc<GatewayMeter>,
 }
 
-type Dialled = Result<MaybeHttpsStream<TokioIo<TcpStream>>, Box<dyn std::error::Error + Send + Sync>>;
+type Dialled = Result<Counted, Box<dyn std::error::Error + Send + Sync>>;
 
 impl Service<Uri> for Dial {
-    type Response = MaybeHttpsStream<TokioIo<TcpStream>>;
+    type Response = Counted;
     type Error = Box<dyn std::error::Error + Send + Sync>;
     type Future = Pin<Box<dyn Future<Output = Dialled> + Send>>;
 
@@ -102,7 +106,7 @@ impl Service<Uri> for Dial {
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
-        let (dialling, patience) = (self.secure.call(uri), self.patience);
-        Box::pin(async move { tokio::time::timeout(patience, dialling).await? })
+        let (dialling, patience, meter) = (self.secure.call(uri), self.patience, Arc::clone(&self.meter));
+        Box::pin(async move { Ok(Counted::new(tokio::time::timeout(patience, dialling).await??, meter)) })
     }
 }

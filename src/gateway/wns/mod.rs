@@ -34,6 +34,7 @@ use crate::model::time::Timestamp;
 
 pub mod channel;
 mod client;
+mod counted;
 mod delivery;
 mod line;
 pub mod request;
@@ -63,7 +64,7 @@ impl WnsGateway {
         meter: Arc<GatewayMeter>,
     ) -> Result<Self, FieldError> {
         let tls = tls::client_config(tls::roots(settings.ca_pem.as_deref())?, None, &[])?;
-        let client = Arc::new(Client::new(tls, &settings.tuning));
+        let client = Arc::new(Client::new(tls, &settings.tuning, Arc::clone(&meter)));
         let way = Arc::new(Way {
             tokens: Tokens::new(settings, Arc::clone(&client), Arc::clone(clock)),
             client,
