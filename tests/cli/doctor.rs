@@ -76,7 +76,10 @@ async fn wns_is_asked_for_a_token() {
     assert!(ran.out.contains(refused) && !ran.out.contains("wrong"), "{ran:?}");
     hub("any", "https://localhost:1/t".to_owned()).await;
     let ran = doctor(&world, &[]).await.expect(1);
-    assert!(ran.out.contains("fail hub demo wns: the service cannot be reached (token endpoint not reached)"), "{ran:?}");
+    assert!(
+        ran.out.contains("fail hub demo wns: the service cannot be reached (token endpoint not reached)"),
+        "{ran:?}"
+    );
 }
 
 #[tokio::test]

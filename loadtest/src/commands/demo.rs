@@ -49,7 +49,7 @@ async fn show(args: Args) -> anyhow::Result<ExitCode> {
 
     let took = stage.import(args.installations).await?;
     say(format_args!(
-        "2. {} installations registered in {:.1} s ({} a second), each with eight tags, {SHARES} in a hundred: \
+        "2. {} installations registered in {:.1} s ({} a second), each with eight tags, of each hundred {SHARES}: \
          POST /v1/hubs/demo/installations:import",
         grouped(args.installations),
         took.as_secs_f64(),

@@ -1,5 +1,5 @@
 //! One broadcast: sent, watched to its end, judged, and what it cost.
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, pin::pin, time::Duration};
 
 use anyhow::{Context, bail, ensure};
 use futures_util::future::select_all;
@@ -180,7 +180,10 @@ impl Stage {
         sent: Instant,
     ) -> anyhow::Result<Watched> {
         let progress = Progress::new("sending", owed.values().sum());
-        let mut moments = order.kills.iter().copied().peekable();
+        let fleet = &self.fleet;
+        let mut moments = order.kills.iter().copied();
+        // Lives across the ticks: a delay that began goes on.
+        let mut reached = pin!(reach(fleet, moments.next()));
         let (mut kills, mut ended, mut cpu) = (Vec::new(), BTreeMap::new(), None);
         let mut cancelled = false;
         let end = Instant::now() + order.within;
@@ -188,24 +191,12 @@ impl Stage {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut looked: Option<Instant> = None;
         loop {
-            let next = moments.peek().copied();
-            let fleet = &self.fleet;
-            let reached = async {
-                match next {
-                    Some(moment) => {
-                        requests(fleet, moment.after_requests).await;
-                        tokio::time::sleep(moment.delay()).await;
-                        moment
-                    }
-                    None => std::future::pending().await,
-                }
-            };
             tokio::select! {
-                moment = reached => {
-                    moments.next();
+                moment = &mut reached => {
                     let killed = Instant::now();
                     self.service.kill9().await;
                     self.service.start_again().await?;
+                    reached.set(reach(fleet, moments.next()));
                     kills.push(Kill { moment, away_seconds: killed.elapsed().as_secs_f64() });
                 }
                 _ = ticks.tick() => {
@@ -245,14 +236,18 @@ impl Stage {
     }
 }
 
-/// Returns once the gateways have seen that many requests, all together.
-async fn requests(fleet: &Fleet, count: u64) {
+/// Returns at the moment: once the gateways have seen that many requests, all together, and its delay is over. Without a
+/// moment never.
+async fn reach(fleet: &Fleet, moment: Option<Moment>) -> Moment {
+    let Some(moment) = moment else { return std::future::pending().await };
     let mut followed: Vec<_> =
         Platform::ALL.into_iter().map(|platform| gateway(fleet, platform).receipts().follow()).collect();
-    while followed.iter_mut().map(|seen| *seen.borrow_and_update()).sum::<u64>() < count {
+    while followed.iter_mut().map(|seen| *seen.borrow_and_update()).sum::<u64>() < moment.after_requests {
         // The senders live as long as the fleet, so the wait cannot fail.
         drop(select_all(followed.iter_mut().map(|seen| Box::pin(seen.changed()))).await.0);
     }
+    tokio::time::sleep(moment.delay()).await;
+    moment
 }
 
 /// From the first to the last request.
