@@ -204,3 +204,27 @@ fn read<T: DeserializeOwned>(method: &str, path: &str, reply: Reply) -> Result<T
         body: String::from_utf8_lossy(&reply.body).into_owned(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_platform_has_ended_when_its_plan_is_whole_and_nothing_pends() {
+        let standing = |planned: &str, pending: u64| -> Standing {
+            let counters = format!(
+                r#"{{"targeted":5,"pending":{pending},"delivered":0,"rejected":0,"dropped":0,"expired":0,"cancelled":0,"skipped":0,"retries":0}}"#
+            );
+            let text = format!(
+                r#"{{"id":"1","state":"running","accepted_at":"2026-01-01T00:00:00Z","planned_at":{planned},
+                "started_at":null,"finished_at":null,"counters":{counters},"platforms":{{"apns":{counters}}}}}"#
+            );
+            serde_json::from_str(&text).unwrap()
+        };
+        let planned = r#""2026-01-01T00:00:01Z""#;
+        assert!(standing(planned, 0).has_ended("apns"));
+        assert!(standing(planned, 0).has_ended("fcm"), "nobody is targeted there");
+        assert!(!standing(planned, 1).has_ended("apns"));
+        assert!(!standing("null", 0).has_ended("apns"), "more may be planned");
+    }
+}

@@ -104,3 +104,36 @@ impl<'a> Accounts<'a> {
         Ok(hub.into())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gateways::{Fleet, FleetConfig};
+
+    #[tokio::test]
+    async fn the_api_takes_the_texts_of_what_the_configuration_names() {
+        let dir = tempfile::tempdir().unwrap();
+        let fleet = Fleet::start(FleetConfig::on_free_ports(), dir.path()).await.unwrap();
+        let accounts =
+            Accounts { credentials: &fleet.credentials, platforms: &Platform::ALL, connections: 3, fcm_rate: 100 };
+        let (document, text) = (accounts.document().unwrap(), accounts.configuration("demo").unwrap());
+        let configured: toml::Value = toml::from_str(&text).unwrap();
+        for platform in Platform::ALL {
+            let (shown, stated) = (&document[platform.label()], &configured["hubs"]["demo"][platform.label()]);
+            for (name, value) in stated.as_table().unwrap() {
+                let same = match name.strip_suffix("_file") {
+                    Some(secret) => {
+                        let text = std::fs::read_to_string(value.as_str().unwrap()).unwrap();
+                        !text.is_empty() && shown[secret] == text
+                    }
+                    None => serde_json::to_value(value).unwrap() == shown[name],
+                };
+                assert!(same, "{platform} {name}");
+            }
+            assert_eq!(shown.as_object().unwrap().len(), stated.as_table().unwrap().len());
+        }
+        assert_eq!(document["fcm"]["rate_per_second"], 100);
+        let one = Accounts { platforms: &[Platform::Wns], ..accounts };
+        assert_eq!(one.document().unwrap().as_object().unwrap().keys().collect::<Vec<_>>(), ["wns"]);
+    }
+}
