@@ -5,12 +5,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, watch};
 
 use super::pace::Pacer;
-use crate::clock::SharedClock;
+use crate::clock::{BootInstant, SharedClock};
 use crate::gateway::{Gateway, SharedRequest, StopFlag};
 use crate::model::broadcast::{Wish, closing};
 use crate::model::id::BroadcastId;
@@ -20,6 +21,10 @@ use crate::store::Standing;
 
 /// Equal FIX_REQUEST answers, without a delivery, that condemn the rest of a broadcast on a platform.
 const CONDEMNING: u32 = 5;
+
+/// How long a prepared request is used. Where a service counts a message's life from its arrival, the request says how
+/// much of it is left, in seconds.
+const FRESH: Duration = Duration::from_secs(1);
 
 /// What the shards of one broadcast share in this process.
 #[derive(Debug)]
@@ -47,6 +52,7 @@ struct OnPlatform {
 struct Prepared {
     by: Arc<dyn Gateway>,
     request: Arc<SharedRequest>,
+    at: BootInstant,
 }
 
 impl std::fmt::Debug for Prepared {
@@ -119,7 +125,8 @@ impl Active {
         self.platforms.lock().get(&platform)?.condemned.clone()
     }
 
-    /// The request as this gateway prepares it, made once for all shards of its platform here.
+    /// The request as this gateway prepares it, made for all shards of its platform here, and again when it is older
+    /// than [`FRESH`].
     pub(super) fn prepared<E>(
         &self,
         gateway: &Arc<dyn Gateway>,
@@ -127,11 +134,13 @@ impl Active {
     ) -> Result<Arc<SharedRequest>, E> {
         let mut platforms = self.platforms.lock();
         let on = platforms.entry(gateway.platform()).or_default();
-        if let Some(prepared) = on.prepared.as_ref().filter(|prepared| Arc::ptr_eq(&prepared.by, gateway)) {
+        let now = self.clock.boot();
+        let usable = |prepared: &&Prepared| Arc::ptr_eq(&prepared.by, gateway) && now.after(prepared.at) < FRESH;
+        if let Some(prepared) = on.prepared.as_ref().filter(usable) {
             return Ok(prepared.request.clone());
         }
         let request = Arc::new(prepare()?);
-        on.prepared = Some(Prepared { by: gateway.clone(), request: request.clone() });
+        on.prepared = Some(Prepared { by: gateway.clone(), request: request.clone(), at: now });
         Ok(request)
     }
 

@@ -35,6 +35,7 @@ mod housekeeping;
 mod meter;
 mod pace;
 mod plan;
+mod ramp;
 mod reconcile;
 mod retry;
 pub mod run;

@@ -1,15 +1,25 @@
 //! Pacing: how many targets may go now, and how long to wait for more.
+//!
+//! A pacer keeps a rate, evenly. Two things make it begin slower and rise to it along a line ([`Line`]): a long rest of
+//! a service that wants its traffic to grow gently, and a service that said it had too much.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
 use governor::clock::Clock as _;
 use governor::middleware::NoOpMiddleware;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
+use parking_lot::Mutex;
 
+use super::ramp::Line;
 use crate::clock::{BootInstant, SharedClock};
+use crate::model::broadcast::Lane;
+
+/// Without a bulk send for so long, a gentle pacer begins slowly again.
+const IDLE: Duration = Duration::from_mins(1);
+/// How long what was granted is averaged.
+const RECENT: Duration = Duration::from_secs(5);
 
 /// The boot clock in the limiter's terms.
 #[derive(Clone, Debug)]
@@ -26,18 +36,50 @@ impl governor::clock::Clock for LimiterClock {
 type Limiter = RateLimiter<NotKeyed, InMemoryState, LimiterClock, NoOpMiddleware<Duration>>;
 
 /// A rate that may change while it is used. 0 is unpaced.
+///
+/// Asked once a batch, so a lock costs nothing that shows.
 #[derive(Debug)]
 pub(super) struct Pacer {
     clock: LimiterClock,
-    current: ArcSwapOption<Rate>,
+    /// Whether it begins slowly after a rest.
+    gentle: bool,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    per_second: u32,
+    /// The limiter of `per_second`.
+    full: Option<Rate>,
+    ramp: Option<Ramp>,
+    /// When bulk was last asked for.
+    asked: Option<BootInstant>,
+    recent: Recent,
+}
+
+/// A line that is being climbed, and the limiter of the step where it stands.
+#[derive(Debug)]
+struct Ramp {
+    line: Line,
+    step: u64,
+    rate: Rate,
 }
 
 #[derive(Debug)]
 struct Rate {
-    per_second: u32,
+    per_second: f64,
     /// A twentieth of a second's worth, so that the pace is even and a change of it shows at once.
     burst: NonZeroU32,
     limiter: Limiter,
+}
+
+/// What was granted lately.
+#[derive(Debug, Default)]
+struct Recent {
+    since: BootInstant,
+    granted: u64,
+    /// A second's worth of the span before.
+    before: f64,
 }
 
 /// What a pacer says.
@@ -52,87 +94,151 @@ pub(super) enum Grant {
 impl Pacer {
     /// A pacer of that rate.
     pub(super) fn new(clock: SharedClock, per_second: u32) -> Self {
-        let pacer = Self { clock: LimiterClock(clock), current: ArcSwapOption::empty() };
+        let pacer = Self { clock: LimiterClock(clock), gentle: false, state: Mutex::default() };
         pacer.set(per_second);
         pacer
     }
 
-    /// Changes the rate; the same rate keeps what has been used of it.
-    pub(super) fn set(&self, per_second: u32) {
-        if self.rate() == per_second {
-            return;
-        }
-        let made = NonZeroU32::new(per_second).map(|rate| {
-            let burst = NonZeroU32::new(per_second / 20).unwrap_or(NonZeroU32::MIN);
-            let quota = Quota::per_second(rate).allow_burst(burst);
-            let limiter = RateLimiter::direct_with_clock(quota, self.clock.clone());
-            std::sync::Arc::new(Rate { per_second, burst, limiter })
-        });
-        self.current.store(made);
+    /// Unpaced for now; once it has a rate it begins slowly after each rest ([`Line::warming`]).
+    pub(super) fn gentle(clock: SharedClock) -> Self {
+        Self { gentle: true, ..Self::new(clock, 0) }
     }
 
-    /// The rate now.
-    pub(super) fn rate(&self) -> u32 {
-        self.current.load().as_ref().map_or(0, |rate| rate.per_second)
+    /// Changes the rate; the same rate keeps what has been used of it.
+    pub(super) fn set(&self, per_second: u32) {
+        let mut state = self.state.lock();
+        if state.per_second != per_second {
+            state.per_second = per_second;
+            state.full = (per_second > 0).then(|| Rate::new(f64::from(per_second), &self.clock));
+            state.ramp = state.ramp.take().filter(|ramp| state.full.as_ref().is_none_or(|full| ramp.is_below(full)));
+        }
+    }
+
+    /// The service had too much and rests for so long: afterwards the pace is a fraction of what it was, and rises
+    /// again ([`Line::returning`]). Every answer of the same overload may say so.
+    pub(super) fn slow(&self, rest: Duration) {
+        let now = self.clock.0.boot();
+        let mut state = self.state.lock();
+        let resumes = now.plus(rest);
+        if let Some(ramp) = &mut state.ramp
+            && ramp.line.began > now
+        {
+            ramp.line.began = ramp.line.began.max(resumes);
+            return;
+        }
+        let line = Line::returning(resumes, state.recent.rate(now), state.per_second);
+        state.ramp = line.map(|line| Ramp::new(line, 0, &self.clock));
     }
 
     /// How many targets make about a quarter of a second at this pace: how far ahead rows are read.
     pub(super) fn ahead(&self) -> usize {
-        self.current.load().as_ref().map_or(usize::MAX, |rate| (rate.per_second / 4).max(1) as usize)
+        let state = self.state.lock();
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a rate is positive; `as` saturates"
+        )]
+        state.rate().map_or(usize::MAX, |rate| ((rate.per_second / 4.0) as usize).max(1))
     }
 
-    /// Asks for up to `wanted` (at least 1). What is granted is used up.
-    pub(super) fn take(&self, wanted: usize) -> Grant {
-        let wanted = u32::try_from(wanted.max(1)).unwrap_or(u32::MAX);
-        let current = self.current.load();
-        let Some(rate) = current.as_ref() else { return Grant::Now(wanted) };
-        let some = NonZeroU32::new(wanted).map_or(rate.burst, |wanted| wanted.min(rate.burst));
-        match rate.limiter.check_n(some) {
+    /// Asks for up to `wanted` (at least 1). What is granted is used up. Transactional sends keep to the rate and never
+    /// wait for a line to rise: they are few, and somebody waits for them.
+    pub(super) fn take(&self, lane: Lane, wanted: usize) -> Grant {
+        let wanted = NonZeroU32::new(u32::try_from(wanted).unwrap_or(u32::MAX)).unwrap_or(NonZeroU32::MIN);
+        let now = self.clock.0.boot();
+        let mut state = self.state.lock();
+        if lane == Lane::Bulk {
+            state.climb(now, self.gentle, &self.clock);
+        }
+        let rate = if lane == Lane::Bulk { state.rate() } else { state.full.as_ref() };
+        let grant = rate.map_or(Grant::Now(wanted.get()), |rate| rate.take(wanted, &self.clock));
+        if let Grant::Now(granted) = grant {
+            state.recent.count(now, granted);
+        }
+        grant
+    }
+}
+
+impl State {
+    /// What limits bulk now.
+    fn rate(&self) -> Option<&Rate> {
+        self.ramp.as_ref().map(|ramp| &ramp.rate).or(self.full.as_ref())
+    }
+
+    /// Begins a line after a rest, goes on to the next step of one, ends one that has reached its top.
+    fn climb(&mut self, now: BootInstant, gentle: bool, clock: &LimiterClock) {
+        let rested = self.asked.is_none_or(|asked| now.after(asked) >= IDLE);
+        self.asked = Some(now);
+        if let Some(ramp) = &mut self.ramp {
+            match ramp.line.step(now) {
+                Some(step) if step == ramp.step => return,
+                Some(step) => {
+                    *ramp = Ramp::new(ramp.line.clone(), step, clock);
+                    return;
+                }
+                None => self.ramp = None,
+            }
+        }
+        if gentle && rested {
+            self.ramp = Line::warming(now, self.per_second).map(|line| Ramp::new(line, 0, clock));
+        }
+    }
+}
+
+impl Ramp {
+    /// At the beginning of a step, with nothing saved up: that would come on top of the line.
+    fn new(line: Line, step: u64, clock: &LimiterClock) -> Self {
+        let rate = Rate::new(line.per_second(step), clock);
+        // A fresh limiter has its whole burst, so that this always works.
+        let _ = rate.limiter.check_n(rate.burst);
+        Self { line, step, rate }
+    }
+
+    fn is_below(&self, rate: &Rate) -> bool {
+        self.line.to <= rate.per_second
+    }
+}
+
+impl Rate {
+    fn new(per_second: f64, clock: &LimiterClock) -> Self {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a rate is positive; `as` saturates"
+        )]
+        let burst = NonZeroU32::new((per_second / 20.0) as u32).unwrap_or(NonZeroU32::MIN);
+        let each = Duration::from_secs_f64(per_second.recip());
+        // Faster than one a nanosecond is no limit.
+        let quota = Quota::with_period(each).unwrap_or_else(|| Quota::per_second(NonZeroU32::MAX)).allow_burst(burst);
+        Self { per_second, burst, limiter: RateLimiter::direct_with_clock(quota, clock.clone()) }
+    }
+
+    fn take(&self, wanted: NonZeroU32, clock: &LimiterClock) -> Grant {
+        let some = wanted.min(self.burst);
+        match self.limiter.check_n(some) {
             Ok(Ok(())) => Grant::Now(some.get()),
-            Ok(Err(not_until)) => Grant::After(not_until.wait_time_from(self.clock.now())),
+            Ok(Err(not_until)) => Grant::After(not_until.wait_time_from(clock.now())),
             // `some` is at most the burst, which is the capacity.
             Err(_) => Grant::After(Duration::from_secs(1)),
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use super::*;
-    use crate::clock::TokioClock;
-    use crate::model::time::Timestamp;
-
-    async fn sent_in(pacer: &Pacer, span: Duration) -> u32 {
-        let end = tokio::time::Instant::now() + span;
-        let mut sent = 0;
-        loop {
-            match pacer.take(1_000) {
-                Grant::Now(n) => sent += n,
-                Grant::After(wait) if tokio::time::Instant::now() + wait > end => return sent,
-                Grant::After(wait) => tokio::time::sleep(wait).await,
-            }
+impl Recent {
+    fn count(&mut self, now: BootInstant, granted: u32) {
+        if now.after(self.since) >= RECENT {
+            *self = Self { since: now, granted: 0, before: self.rate(now) };
         }
+        self.granted += u64::from(granted);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn keeps_its_rate_and_follows_a_change() {
-        let pacer = Pacer::new(Arc::new(TokioClock::starting_at(Timestamp::from_millis(0))), 100);
-        let sent = sent_in(&pacer, Duration::from_secs(10)).await;
-        assert!((1_000..=1_010).contains(&sent), "{sent}");
-        pacer.set(10_000);
-        let sent = sent_in(&pacer, Duration::from_secs(10)).await;
-        assert!((100_000..=101_000).contains(&sent), "{sent}");
-        pacer.set(0);
-        assert_eq!(pacer.take(5_000), Grant::Now(5_000));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn one_a_second_waits_a_second() {
-        let pacer = Pacer::new(Arc::new(TokioClock::starting_at(Timestamp::from_millis(0))), 1);
-        assert_eq!(pacer.take(10), Grant::Now(1));
-        let Grant::After(wait) = pacer.take(10) else { panic!("must wait") };
-        assert!(wait > Duration::from_millis(900) && wait <= Duration::from_secs(1), "{wait:?}");
+    /// What a second was granted, on average.
+    #[expect(clippy::cast_precision_loss, reason = "a few seconds' worth")]
+    fn rate(&self, now: BootInstant) -> f64 {
+        let span = now.after(self.since).as_secs_f64();
+        if span >= 1.0 { self.granted as f64 / span } else { self.before.max(self.granted as f64) }
     }
 }
+
+#[cfg(test)]
+mod tests;

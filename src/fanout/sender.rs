@@ -58,8 +58,13 @@ struct State {
 }
 
 impl Sender {
-    fn new(clock: SharedClock) -> Self {
-        Self { pacer: Pacer::new(clock, 0), breaker: Breaker::default(), state: Mutex::default() }
+    fn new(clock: SharedClock, platform: Platform) -> Self {
+        let pacer = match platform {
+            // The one service that asks for it (`push-services.md` 2.4).
+            Platform::Fcm => Pacer::gentle(clock),
+            _ => Pacer::new(clock, 0),
+        };
+        Self { pacer, breaker: Breaker::default(), state: Mutex::default() }
     }
 
     /// What keeps it from sending at `now`.
@@ -71,9 +76,10 @@ impl Sender {
         state.blocked.clone()
     }
 
-    /// The service wants the whole project to rest.
+    /// The service wants the whole project to rest; afterwards it goes on slower than before.
     pub(super) fn throttle(&self, now: Timestamp, reason: Reason, after: Option<Duration>) {
         let after = after.unwrap_or(THROTTLED).min(super::retry::LONGEST_RETRY_AFTER);
+        self.pacer.slow(after);
         self.block(now, reason, after);
     }
 
@@ -154,7 +160,7 @@ impl Senders {
     /// The sender of a hub and platform.
     pub(super) fn get(&self, hub: HubId, platform: Platform) -> Arc<Sender> {
         let mut senders = self.senders.lock();
-        senders.entry((hub, platform)).or_insert_with(|| Arc::new(Sender::new(self.clock.clone()))).clone()
+        senders.entry((hub, platform)).or_insert_with(|| Arc::new(Sender::new(self.clock.clone(), platform))).clone()
     }
 
     /// All of them.
@@ -182,7 +188,7 @@ mod tests {
 
     #[test]
     fn a_throttled_sender_opens_by_itself_and_a_paused_one_does_not() {
-        let sender = Sender::new(SystemClock::shared());
+        let sender = Sender::new(SystemClock::shared(), Platform::Fcm);
         sender.throttle(at(0), Reason::known("slow"), Some(Duration::from_secs(30)));
         assert!(sender.blocked(at(29)).is_some());
         assert!(sender.blocked(at(30)).is_none());
@@ -196,7 +202,7 @@ mod tests {
 
     #[test]
     fn probes_come_ever_later_and_never_after_mass_invalidation() {
-        let sender = Sender::new(SystemClock::shared());
+        let sender = Sender::new(SystemClock::shared(), Platform::Fcm);
         sender.pause(at(0), Reason::known("Forbidden"));
         assert!(!sender.wants_probe(at(29)));
         assert!(sender.wants_probe(at(30)));
@@ -208,7 +214,7 @@ mod tests {
 
     #[test]
     fn unreachable_waits_double_until_reached() {
-        let sender = Sender::new(SystemClock::shared());
+        let sender = Sender::new(SystemClock::shared(), Platform::Fcm);
         let waited = |now: Timestamp| sender.blocked(now).map(|blocked| blocked.until.since(now));
         sender.unreachable(at(0));
         assert_eq!(waited(at(0)), Some(Duration::from_millis(500)));

@@ -83,7 +83,7 @@ impl World {
     /// Follows a broadcast to its end and answers its counters.
     pub(crate) async fn finished(&self, path: &str) -> Value {
         let events = format!("{path}/events");
-        tokio::time::timeout(PATIENCE, self.call("GET", &events, "")).await.expect("the broadcast ends");
+        tokio::time::timeout(PATIENCE, self.call("GET", &events, "")).await.unwrap();
         self.get(path).await["counters"].take()
     }
 
@@ -97,7 +97,7 @@ impl World {
                 }
             }
         };
-        tokio::time::timeout(PATIENCE, looking).await.expect("it comes to that")
+        tokio::time::timeout(PATIENCE, looking).await.unwrap()
     }
 }
 

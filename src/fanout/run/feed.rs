@@ -96,13 +96,13 @@ async fn feed(order: Order) -> Fed {
     while handed < sendable.len() {
         let rest = sendable.len() - handed;
         let grant = match allowed {
-            0 => order.active.pacer.take(rest),
+            0 => order.active.pacer.take(order.lane, rest),
             allowed => Grant::Now(allowed),
         };
         let grant = match grant {
             Grant::Now(granted) => {
                 allowed = granted;
-                order.sender.pacer.take(granted as usize)
+                order.sender.pacer.take(order.lane, granted as usize)
             }
             wait => wait,
         };

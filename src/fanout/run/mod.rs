@@ -133,6 +133,12 @@ impl Run {
             self.condemned = Some(reason::NO_GATEWAY);
             return;
         };
+        let gateway = gateway.clone();
+        self.prepare(&gateway);
+    }
+
+    /// Has the gateway prepare the request, or takes what it prepared a moment ago.
+    fn prepare(&mut self, gateway: &Arc<dyn Gateway>) {
         let prepare = || gateway.prepare(self.shard.broadcast, &self.content, self.standing.expires);
         match self.active.prepared(gateway, prepare) {
             Ok(request) => self.request = Some(request),
@@ -227,7 +233,9 @@ impl Run {
     }
 
     fn start_feed(&mut self) -> Option<Feed> {
-        let (Some(gateway), Some(request)) = (&self.gateway, &self.request) else { return None };
+        let gateway = self.gateway.clone()?;
+        self.prepare(&gateway);
+        let request = self.request.clone()?;
         let credit = self.worker.settings.checkpoint_every.saturating_sub(self.ledger.credit_used());
         // Rows are read at most about a second ahead of the pace (design.md 3.9).
         let ahead = self.active.pacer.ahead().min(self.sender.pacer.ahead());
@@ -248,8 +256,8 @@ impl Run {
             lane: request.lane,
             active: self.active.clone(),
             sender: self.sender.clone(),
-            gateway: gateway.clone(),
-            request: request.clone(),
+            gateway,
+            request,
             user_bound: self.user_bound,
             deadline: self.deadline,
             replies: self.replies_in.clone(),

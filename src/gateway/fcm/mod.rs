@@ -38,6 +38,7 @@ const STREAMS: usize = 100;
 pub struct FcmGateway {
     service: Arc<dyn Service>,
     tokens: Arc<Tokens>,
+    clock: SharedClock,
     transport: Box<dyn Transport>,
 }
 
@@ -63,9 +64,10 @@ impl FcmGateway {
             path: format!("/v1/projects/{}/messages:send", account.project_id).into(),
             tokens: Arc::clone(&tokens),
             clock: Arc::clone(clock),
+            strange: service::Strange::default(),
         });
         let transport = carried(settings.endpoint.clone(), CONNECTIONS, Arc::clone(&service), meter);
-        Ok(Self { service, tokens, transport: Box::new(transport) })
+        Ok(Self { service, tokens, clock: Arc::clone(clock), transport: Box::new(transport) })
     }
 }
 
@@ -79,9 +81,9 @@ impl Gateway for FcmGateway {
         &self,
         id: BroadcastId,
         request: &BroadcastRequest,
-        _expires: Timestamp,
+        expires: Timestamp,
     ) -> Result<SharedRequest, FieldError> {
-        request::prepare(id, request)
+        request::prepare(id, request, self.clock.now(), expires)
     }
 
     /// Without a token nothing is written: refused credentials are the answer for every target, an endpoint that cannot

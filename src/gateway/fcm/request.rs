@@ -8,24 +8,46 @@ use crate::model::broadcast::{BroadcastRequest, Content, Notification, Priority}
 use crate::model::field::FieldError;
 use crate::model::id::BroadcastId;
 use crate::model::platform::Platform;
+use crate::model::time::Timestamp;
 
 /// Longest message, in bytes of its JSON without target.
 pub const LONGEST: usize = 4_096;
 /// The longest time that the service keeps a message.
 const LONGEST_TTL: u32 = 2_419_200;
 
+/// Of an `apns-collapse-id`, and of a `Topic` of Web Push, in bytes.
+const LONGEST_COLLAPSE_ID: usize = 64;
+const LONGEST_TOPIC: usize = 32;
+
 /// What a body begins with; the target follows.
 pub(super) const OPENING: &[u8] = br#"{"message":{"#;
 
-/// Checks a request and writes its body. The errors' field is `payloads.fcm` or within, `notification` or `template`.
-pub fn prepare(id: BroadcastId, request: &BroadcastRequest) -> Result<SharedRequest, FieldError> {
+/// Checks a request and writes its body at `now`. The errors' field is `payloads.fcm` or within, `notification` or
+/// `template`.
+///
+/// Android and web count a message's life from its arrival, so the body says what is left of it: it is as exact as the
+/// request is young, a second by the worker that prepares it anew, and the time that a batch waits for the gateway.
+pub fn prepare(
+    id: BroadcastId,
+    request: &BroadcastRequest,
+    now: Timestamp,
+    expires: Timestamp,
+) -> Result<SharedRequest, FieldError> {
     let (field, mut message) = message(request)?;
     check(field, &message)?;
     let size = serde_json::to_vec(&message).map_or(usize::MAX, |text| text.len());
     if size > LONGEST {
         return Err(FieldError::new(field, format!("must have at most {LONGEST} bytes for FCM (has {size})")));
     }
-    complete(&mut message, id, request);
+    let left = if request.ttl_seconds == 0 { 0 } else { expires.since(now).as_secs() };
+    let defaults = Defaults {
+        key: request.collapse_key.clone().filter(|key| !key.is_empty()).unwrap_or_else(|| id.to_string()),
+        priority: request.priority,
+        left: left.min(u64::from(LONGEST_TTL)),
+        // Nought is now or never; another moment, however late, is no such wish.
+        expires: if request.ttl_seconds == 0 { 0 } else { expires.millis().div_euclid(1_000).max(1) },
+    };
+    defaults.complete(&mut message);
     let body = Bytes::from(json!({ "message": message }).to_string());
     let headers = vec![("content-type", "application/json".to_owned())];
     Ok(SharedRequest { headers, body, broadcast: id, lane: request.lane })
@@ -115,33 +137,84 @@ fn is_ttl(text: &str) -> bool {
         .is_some_and(|seconds| (0.0..=f64::from(LONGEST_TTL)).contains(&seconds))
 }
 
-/// Puts in what the caller left out: life, priority, and what lets a repeat replace the first copy (section 7). A
-/// message that uses `android_v2` is left as it is, because `android` may not stand beside it.
-fn complete(message: &mut Map<String, Value>, id: BroadcastId, request: &BroadcastRequest) {
-    let key = request.collapse_key.clone().filter(|key| !key.is_empty()).unwrap_or_else(|| id.to_string());
-    let shows = message.contains_key("notification");
-    if !message.contains_key("android_v2") && !message.contains_key("androidV2") {
-        let android = object(message, "android");
-        if let Some(android) = android {
-            absent(android, &["ttl"], format!("{}s", request.ttl_seconds.min(LONGEST_TTL)));
-            let priority = match request.priority {
-                Priority::High => "HIGH",
-                Priority::Normal => "NORMAL",
-            };
-            absent(android, &["priority"], priority.to_owned());
-            absent(android, &["collapse_key", "collapseKey"], key.clone());
-            let shows = shows || android.contains_key("notification");
-            if let Some(shown) = shows.then(|| object(android, "notification")).flatten() {
-                absent(shown, &["tag"], key.clone());
-            }
+/// What the caller left out.
+struct Defaults {
+    /// Lets a repeat replace the first copy (section 7).
+    key: String,
+    priority: Priority,
+    /// Seconds of life.
+    left: u64,
+    /// The end of life, seconds since 1970; 0: now or never.
+    expires: i64,
+}
+
+impl Defaults {
+    /// Puts them in, leg by leg. A message that uses `android_v2` gets none for Android, because `android` may not stand
+    /// beside it.
+    fn complete(&self, message: &mut Map<String, Value>) {
+        let shows = message.contains_key("notification");
+        if !message.contains_key("android_v2") && !message.contains_key("androidV2") {
+            self.android(message, shows);
+        }
+        self.apple(message, shows);
+        self.web(message, shows);
+    }
+
+    fn android(&self, message: &mut Map<String, Value>, shows: bool) {
+        let Some(android) = object(message, "android") else { return };
+        absent(android, &["ttl"], format!("{}s", self.left));
+        let priority = match self.priority {
+            Priority::High => "HIGH",
+            Priority::Normal => "NORMAL",
+        };
+        absent(android, &["priority"], priority.to_owned());
+        absent(android, &["collapse_key", "collapseKey"], self.key.clone());
+        let shows = shows || android.contains_key("notification");
+        if let Some(shown) = shows.then(|| object(android, "notification")).flatten() {
+            absent(shown, &["tag"], self.key.clone());
         }
     }
-    // The service takes longer ones for Android alone.
-    if key.len() <= 64
-        && let Some(headers) = object(message, "apns").and_then(|apns| object(apns, "headers"))
-    {
-        absent(headers, &["apns-collapse-id"], key);
+
+    fn apple(&self, message: &mut Map<String, Value>, shows: bool) {
+        let Some(apns) = object(message, "apns") else { return };
+        let aps = apns.get("payload").and_then(|payload| payload.get("aps"));
+        let shows =
+            shows || ["alert", "sound", "badge"].iter().any(|name| aps.is_some_and(|aps| aps.get(name).is_some()));
+        let Some(headers) = object(apns, "headers") else { return };
+        absent_header(headers, "apns-expiration", self.expires.to_string());
+        // Apple refuses 10 for what shows nothing (1.4).
+        let urgent = shows && self.priority == Priority::High;
+        absent_header(headers, "apns-priority", if urgent { "10" } else { "5" }.to_owned());
+        // The other legs take longer ones.
+        if self.key.len() <= LONGEST_COLLAPSE_ID {
+            absent_header(headers, "apns-collapse-id", self.key.clone());
+        }
     }
+
+    fn web(&self, message: &mut Map<String, Value>, shows: bool) {
+        let Some(web) = object(message, "webpush") else { return };
+        let shows = shows || web.contains_key("notification");
+        if let Some(headers) = object(web, "headers") {
+            absent_header(headers, "TTL", self.left.to_string());
+            let urgency = match self.priority {
+                Priority::High => "high",
+                Priority::Normal => "normal",
+            };
+            absent_header(headers, "Urgency", urgency.to_owned());
+            if is_topic(&self.key) {
+                absent_header(headers, "Topic", self.key.clone());
+            }
+        }
+        if let Some(shown) = shows.then(|| object(web, "notification")).flatten() {
+            absent(shown, &["tag"], self.key.clone());
+        }
+    }
+}
+
+/// A topic of RFC 8030 section 5.4: 32 letters of URL-safe base64 at most.
+fn is_topic(key: &str) -> bool {
+    (1..=LONGEST_TOPIC).contains(&key.len())
+        && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
 }
 
 /// The object of that name, made where there is none.
@@ -153,6 +226,13 @@ fn object<'a>(within: &'a mut Map<String, Value>, name: &str) -> Option<&'a mut 
 fn absent(within: &mut Map<String, Value>, names: &[&str], value: String) {
     if let (false, Some(name)) = (names.iter().any(|name| within.contains_key(*name)), names.first()) {
         within.insert((*name).to_owned(), value.into());
+    }
+}
+
+/// Sets a header unless it stands there, in capitals or not.
+fn absent_header(within: &mut Map<String, Value>, name: &str, value: String) {
+    if !within.keys().any(|known| known.eq_ignore_ascii_case(name)) {
+        within.insert(name.to_owned(), value.into());
     }
 }
 
@@ -179,6 +259,10 @@ mod tests {
     use super::*;
     use crate::model::broadcast::{Lane, Payloads};
 
+    const NOW: Timestamp = Timestamp::from_millis(1_000_000);
+    /// After 42 of 60 seconds' life.
+    const END: Timestamp = Timestamp::from_millis(1_042_900);
+
     fn request(content: Content) -> BroadcastRequest {
         BroadcastRequest {
             audience: String::new(),
@@ -195,7 +279,7 @@ mod tests {
 
     fn raw(payload: &str) -> Result<SharedRequest, FieldError> {
         let payloads = Payloads::from([("fcm".to_owned(), payload.to_owned())]);
-        prepare(BroadcastId::new(7), &request(Content::Payloads(payloads)))
+        prepare(BroadcastId::new(7), &request(Content::Payloads(payloads)), NOW, END)
     }
 
     fn sent(shared: &SharedRequest, channel: &str) -> Value {
@@ -209,15 +293,50 @@ mod tests {
             "token": "a:b",
             "notification": {"title": "t"},
             "android": {"ttl": "5s", "collapseKey": "own", "priority": "NORMAL", "notification": {"tag": "score"}},
-            "apns": {"headers": {"apns-collapse-id": "score"}},
+            "apns": {"headers": {
+                "apns-collapse-id": "score", "apns-expiration": "1042", "apns-priority": "5",
+            }},
+            "webpush": {
+                "headers": {"TTL": "42", "Urgency": "normal", "Topic": "score"}, "notification": {"tag": "score"},
+            },
         }});
         assert_eq!(sent(&shared, "a:b"), expected);
         let fid = sent(&shared, "cAbcdefghijklmnopqrs_-");
         assert_eq!(fid["message"]["fid"], "cAbcdefghijklmnopqrs_-");
         let portable = Notification { title: Some("t".into()), ..Notification::default() };
         let content = Content::Notification { notification: portable, payloads: Payloads::new() };
-        let shared = prepare(BroadcastId::new(7), &request(content)).unwrap();
-        assert_eq!(sent(&shared, "x")["message"]["android"]["ttl"], "60s");
+        let shared = prepare(BroadcastId::new(7), &request(content), NOW, END).unwrap();
+        assert_eq!(sent(&shared, "x")["message"]["android"]["ttl"], "42s");
+    }
+
+    #[test]
+    fn each_leg_says_how_long_and_how_urgent_in_its_own_words() {
+        let of = |payload: &str, ttl_seconds, priority| {
+            let payloads = Payloads::from([("fcm".to_owned(), payload.to_owned())]);
+            let asked = BroadcastRequest { ttl_seconds, priority, ..request(Content::Payloads(payloads)) };
+            let shared = prepare(BroadcastId::new(7), &asked, NOW, END).unwrap();
+            sent(&shared, "a:b")["message"].take()
+        };
+        let urgent = of(r#"{"notification":{"title":"t"}}"#, 60, Priority::High);
+        assert_eq!(urgent["apns"]["headers"]["apns-priority"], "10");
+        assert_eq!(
+            (&urgent["android"]["priority"], &urgent["webpush"]["headers"]["Urgency"]),
+            (&json!("HIGH"), &json!("high"),)
+        );
+        // Apple refuses 10 for a message that shows nothing.
+        let silent = of(r#"{"data":{"a":"b"}}"#, 60, Priority::High);
+        assert_eq!(silent["apns"]["headers"]["apns-priority"], "5");
+        assert_eq!(
+            (&silent["android"]["notification"], &silent["webpush"]["notification"]),
+            (&Value::Null, &Value::Null,)
+        );
+        let never_kept = of(r#"{"data":{"a":"b"}}"#, 0, Priority::High);
+        assert_eq!(never_kept["android"]["ttl"], "0s");
+        assert_eq!(never_kept["apns"]["headers"]["apns-expiration"], "0");
+        assert_eq!(never_kept["webpush"]["headers"]["TTL"], "0");
+        let own = r#"{"webpush":{"headers":{"ttl":"5"}},"apns":{"headers":{"Apns-Priority":"1"}}}"#;
+        let own = of(own, 60, Priority::High);
+        assert_eq!((own["webpush"]["headers"].get("TTL"), own["apns"]["headers"].get("apns-priority")), (None, None));
     }
 
     #[test]

@@ -1,7 +1,10 @@
 //! FCM as a transport sees it: one path, a target in each body, and the bearer token that all connections share.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use super::request;
 use super::token::{Renewal, Tokens};
@@ -10,7 +13,7 @@ use crate::clock::SharedClock;
 use crate::gateway::SharedRequest;
 use crate::gateway::transport::{Addressed, ConnectionFate, Held, Judgement, RawAnswer, Resend, Service};
 use crate::model::id::Seq;
-use crate::model::verdict::Verdict;
+use crate::model::verdict::{Reason, Verdict};
 
 /// How long a connection waits whose token was refused: a new one is on its way.
 const REST: Duration = Duration::from_secs(1);
@@ -21,6 +24,22 @@ pub(super) struct FcmService {
     pub(super) path: Box<str>,
     pub(super) tokens: Arc<Tokens>,
     pub(super) clock: SharedClock,
+    pub(super) strange: Strange,
+}
+
+/// Words of the service that stand in no row of the table. Each is told to the operator once (`push-services.md` 0.4),
+/// as long as they are not too many to be words.
+#[derive(Debug, Default)]
+pub(super) struct Strange(Mutex<BTreeSet<Reason>>);
+
+impl Strange {
+    const MOST: usize = 64;
+
+    /// Whether it is new.
+    fn note(&self, word: &Reason) -> bool {
+        let mut told = self.0.lock();
+        told.len() < Self::MOST && told.insert(word.clone())
+    }
 }
 
 impl Service for FcmService {
@@ -46,6 +65,11 @@ impl Service for FcmService {
 
     fn judge(&self, answer: &RawAnswer<'_>, held: &mut Held) -> Judgement {
         let (verdict, reason) = verdict::judge(answer.status, answer.retry_after, answer.body, self.clock.now());
+        if let Some(word) = reason.as_ref().filter(|word| !verdict::is_known(word.as_str()))
+            && self.strange.note(word)
+        {
+            tracing::error!(status = answer.status, %word, ?verdict, "FCM answered with a word that nobody knows");
+        }
         let unauthenticated = answer.status == 401 && verdict == Verdict::Credentials;
         let plain = Judgement::plain(verdict, reason);
         if !unauthenticated {
@@ -63,5 +87,19 @@ impl Service for FcmService {
             }
             Renewal::Hopeless => plain,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_strange_word_is_told_once_and_their_number_is_bounded() {
+        let strange = Strange::default();
+        assert!(strange.note(&Reason::known("A_NEW_WORD")));
+        assert!(!strange.note(&Reason::known("A_NEW_WORD")));
+        let told = (0..1_000).filter(|n| strange.note(&Reason::foreign(&n.to_string()))).count();
+        assert_eq!(told, Strange::MOST - 1);
     }
 }

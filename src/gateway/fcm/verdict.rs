@@ -24,6 +24,33 @@ const LEAST_RETRY: Duration = Duration::from_secs(10);
 /// A quota that names no time.
 const QUOTA_WAIT: Duration = Duration::from_mins(1);
 
+/// The words of the table, and those of `google.rpc.Code` whose meaning is plain from their status.
+const KNOWN: [&str; 18] = [
+    "INVALID_ARGUMENT",
+    UNAUTHENTICATED,
+    "THIRD_PARTY_AUTH_ERROR",
+    "APNS_AUTH_ERROR",
+    "SENDER_ID_MISMATCH",
+    "PERMISSION_DENIED",
+    "UNREGISTERED",
+    "NOT_FOUND",
+    "QUOTA_EXCEEDED",
+    "RESOURCE_EXHAUSTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "UNSPECIFIED_ERROR",
+    "DEADLINE_EXCEEDED",
+    "ABORTED",
+    "CANCELLED",
+    "FAILED_PRECONDITION",
+    "OUT_OF_RANGE",
+];
+
+/// Whether a reason is one of the table, or no word of the service at all.
+pub fn is_known(word: &str) -> bool {
+    KNOWN.contains(&word) || word.starts_with("status ")
+}
+
 const FIX_ONE: Verdict = Verdict::FixRequest { for_all: false };
 
 /// What an answer means for its target. The reason is the service's word, else `status NNN`; none when delivered.

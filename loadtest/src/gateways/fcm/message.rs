@@ -1,7 +1,8 @@
 //! A message and its target: which device it is for, and what is the same for all of them.
 //!
-//! The body of a receipt is hashed without the target's member (`"token":"…"` or `"fid":"…"`, with the comma that
-//! parts it from its neighbour), so that the messages of a broadcast are equal whatever they are addressed to.
+//! The body of a receipt is the hash of its JSON, members in order of their names, without what differs from message to
+//! message of one broadcast: the target (`token` or `fid`) and what is left of its life (`android.ttl`, `TTL` of
+//! `webpush.headers`). So they are equal whatever they are addressed to and whenever they are sent.
 use std::ops::Range;
 
 use serde::Deserialize;
@@ -22,15 +23,16 @@ const OPENING: &[u8] = br#"{"message":{"#;
 pub(super) struct Reader {
     /// A body without its target.
     rest: Vec<u8>,
-    /// The last rest that was found good, by its hash: a broadcast sends the same one a million times.
-    good: Option<(u64, Facts)>,
+    /// The last rest that was found good, by its hash, and the hash that receipts get: a broadcast sends the same one
+    /// thousands of times.
+    good: Option<(u64, u64, Facts)>,
 }
 
 /// What was read of a body.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Message {
     pub(super) token: Token,
-    /// `body_hash` of the body without the target's member.
+    /// What a receipt holds of the body.
     pub(super) body: u64,
     pub(super) facts: Facts,
     pub(super) fault: Option<Fault>,
@@ -57,21 +59,31 @@ impl Reader {
         self.rest.extend_from_slice(&body[target.member.end..]);
         let (hash, value) = (body_hash(&self.rest), &body[target.value]);
         let checked = match self.good {
-            Some((good, facts)) if good == hash => Ok(facts),
-            _ => serde_json::from_slice::<Value>(&self.rest)
-                .map_err(|_| Fault::Json)
-                .and_then(|rest| rules::check(&rest)),
+            Some((good, body, facts)) if good == hash => Ok((body, facts)),
+            _ => check(&self.rest),
         };
-        if let Ok(facts) = checked {
-            self.good = Some((hash, facts));
+        if let Ok((body, facts)) = checked {
+            self.good = Some((hash, body, facts));
         }
         let address = if is_address(value, target.is_fid) { None } else { Some(Fault::Target) };
-        let (facts, fault) = match checked {
-            Ok(facts) => (facts, address),
-            Err(fault) => (none, Some(fault)),
+        let (body, facts, fault) = match checked {
+            Ok((body, facts)) => (body, facts, address),
+            Err(fault) => (hash, none, Some(fault)),
         };
-        Message { token: Token::new(value), body: hash, facts, fault }
+        Message { token: Token::new(value), body, facts, fault }
     }
+}
+
+/// The hash that receipts get of a good request without target, and what else is worth knowing of it.
+fn check(rest: &[u8]) -> Result<(u64, Facts), Fault> {
+    let mut rest: Value = serde_json::from_slice(rest).map_err(|_| Fault::Json)?;
+    let facts = rules::check(&rest)?;
+    for (within, name) in [("/message/android", "ttl"), ("/message/webpush/headers", "TTL")] {
+        if let Some(members) = rest.pointer_mut(within).and_then(Value::as_object_mut) {
+            members.remove(name);
+        }
+    }
+    Ok((body_hash(rest.to_string().as_bytes()), facts))
 }
 
 /// The target when it stands first and as plain as senders write it: the rest is not looked at.
@@ -164,6 +176,12 @@ mod tests {
             assert_eq!((other.body, other.facts, other.fault), (first.body, first.facts, None), "{body}");
         }
         assert_ne!(read(r#"{"message":{"token":"a:b","data":{"a":"c"}}}"#).body, first.body);
+        let living = |ttl: u32| {
+            read(&format!(
+                r#"{{"message":{{"token":"a:b","android":{{"ttl":"{ttl}s"}},"webpush":{{"headers":{{"TTL":"{ttl}"}}}}}}}}"#
+            ))
+        };
+        assert_eq!(living(5), living(6));
     }
 
     #[test]

@@ -80,7 +80,7 @@ impl Default for FcmConfig {
 /// A running service. Dropping it ends every connection at once and frees the port.
 ///
 /// The token of a receipt is the bytes of the registration token; those of 32 bytes cost no allocation. Its body is
-/// hashed without the target, its collapse id is `android.collapse_key`, else `android.notification.tag`. A dry run
+/// hashed without target and time to live (`message`), its collapse id is `android.collapse_key`, else `android.notification.tag`. A dry run
 /// (`validate_only`) leaves no receipt.
 #[derive(Debug)]
 pub struct FcmSim {
