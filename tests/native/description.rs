@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::client::Client;
 use crate::world::World;
@@ -45,6 +45,28 @@ async fn operations_have_names_of_their_own_and_every_shape_is_there() {
     for name in wanted {
         assert!(description.pointer(name.trim_start_matches('#')).is_some(), "{name} is not in the description");
     }
+}
+
+#[tokio::test]
+async fn wns_is_described_as_it_is_taken_and_shown() {
+    let world = World::bare(&[]).await;
+    let description = Client::new(world.running.address(), None).get("/v1/openapi.json").await.expect(200).json();
+    let members = |shape: &str| {
+        let shape = &description["components"]["schemas"][shape]["properties"];
+        shape.as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>()
+    };
+    assert!(members("HubSettings").contains("wns") && members("Hub").contains("wns"));
+    let (taken, shown) = (members("WnsSettings"), members("WnsShown"));
+    assert_eq!(taken.difference(&shown).collect::<Vec<_>>(), ["client_secret"]);
+    assert!(shown.is_subset(&taken), "what is shown can be sent back");
+    let whole = json!({
+        "auth": "entra", "tenant_id": "t", "client_id": "c", "client_secret": "s", "token_endpoint": "https://h/t",
+        "allowed_hosts": ["h"], "ca": "CA", "rate_per_second": 1,
+    });
+    assert_eq!(whole.as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>(), taken);
+    // Read to its end: what refuses it is the push service of these tests, which is one of Apple's.
+    let refused = world.admin.put("/v1/hubs/demo", &json!({"wns": whole})).await;
+    assert_eq!((refused.refusal().0, refused.refusal().2), (400, "wns.endpoint".to_owned()), "{refused:?}");
 }
 
 fn references(value: &Value, into: &mut BTreeSet<String>) {

@@ -176,6 +176,28 @@ async fn a_dead_channel_is_dropped_and_one_of_a_strange_host_is_never_asked() {
 }
 
 #[tokio::test]
+async fn channels_of_a_dead_host_hold_up_nobody_else() {
+    let world = World::bare(WnsConfig::default()).await;
+    let hosts = json!([world.wns.allowed_host(), "localhost:1"]);
+    world.admin.put(HUB, &json!({"wns": world.account_with("allowed_hosts", hosts)})).await.expect(201);
+    world.register_windows(0..30).await;
+    let first = world.greet().await;
+    assert_eq!(world.finished(&first).await["counters"]["delivered"], 30);
+    let lost = |n: u64| {
+        let channel = format!("https://localhost:1/?token={n:02x}");
+        json!({"installationId": format!("lost-{n}"), "platform": "wns", "pushChannel": channel, "tags": ["all"]})
+    };
+    world.register((0..100).map(lost)).await;
+    let all_but_the_lost = |progress: &Value| progress["counters"]["delivered"] == 30;
+    for _ in 0..3 {
+        let id = world.greet().await;
+        let progress = world.until(&id, all_but_the_lost).await;
+        assert_eq!((&progress["counters"]["pending"], &progress["waiting"]), (&json!(100), &json!([])), "{progress}");
+    }
+    assert_eq!(world.wns.receipts().accepted(), 4 * 30);
+}
+
+#[tokio::test]
 async fn apns_does_not_wait_for_a_wns_that_is_out_of_reach() {
     let world = World::bare(WnsConfig::default()).await;
     let dead = world.account_with("token_endpoint", json!("https://localhost:1/t"));

@@ -25,10 +25,11 @@ use crate::gateway::transport::GatewayMeter;
 /// The longest body that is read; WNS sends none and token endpoints a few kilobytes.
 const LONGEST_BODY: usize = 64 * 1024;
 
-/// Connections of one gateway. Used on the gateway's own runtime.
+/// Connections of one gateway to one kind of peer. Used on the gateway's own runtime.
 pub(super) struct Client {
     pool: legacy::Client<Dial, Full<Bytes>>,
     hard_timeout: Duration,
+    meter: Arc<GatewayMeter>,
 }
 
 /// A whole answer.
@@ -49,8 +50,7 @@ pub(super) enum Failure {
 }
 
 impl Client {
-    /// `tls` must offer no protocol by itself; the connector offers HTTP/1.1. Every open connection is in `meter`, those
-    /// for tokens too.
+    /// `tls` must offer no protocol by itself; the connector offers HTTP/1.1. Every open connection is in `meter`.
     pub(super) fn new(tls: ClientConfig, tuning: &WnsTuning, meter: Arc<GatewayMeter>) -> Self {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
@@ -60,8 +60,13 @@ impl Client {
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(tuning.idle)
             .pool_max_idle_per_host(tuning.in_flight)
-            .build(Dial { secure, patience: tuning.open_timeout, meter });
-        Self { pool, hard_timeout: tuning.hard_timeout }
+            .build(Dial { secure, patience: tuning.open_timeout, meter: Arc::clone(&meter) });
+        Self { pool, hard_timeout: tuning.hard_timeout, meter }
+    }
+
+    /// Whether any connection holds.
+    pub(super) fn has_connections(&self) -> bool {
+        self.meter.connections() > 0
     }
 
     /// One exchange. A kept connection that its peer had closed before anything was written is replaced silently.

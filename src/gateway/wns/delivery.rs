@@ -1,6 +1,6 @@
 //! One target: the check of its channel, the request, and what follows from the answer.
 
-use std::sync::Arc;
+use std::time::Duration;
 
 use http::{Method, Request};
 use http_body_util::Full;
@@ -14,10 +14,13 @@ use crate::clock::SharedClock;
 use crate::gateway::{SharedRequest, Unsent};
 use crate::model::verdict::{Reason, ThrottleScope, Verdict};
 
+/// For so long a channel rests whose host takes no connection while others do.
+const DEAD_HOST: Duration = Duration::from_mins(1);
+
 /// What every request of a gateway needs.
 #[derive(Debug)]
 pub(super) struct Way {
-    pub(super) client: Arc<Client>,
+    pub(super) client: Client,
     pub(super) tokens: Tokens,
     pub(super) allowed_hosts: Vec<HostRule>,
     pub(super) clock: SharedClock,
@@ -50,7 +53,7 @@ impl Way {
                 Ok(answer) => answer,
                 Err(Failure::Safe(why)) => {
                     ticket.take_back();
-                    return ticket.verdict(Verdict::ConnSafe, Some(Reason::known(why)));
+                    return ticket.verdict(self.not_connected(), Some(Reason::known(why)));
                 }
                 Err(Failure::Ambiguous(why)) => {
                     return ticket.verdict(Verdict::ConnAmbiguous, Some(Reason::known(why)));
@@ -67,6 +70,15 @@ impl Way {
                 ticket.halt_batch();
             }
             return ticket.verdict(verdict, reason);
+        }
+    }
+
+    /// Channels name their hosts, and apps name channels: one host that is not there must not make the hub's sender rest.
+    /// Where other connections hold, the target waits alone.
+    fn not_connected(&self) -> Verdict {
+        match self.client.has_connections() {
+            true => Verdict::Throttle { scope: ThrottleScope::Target, after: Some(DEAD_HOST) },
+            false => Verdict::ConnSafe,
         }
     }
 }

@@ -64,10 +64,11 @@ impl WnsGateway {
         meter: Arc<GatewayMeter>,
     ) -> Result<Self, FieldError> {
         let tls = tls::client_config(tls::roots(settings.ca_pem.as_deref())?, None, &[])?;
-        let client = Arc::new(Client::new(tls, &settings.tuning, Arc::clone(&meter)));
+        // Connections for tokens say nothing about WNS: they have a pool of their own, and nobody watches it.
+        let for_tokens = Client::new(tls.clone(), &settings.tuning, Arc::default());
         let way = Arc::new(Way {
-            tokens: Tokens::new(settings, Arc::clone(&client), Arc::clone(clock)),
-            client,
+            tokens: Tokens::new(settings, for_tokens, Arc::clone(clock)),
+            client: Client::new(tls, &settings.tuning, Arc::clone(&meter)),
             allowed_hosts: settings.allowed_hosts.clone(),
             clock: Arc::clone(clock),
         });

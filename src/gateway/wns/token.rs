@@ -58,7 +58,7 @@ pub(super) enum Fault {
 pub(super) struct Tokens {
     endpoint: http::Uri,
     form: Form,
-    client: Arc<Client>,
+    client: Client,
     clock: SharedClock,
     current: ArcSwapOption<AccessToken>,
     /// Held by whoever asks the endpoint.
@@ -87,7 +87,7 @@ impl Flight {
 }
 
 impl Tokens {
-    pub(super) fn new(settings: &WnsSettings, client: Arc<Client>, clock: SharedClock) -> Self {
+    pub(super) fn new(settings: &WnsSettings, client: Client, clock: SharedClock) -> Self {
         let form = form_urlencoded::Serializer::new(String::new())
             .append_pair("grant_type", "client_credentials")
             .append_pair("client_id", &settings.client_id)
