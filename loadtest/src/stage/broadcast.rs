@@ -96,17 +96,17 @@ impl Stage {
         let anonymous_peak = self.service.anonymous_peak();
 
         let metrics = self.service.api.metrics().await.context("no metrics")?;
+        let Watched { standing, kills, ended, cpu, cancelled } = watched;
         let evidence: Vec<_> = order
             .awaited
             .iter()
             .map(|platform| Evidence {
                 platform: *platform,
                 receipts: gateway(&self.fleet, *platform).receipts(),
-                body: message.body(*platform, &id),
+                body: message.body(*platform, &id, standing.accepted_at.millis()),
             })
             .collect();
         let judgement = self.oracle.judge(&audience, &evidence);
-        let Watched { standing, kills, ended, cpu, cancelled } = watched;
         let legs: BTreeMap<_, _> = order
             .platforms
             .iter()

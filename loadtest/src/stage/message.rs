@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::{devices::Platform, gateways::receipts::body_hash};
 
 /// `ttl_seconds` of a broadcast that names none.
-const TTL_SECONDS: u32 = 86_400;
+const TTL_SECONDS: i64 = 86_400;
 
 /// A title and a text.
 #[derive(Clone, Debug)]
@@ -35,22 +35,27 @@ impl Message<'_> {
         }
     }
 
-    /// What receipts of the broadcast `id` must hold as [`Receipt::body`](crate::gateways::Receipt::body).
-    pub(super) fn body(&self, platform: Platform, id: &str) -> u64 {
+    /// What receipts of a broadcast must hold as [`Receipt::body`](crate::gateways::Receipt::body). `accepted`: when it
+    /// was, milliseconds since 1970.
+    pub(super) fn body(&self, platform: Platform, id: &str, accepted: i64) -> u64 {
         let payload = self.payload(platform);
         match platform {
             Platform::Apns => body_hash(payload.to_string().as_bytes()),
-            // The receipt leaves out the target. The rest is what was asked for, with the life, the priority and the
-            // keys by which a repeat replaces the first copy put in (push-services.md 2.2 and 7).
+            // A receipt leaves out the target and what is left of the message's life. The rest is what was asked for, and
+            // for each leg how urgent it is, when it ends, and the key by which a repeat replaces the first copy
+            // (push-services.md 2.2 and 7).
             Platform::Fcm => {
+                let shown = json!({ "tag": id });
+                let expires = accepted.div_euclid(1_000) + TTL_SECONDS;
                 let mut message = payload;
-                message["android"] = json!({
-                    "collapse_key": id,
-                    "notification": { "tag": id },
-                    "priority": "HIGH",
-                    "ttl": format!("{TTL_SECONDS}s"),
-                });
-                message["apns"] = json!({ "headers": { "apns-collapse-id": id } });
+                message["android"] = json!({ "collapse_key": id, "notification": shown, "priority": "HIGH" });
+                message["apns"] = json!({ "headers": {
+                    "apns-collapse-id": id,
+                    "apns-expiration": expires.to_string(),
+                    "apns-priority": "10",
+                }});
+                // An id is longer than a topic may be.
+                message["webpush"] = json!({ "headers": { "Urgency": "high" }, "notification": shown });
                 body_hash(json!({ "message": message }).to_string().as_bytes())
             }
             Platform::Wns => body_hash(payload.as_str().unwrap_or_default().as_bytes()),
@@ -80,13 +85,15 @@ mod tests {
 
     #[test]
     fn bodies_differ_by_platform_and_that_of_fcm_by_broadcast() {
-        let of = |platform, id| MESSAGE.body(platform, id);
+        let of = |platform, id| MESSAGE.body(platform, id, 1_792_567_680_999);
         assert_eq!(of(Platform::Apns, "1"), of(Platform::Apns, "2"));
         assert_eq!(of(Platform::Wns, "1"), of(Platform::Wns, "2"));
         assert_ne!(of(Platform::Fcm, "1"), of(Platform::Fcm, "2"));
         let fcm = concat!(
-            r#"{"message":{"android":{"collapse_key":"1","notification":{"tag":"1"},"priority":"HIGH","ttl":"86400s"},"#,
-            r#""apns":{"headers":{"apns-collapse-id":"1"}},"notification":{"body":"news && !muted","title":"<T>"}}}"#
+            r#"{"message":{"android":{"collapse_key":"1","notification":{"tag":"1"},"priority":"HIGH"},"#,
+            r#""apns":{"headers":{"apns-collapse-id":"1","apns-expiration":"1792654080","apns-priority":"10"}},"#,
+            r#""notification":{"body":"news && !muted","title":"<T>"},"#,
+            r#""webpush":{"headers":{"Urgency":"high"},"notification":{"tag":"1"}}}}"#
         );
         assert_eq!(of(Platform::Fcm, "1"), body_hash(fcm.as_bytes()));
     }
