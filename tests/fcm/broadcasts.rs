@@ -2,7 +2,7 @@
 
 use loadtest::gateways::receipts::collapse_hash;
 use loadtest::gateways::script::Act;
-use loadtest::gateways::{Script, Simulated, Token, fcm};
+use loadtest::gateways::{Answer, Script, Simulated, Token, fcm};
 use serde_json::{Value, json};
 
 use crate::bench::{device, prefix, token};
@@ -99,4 +99,18 @@ async fn a_token_that_the_service_forgets_costs_nobody_anything() {
     assert_eq!(world.finished(&world.send(&hello).await).await["delivered"], 2_500);
     assert_eq!(world.sim.tokens_given(), 2);
     assert_eq!((world.sim.receipts().accepted(), world.sim.receipts().repeated()), (2_500, vec![]));
+}
+
+/// Everyone is served in the end, and the sender learns to ask for less: few are refused for each that is taken.
+#[tokio::test]
+async fn a_quota_that_is_used_up_costs_time_and_nobody() {
+    let beyond = Act::Answer(Answer::refused(429, "QUOTA_EXCEEDED").with_retry_after("1"));
+    let world = World::with(3_000, Script::new().quota(500, beyond)).await;
+    let path = world.send(&json!({"audience": "all", "notification": {"title": "Hello"}})).await;
+    let counters = world.finished(&path).await;
+    assert_eq!((&counters["delivered"], &counters["rejected"]), (&json!(3_000), &json!(0)), "{counters}");
+    let receipts = world.sim.receipts();
+    assert_eq!((receipts.accepted(), receipts.repeated()), (3_000, vec![]));
+    let refused = receipts.count_reason("QUOTA_EXCEEDED");
+    assert!((1..1_500).contains(&refused), "{refused}");
 }
