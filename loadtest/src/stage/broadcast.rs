@@ -107,23 +107,6 @@ impl Stage {
             })
             .collect();
         let judgement = self.oracle.judge(&audience, &evidence);
-        let legs: BTreeMap<_, _> = order
-            .platforms
-            .iter()
-            .map(|platform| {
-                let counters = standing.platforms.get(platform.label()).copied().unwrap_or_default();
-                let receipts = gateway(&self.fleet, *platform).receipts();
-                let seconds = ended.get(platform);
-                let leg = Leg {
-                    counters,
-                    seconds: seconds.map(Duration::as_secs_f64),
-                    devices_per_second: seconds.map(|took| per_second(counters.delivered, *took)),
-                    sending_seconds: sending_time(receipts).as_secs_f64(),
-                    requests: receipts.len(),
-                };
-                (*platform, leg)
-            })
-            .collect();
         let took = match cancelled {
             true => ended.values().max().copied().unwrap_or_default(),
             false => standing.finished_at.unwrap_or_default().since(standing.accepted_at),
@@ -142,7 +125,7 @@ impl Stage {
             cpu_micros_per_device: micros_each(cpu.saturating_sub(cpu_before), total.owed),
             anonymous_before,
             anonymous_peak,
-            platforms: legs,
+            platforms: self.legs(&order.platforms, &standing, &ended),
             cancelled,
             kills,
             repeats_allowed: repeats_allowed(killed, worker.shards_in_flight, worker.checkpoint_every),
@@ -159,6 +142,28 @@ impl Stage {
             }
         }
         Ok(outcome)
+    }
+
+    /// What each platform's part came to.
+    fn legs(
+        &self,
+        platforms: &[Platform],
+        standing: &Standing,
+        ended: &BTreeMap<Platform, Duration>,
+    ) -> BTreeMap<Platform, Leg> {
+        let leg = |platform: &Platform| {
+            let counters = standing.platforms.get(platform.label()).copied().unwrap_or_default();
+            let receipts = gateway(&self.fleet, *platform).receipts();
+            let seconds = ended.get(platform);
+            Leg {
+                counters,
+                seconds: seconds.map(Duration::as_secs_f64),
+                devices_per_second: seconds.map(|took| per_second(counters.delivered, *took)),
+                sending_seconds: sending_time(receipts).as_secs_f64(),
+                requests: receipts.len(),
+            }
+        };
+        platforms.iter().map(|platform| (*platform, leg(platform))).collect()
     }
 
     async fn send(&self, order: &Order, message: &Message<'_>) -> anyhow::Result<String> {
@@ -200,9 +205,9 @@ impl Stage {
                     kills.push(Kill { moment, away_seconds: killed.elapsed().as_secs_f64() });
                 }
                 _ = ticks.tick() => {
-                    let seen = |platform: &Platform| gateway(fleet, *platform).receipts().len();
-                    let open = |platform: &Platform| !ended.contains_key(platform);
-                    let near = owed.iter().filter(|(platform, _)| open(platform)).all(|(platform, owed)| seen(platform) >= *owed);
+                    let near = owed.iter().all(|(platform, owed)| {
+                        ended.contains_key(platform) || gateway(fleet, *platform).receipts().len() >= *owed
+                    });
                     if !near && looked.is_some_and(|last| last.elapsed() < LOOK) {
                         continue;
                     }
@@ -228,7 +233,8 @@ impl Stage {
                         cancelled = true;
                     }
                     if Instant::now() > end {
-                        bail!("the broadcast is not over after {:?}: {standing:?}\n{}", order.within, self.service.site.log_tail());
+                        let log = self.service.site.log_tail();
+                        bail!("the broadcast is not over after {:?}: {standing:?}\n{log}", order.within);
                     }
                 }
             }
