@@ -3,6 +3,7 @@ pub mod count;
 pub mod demo;
 pub mod fanfare;
 pub mod gateways;
+pub mod isolation;
 pub mod register;
 pub mod run;
 
