@@ -104,8 +104,8 @@ async fn start(folder: &Path, settings: &[(&str, &str)], push: Option<Arc<Push>>
 }
 
 /// A service with real gateways.
-pub async fn start_real(folder: &Path) -> Running {
-    start(folder, &[], None).await
+pub async fn start_real(folder: &Path, settings: &[(&str, &str)]) -> Running {
+    start(folder, settings, None).await
 }
 
 /// A configuration in a folder.
