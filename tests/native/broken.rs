@@ -9,7 +9,7 @@ mod hubs;
 mod installations;
 mod places;
 mod row;
-mod world;
+pub mod world;
 
 use row::Row;
 use world::World;
