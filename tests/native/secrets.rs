@@ -247,7 +247,7 @@ async fn no_secret_is_logged_measured_or_told() {
     }
     assert!(secrets.0.iter().any(|(name, _)| name == "a provider token"));
     let metrics = admin.get("/metrics").await.expect(200);
-    told.push_str(&admin.get("/v1/hubs/demo/broadcasts").await.expect(200).text().to_owned());
+    told.push_str(admin.get("/v1/hubs/demo/broadcasts").await.expect(200).text());
     let log = process.end();
     // What is searched is what it should be.
     for sign in ["sender paused", "platform=fcm reason=token endpoint", "TRACE", "broadcast finished"] {
