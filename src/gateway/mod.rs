@@ -60,6 +60,12 @@ pub trait Gateway: Send + Sync + 'static {
     /// work. Used before a paused sender resumes by itself, and by `doctor`.
     async fn probe(&self) -> Probe;
 
+    /// How far the service's clock is ahead of ours in milliseconds, by the `Date` field of the answer that came last to
+    /// an exchange; to the second, since the field says no more. `None` where no answer had one.
+    fn clock_ahead(&self) -> Option<i64> {
+        None
+    }
+
     /// Finishes what is in flight, for at most that long, and closes the connections.
     async fn close(&self, within: Duration);
 }

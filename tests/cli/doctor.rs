@@ -1,5 +1,9 @@
 //! `fanfare doctor`, beside a running service and without one.
 
+use fanfare::clock::{Clock, SystemClock};
+use loadtest::gateways::script::Act;
+use loadtest::gateways::{Answer, Script, Simulated};
+
 use crate::world::{World, environment, fanfare};
 
 async fn doctor(world: &World, more: &[(&str, &str)]) -> crate::world::Ran {
@@ -48,6 +52,25 @@ async fn refused_credentials_and_a_lost_key_say_what_to_do() {
     let lost = doctor(&world, &[("FANFARE__SECRETS__KEY_FILE", "elsewhere.key")]).await.expect(1);
     assert!(lost.out.contains("fail hub demo: its settings are sealed with a key that is not there"), "{lost:?}");
     assert!(!world.folder.path().join("elsewhere.key").exists(), "it makes no key");
+}
+
+#[tokio::test]
+async fn a_clock_that_differs_from_the_services_is_told() {
+    let world = World::start().await;
+    for (ahead, status, line) in [
+        (0, 0, "ok   hub demo apns clock: agrees with the service's"),
+        (100_000, 0, "warn hub demo apns clock: this machine is "),
+        (-100_000, 0, "s ahead of the service; keep the system's clock by NTP"),
+        (4_000_000, 1, "s behind the service; keep the system's clock by NTP, push services refuse tokens"),
+    ] {
+        let date = jiff::Timestamp::from_millisecond(SystemClock.now().millis() + ahead).unwrap();
+        let date = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&date).unwrap();
+        let answer = Answer::refused(400, "BadDeviceToken").with_date(&date);
+        world.sim.set_script(Script::new().always(Act::Answer(answer)));
+        let ran = doctor(&world, &[]).await.expect(status);
+        assert!(ran.out.contains(line), "{ahead}: {ran:?}");
+        assert!(ran.out.contains("ok   hub demo apns: the service is there"), "{ran:?}");
+    }
 }
 
 #[tokio::test]
