@@ -21,8 +21,8 @@ pub(super) fn beside(about: &str, ahead: i64) -> Finding {
     let text = format!("this machine is {} s {way} the service", apart / 1_000);
     let mend = "keep the system's clock by NTP";
     match apart {
-        ..=CLOSE => Finding::ok(about, "agrees with the service's to some seconds"),
-        ..=BORNE => Finding::warn(about, format!("{text}; {mend}, tokens and schedules are as right as it is")),
+        ..CLOSE => Finding::ok(about, "agrees with the service's to some seconds"),
+        CLOSE..BORNE => Finding::warn(about, format!("{text}; {mend}, tokens and schedules are as right as it is")),
         _ => Finding::fail(about, format!("{text}; {mend}, push services refuse tokens from another time")),
     }
 }
