@@ -4,6 +4,7 @@ pub mod demo;
 pub mod fanfare;
 pub mod gateways;
 pub mod isolation;
+pub mod latency;
 pub mod register;
 pub mod run;
 

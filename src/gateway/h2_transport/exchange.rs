@@ -1,9 +1,13 @@
-//! One request on a connection of its own, for probes.
+//! One request on a connection of its own, for probes. Looks at the peer's clock besides: a batch's answers are too many
+//! for that.
+
+use http::header::DATE;
 
 use super::dial::Opened;
 use super::stream::{Answering, Ended};
 use super::{Shared, head};
 use crate::gateway::SharedRequest;
+use crate::gateway::retry_after::http_date;
 use crate::gateway::transport::{Addressed, Held, OwnedAnswer};
 use crate::model::id::Seq;
 
@@ -34,13 +38,21 @@ async fn ask(shared: &Shared, opened: Opened, request: &SharedRequest, channel: 
         let _ = link.await;
         std::future::pending::<()>().await;
     };
-    tokio::select! {
-        (_, ended) = Answering::new(0, response) => match ended {
+    let answered = async {
+        let response = response.await.map_err(|error| error.to_string())?;
+        if let Some(date) = response.headers().get(DATE).and_then(|value| value.to_str().ok()) {
+            *shared.clock_ahead.lock() = http_date(date).map(|date| date.millis() - shared.clock.now().millis());
+        }
+        let (_, ended) = Answering::begun(0, response).await;
+        match ended {
             Ended::Answered { status, retry_after, body } => {
                 Ok(OwnedAnswer { status, retry_after, body, authorization: held.number() })
             }
             Ended::Failed(error) => Err(error.to_string()),
-        },
+        }
+    };
+    tokio::select! {
+        answer = answered => answer,
         () = driven => Err("the connection ended".to_owned()),
     }
 }

@@ -16,6 +16,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use rustls::ClientConfig;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -118,6 +119,8 @@ struct Shared {
     intake: Arc<Intake>,
     reach: Reach,
     heads: HeadWriter,
+    /// What the last exchange said of the peer's clock.
+    clock_ahead: Mutex<Option<i64>>,
     /// No new requests.
     closing: CancellationToken,
     /// No more waiting either.
@@ -140,6 +143,7 @@ impl H2Transport {
             heads: HeadWriter::new(&endpoint, &*service),
             dialer: Dialer::new(endpoint, tls, tuning.open_timeout),
             intake: Arc::new(Intake::new(connections)),
+            clock_ahead: Mutex::default(),
             closing: CancellationToken::new(),
             killed: CancellationToken::new(),
             tasks: TaskTracker::new(),
@@ -195,6 +199,10 @@ impl Transport for H2Transport {
             let _ = tell.send(exchange::exchange(&shared, &request, &channel).await);
         });
         told.await.unwrap_or_else(|_| Err("the sending threads have stopped".to_owned()))
+    }
+
+    fn clock_ahead(&self) -> Option<i64> {
+        *self.shared.clock_ahead.lock()
     }
 
     async fn close(&self, within: Duration) {
