@@ -20,6 +20,8 @@ struct Cli {
 enum Command {
     Demo(commands::demo::Args),
     Run(commands::run::Args),
+    Isolation(commands::isolation::Args),
+    Latency(commands::latency::Args),
     Count(commands::count::Args),
     Register(commands::register::Args),
     Gateways(commands::gateways::Args),
@@ -31,6 +33,8 @@ fn main() -> anyhow::Result<ExitCode> {
     match Cli::parse().command {
         Command::Demo(args) => commands::demo::run(args),
         Command::Run(args) => commands::run::run(args),
+        Command::Isolation(args) => commands::isolation::run(args),
+        Command::Latency(args) => commands::latency::run(args),
         Command::Count(args) => commands::count::run(args),
         Command::Register(args) => commands::register::run(args),
         Command::Gateways(args) => commands::gateways::run(args).map(|()| ExitCode::SUCCESS),

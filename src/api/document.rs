@@ -44,8 +44,8 @@ impl<'de> Deserialize<'de> for Members<'de> {
 impl<'a> Object<'a> {
     /// The object that a body is.
     pub fn of_body(body: &'a [u8]) -> Result<Self, FieldError> {
-        let Members(members) = serde_json::from_slice(body)
-            .map_err(|error| FieldError::new("body", format!("must be a JSON object: {error}")))?;
+        let Members(members) =
+            serde_json::from_slice(body).map_err(|error| FieldError::json("body", "must be a JSON object", &error))?;
         Self::new(String::new(), members)
     }
 

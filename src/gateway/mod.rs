@@ -8,6 +8,7 @@
 //! Which gateway a hub has, and whether its sender is paused, is the business of `directory` and `fanout`; in here is
 //! only how to speak to a service and what its answers mean.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
@@ -62,6 +63,12 @@ pub trait Gateway: Send + Sync + 'static {
     /// work. Used before a paused sender resumes by itself, and by `doctor`.
     async fn probe(&self) -> Probe;
 
+    /// How far the service's clock is ahead of ours in milliseconds, by the `Date` field of the answer that came last to
+    /// an exchange; to the second, since the field says no more. `None` where no answer had one.
+    fn clock_ahead(&self) -> Option<i64> {
+        None
+    }
+
     /// Finishes what is in flight, for at most that long, and closes the connections.
     async fn close(&self, within: Duration);
 }
@@ -99,11 +106,17 @@ pub struct Batch {
     pub replies: Replies,
 }
 
-/// Targets in one buffer: (seq, channel) each.
-#[derive(Clone, Debug, Default)]
+/// Targets in one buffer: (seq, channel) each. Shows how many, because no log may show a channel.
+#[derive(Clone, Default)]
 pub struct Targets {
     entries: Vec<(Seq, u32)>,
     bytes: Vec<u8>,
+}
+
+impl fmt::Debug for Targets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Targets({})", self.len())
+    }
 }
 
 impl Targets {

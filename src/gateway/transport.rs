@@ -27,6 +27,11 @@ pub trait Transport: Send + Sync + fmt::Debug + 'static {
     /// person to read.
     async fn exchange(&self, request: Arc<SharedRequest>, channel: Vec<u8>) -> Result<OwnedAnswer, String>;
 
+    /// How far the clock of who answered the last exchange is ahead of ours, in milliseconds; `None` where no answer said.
+    fn clock_ahead(&self) -> Option<i64> {
+        None
+    }
+
     /// Takes no more batches, hands back what was not written, waits at most that long for answers, and closes.
     async fn close(&self, within: Duration);
 }
@@ -113,6 +118,8 @@ pub struct RawAnswer<'a> {
 pub struct OwnedAnswer {
     pub status: u16,
     pub retry_after: Option<String>,
+    /// The value of `date`.
+    pub date: Option<String>,
     pub body: Bytes,
     pub authorization: u64,
 }

@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
-use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder, SharedString};
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+use metrics::{Counter, Gauge, Histogram};
 use parking_lot::{Mutex, RwLock};
 
 use super::labels::{APPLIED, UNSENT, VERDICTS, applied_index, unsent_index, verdict_index};
-use super::names::{self, Described, Kind};
+use super::names::{self, Described};
 use super::page;
 use super::process::{self, Disk};
+use super::series::Series;
 use crate::fanout::Meter;
 use crate::gateway::transport::GatewayMeter;
 use crate::gateway::{Answer, Reply};
@@ -24,12 +24,12 @@ use crate::store::{Applied, Commits};
 
 /// The metrics of one service.
 pub struct Metrics {
-    recorder: PrometheusRecorder,
-    handle: PrometheusHandle,
+    /// What is not of a hub.
+    own: Series,
+    /// What is of a hub, by its name: a gateway is opened before its hub has a number.
+    of_hubs: Mutex<BTreeMap<HubName, Arc<Series>>>,
     /// Hubs by number, for labels. What is counted for a hub that is not here any more is not shown.
     hubs: RwLock<HashMap<HubId, HubMetrics>>,
-    /// Names of deleted hubs. The recorder keeps a series for good, so theirs are left out of the page.
-    deleted: Mutex<HashSet<HubName>>,
     senders: RwLock<HashMap<(HubId, Platform), Arc<SenderMetrics>>>,
     gateways: Mutex<HashMap<(HubName, Platform), GatewayMetrics>>,
     queue_age: [Gauge; 2],
@@ -43,6 +43,7 @@ pub struct Metrics {
 #[derive(Clone)]
 struct HubMetrics {
     name: HubName,
+    series: Arc<Series>,
     conservation: Gauge,
     registrations: [Counter; APPLIED.len()],
     broadcasts: Counter,
@@ -73,13 +74,6 @@ impl std::fmt::Debug for Metrics {
     }
 }
 
-const METADATA: Metadata<'static> = Metadata::new("fanfare", Level::INFO, None);
-
-fn key(metric: &Described, labels: &[(&'static str, &str)]) -> Key {
-    let labels: Vec<Label> = labels.iter().map(|(name, value)| Label::new(*name, (*value).to_owned())).collect();
-    Key::from_parts(metric.name, labels)
-}
-
 /// The place of a lane in arrays of handles.
 fn place(lane: Lane) -> usize {
     Lane::ALL.iter().position(|known| *known == lane).unwrap_or(0)
@@ -88,53 +82,39 @@ fn place(lane: Lane) -> usize {
 impl Metrics {
     /// All metrics, described and at zero.
     pub fn new() -> Arc<Self> {
-        let builder = names::BUCKETS.iter().fold(PrometheusBuilder::new(), |builder, (metric, bounds)| {
-            // Fails for an empty list of bounds only; without bounds the exporter would show quantiles instead.
-            builder.set_buckets_for_metric(Matcher::Full(metric.name.to_owned()), bounds).unwrap_or_default()
-        });
-        let recorder = builder.build_recorder();
-        for metric in names::ALL {
-            let (name, unit) = (metric.name.into(), Some(metric.unit));
-            let help = SharedString::const_str(metric.help);
-            match metric.kind {
-                Kind::Counter => recorder.describe_counter(name, unit, help),
-                Kind::Gauge => recorder.describe_gauge(name, unit, help),
-                Kind::Histogram => recorder.describe_histogram(name, unit, help),
-            }
-        }
-        let gauge = |metric: &Described, labels: &[(&'static str, &str)]| {
-            recorder.register_gauge(&key(metric, labels), &METADATA)
-        };
-        gauge(&names::BUILD, &[("version", env!("CARGO_PKG_VERSION"))]).set(1.0);
+        let own = Series::new(&names::ALL);
+        own.gauge(&names::BUILD, &[("version", env!("CARGO_PKG_VERSION"))]).set(1.0);
         Arc::new(Self {
-            queue_age: Lane::ALL.map(|lane| gauge(&names::QUEUE_AGE, &[("lane", lane.label())])),
-            first_send: Lane::ALL.map(|lane| {
-                recorder.register_histogram(&key(&names::FIRST_SEND, &[("lane", lane.label())]), &METADATA)
-            }),
+            queue_age: Lane::ALL.map(|lane| own.gauge(&names::QUEUE_AGE, &[("lane", lane.label())])),
+            first_send: Lane::ALL.map(|lane| own.histogram(&names::FIRST_SEND, &[("lane", lane.label())])),
             commits: Mutex::default(),
             store_file: OnceLock::new(),
-            deleted: Mutex::default(),
-            handle: recorder.handle(),
-            recorder,
+            own,
+            of_hubs: Mutex::default(),
             hubs: RwLock::default(),
             senders: RwLock::default(),
             gateways: Mutex::default(),
         })
     }
 
+    fn of_hub(&self, name: &HubName) -> Arc<Series> {
+        let mut of_hubs = self.of_hubs.lock();
+        of_hubs.entry(name.clone()).or_insert_with(|| Arc::new(Series::new(&names::OF_A_HUB))).clone()
+    }
+
     /// A handle of one series.
     pub fn counter(&self, metric: &Described, labels: &[(&'static str, &str)]) -> Counter {
-        self.recorder.register_counter(&key(metric, labels), &METADATA)
+        self.own.counter(metric, labels)
     }
 
     /// A handle of one series.
     pub fn gauge(&self, metric: &Described, labels: &[(&'static str, &str)]) -> Gauge {
-        self.recorder.register_gauge(&key(metric, labels), &METADATA)
+        self.own.gauge(metric, labels)
     }
 
     /// A handle of one series.
     pub fn histogram(&self, metric: &Described, labels: &[(&'static str, &str)]) -> Histogram {
-        self.recorder.register_histogram(&key(metric, labels), &METADATA)
+        self.own.histogram(metric, labels)
     }
 
     /// Shows how large the embedded store is and what is left beside it.
@@ -150,29 +130,31 @@ impl Metrics {
         self.gauge(&names::READY, &[]).set(f64::from(u8::from(ready)));
     }
 
-    /// A hub was deleted: nothing of it is shown any more, unless one of that name is made again.
+    /// A hub was deleted: nothing of it is shown or kept any more.
     pub fn forget_hub(&self, id: HubId) {
         let Some(hub) = self.hubs.write().remove(&id) else { return };
         self.senders.write().retain(|(of, _), _| *of != id);
         self.gateways.lock().retain(|(of, _), _| *of != hub.name);
-        self.deleted.lock().insert(hub.name);
+        self.of_hubs.lock().remove(&hub.name);
     }
 
     /// Says what a hub's number is called. Its series exist from then on, at zero.
     pub fn name_hub(&self, id: HubId, name: &HubName) {
-        self.deleted.lock().remove(name);
-        if self.hubs.read().contains_key(&id) {
+        let mut hubs = self.hubs.write();
+        if hubs.contains_key(&id) {
             return;
         }
         let hub = [("hub", name.as_str())];
+        let series = self.of_hub(name);
         let made = HubMetrics {
             name: name.clone(),
-            conservation: self.gauge(&names::CONSERVATION, &hub),
-            registrations: APPLIED.map(|result| self.counter(&names::REGISTRATIONS, &[hub[0], ("result", result)])),
-            broadcasts: self.counter(&names::BROADCASTS, &hub),
-            accept: self.histogram(&names::ACCEPT, &hub),
+            conservation: series.gauge(&names::CONSERVATION, &hub),
+            registrations: APPLIED.map(|result| series.counter(&names::REGISTRATIONS, &[hub[0], ("result", result)])),
+            broadcasts: series.counter(&names::BROADCASTS, &hub),
+            accept: series.histogram(&names::ACCEPT, &hub),
+            series,
         };
-        self.hubs.write().entry(id).or_insert(made);
+        hubs.insert(id, made);
     }
 
     /// Installations of a hub were changed.
@@ -210,8 +192,9 @@ impl Metrics {
         let mut gateways = self.gateways.lock();
         let watched = gateways.entry((hub.clone(), platform)).or_insert_with(|| {
             let labels = [("hub", hub.as_str()), ("platform", platform.label())];
-            let connections = self.gauge(&names::GATEWAY_CONNECTIONS, &labels);
-            GatewayMetrics { meters: Vec::new(), connections, streams: self.gauge(&names::GATEWAY_STREAMS, &labels) }
+            let series = self.of_hub(hub);
+            let connections = series.gauge(&names::GATEWAY_CONNECTIONS, &labels);
+            GatewayMetrics { meters: Vec::new(), connections, streams: series.gauge(&names::GATEWAY_STREAMS, &labels) }
         });
         watched.meters.push(Arc::downgrade(meter));
     }
@@ -244,8 +227,8 @@ impl Metrics {
             self.set(&names::RESIDENT, usage.resident_bytes);
             self.set(&names::OPEN_FILES, usage.open_files);
         }
-        let mut page = self.handle.render();
-        page::leave_out_hubs(&mut page, &self.deleted.lock());
+        let of_hubs: Vec<_> = self.of_hubs.lock().values().cloned().collect();
+        let mut page = page::join(std::iter::once(self.own.render()).chain(of_hubs.iter().map(|hub| hub.render())));
         page::commits(&mut page, &self.commits.lock());
         if let Some(usage) = &usage {
             page::cpu(&mut page, usage.cpu_seconds);
@@ -253,9 +236,20 @@ impl Metrics {
         page
     }
 
-    /// Moves observations into their buckets: without it they gather in memory until somebody renders.
+    /// Keeps memory as it is: observations go into their buckets, what is left of hubs that were never made (their
+    /// gateways were opened to see whether they can be) is let go.
     pub fn upkeep(&self) {
-        self.handle.run_upkeep();
+        // Held together: whoever names a hub or opens its gateway meanwhile must find its series where it put them.
+        let (hubs, mut gateways) = (self.hubs.read(), self.gateways.lock());
+        let made: HashSet<&HubName> = hubs.values().map(|hub| &hub.name).collect();
+        let lives = |watched: &GatewayMetrics| watched.meters.iter().any(|meter| meter.strong_count() > 0);
+        gateways.retain(|(hub, _), watched| made.contains(hub) || lives(watched));
+        let mut of_hubs = self.of_hubs.lock();
+        of_hubs.retain(|name, _| made.contains(name) || gateways.keys().any(|(hub, _)| hub == name));
+        let of_hubs: Vec<_> = { of_hubs }.values().cloned().collect();
+        drop((gateways, hubs));
+        self.own.upkeep();
+        of_hubs.iter().for_each(|hub| hub.upkeep());
     }
 
     /// A hub is named before it can have a sender; one without a name was deleted.
@@ -264,20 +258,20 @@ impl Metrics {
             return Some(known.clone());
         }
         let hubs = self.hubs.read();
-        let name = &hubs.get(&hub)?.name;
+        let HubMetrics { name, series, .. } = hubs.get(&hub)?;
         let labels = [("hub", name.as_str()), ("platform", platform.label())];
         let by = |metric: &Described, label: &'static str, value: &'static str| {
-            self.counter(metric, &[labels[0], labels[1], (label, value)])
+            series.counter(metric, &[labels[0], labels[1], (label, value)])
         };
         let made = Arc::new(SenderMetrics {
             outcomes: Outcome::ALL.map(|outcome| by(&names::OUTCOMES, "outcome", outcome.label())),
             verdicts: VERDICTS.map(|verdict| by(&names::VERDICTS, "verdict", verdict)),
             unsent: UNSENT.map(|cause| by(&names::UNSENT, "cause", cause)),
-            retries: self.counter(&names::RETRIES, &labels),
-            paused: self.gauge(&names::SENDER_PAUSED, &labels),
-            breaker: self.gauge(&names::DROP_BREAKER, &labels),
-            throttled: self.gauge(&names::SENDER_THROTTLED, &labels),
-            shards: self.gauge(&names::SHARDS_HELD, &labels),
+            retries: series.counter(&names::RETRIES, &labels),
+            paused: series.gauge(&names::SENDER_PAUSED, &labels),
+            breaker: series.gauge(&names::DROP_BREAKER, &labels),
+            throttled: series.gauge(&names::SENDER_THROTTLED, &labels),
+            shards: series.gauge(&names::SHARDS_HELD, &labels),
         });
         Some(self.senders.write().entry((hub, platform)).or_insert(made).clone())
     }

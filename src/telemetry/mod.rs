@@ -10,6 +10,7 @@ pub mod names;
 mod page;
 mod process;
 mod route;
+mod series;
 
 pub use self::metrics::Metrics;
 pub use self::route::{RouteMeter, count};

@@ -164,6 +164,24 @@ pub const ALL: [Described; 30] = [
     BUILD,
 ];
 
+/// Those with the label `hub`.
+pub const OF_A_HUB: [Described; 14] = [
+    OUTCOMES,
+    VERDICTS,
+    UNSENT,
+    CONSERVATION,
+    SENDER_PAUSED,
+    DROP_BREAKER,
+    SENDER_THROTTLED,
+    SHARDS_HELD,
+    RETRIES,
+    REGISTRATIONS,
+    BROADCASTS,
+    ACCEPT,
+    GATEWAY_CONNECTIONS,
+    GATEWAY_STREAMS,
+];
+
 /// Histograms that the recorder keeps, with their upper bounds. [`STORE_COMMIT`] is counted by the store itself.
 pub const BUCKETS: [(Described, &[f64]); 3] =
     [(HTTP_SECONDS, &HTTP_SECONDS_BUCKETS), (ACCEPT, &HTTP_SECONDS_BUCKETS), (FIRST_SEND, &FIRST_SEND_BUCKETS)];

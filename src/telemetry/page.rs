@@ -1,22 +1,33 @@
-//! What the recorder cannot write itself: its counters are whole numbers, its series last for ever, and what the store
-//! counted is counted already.
+//! What a recorder cannot write itself: there are several, its counters are whole numbers, and what the store counted is
+//! counted already.
 
-use std::collections::HashSet;
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::names::{self, Described};
-use crate::model::id::HubName;
 use crate::store::Commits;
 
-/// Takes out the series of these hubs.
-pub(super) fn leave_out_hubs(page: &mut String, hubs: &HashSet<HubName>) {
-    if hubs.is_empty() {
-        return;
+/// One page of several: each metric's head once and all its series behind it, as the format wants it.
+pub(super) fn join(pages: impl IntoIterator<Item = String>) -> String {
+    let mut metrics: BTreeMap<String, (Vec<String>, String)> = BTreeMap::new();
+    for page in pages {
+        let mut name = "";
+        for line in page.lines().filter(|line| !line.is_empty()) {
+            // `# HELP name text` and `# TYPE name kind`; then the series, until the next head.
+            if let Some(head) = line.strip_prefix("# ") {
+                name = head.split(' ').nth(1).unwrap_or_default();
+                let (heads, _) = metrics.entry(name.to_owned()).or_default();
+                if !heads.iter().any(|known| known == line) {
+                    heads.push(line.to_owned());
+                }
+            } else if let Some((_, series)) = metrics.get_mut(name) {
+                series.push_str(line);
+                series.push('\n');
+            }
+        }
     }
-    // A hub's name holds no character that the format escapes.
-    let labels: Vec<String> = hubs.iter().map(|hub| format!("hub=\"{hub}\"")).collect();
-    let shown = |line: &&str| line.starts_with('#') || !labels.iter().any(|label| line.contains(label));
-    *page = page.split_inclusive('\n').filter(shown).collect();
+    let shown = metrics.into_values().map(|(heads, series)| heads.join("\n") + "\n" + &series + "\n");
+    shown.collect()
 }
 
 /// Adds the CPU time.
@@ -46,4 +57,17 @@ fn head(page: &mut String, Described { name, help, .. }: &Described, kind: &str)
 fn line(page: &mut String, text: std::fmt::Arguments<'_>) {
     // Writing to a string cannot fail.
     let _ = page.write_fmt(text);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn heads_stand_once_and_series_behind_them() {
+        let one = "# HELP b of b\n# TYPE b counter\nb{hub=\"x\"} 1\n\n# TYPE a gauge\na 2\n\n";
+        let other = "# HELP b of b\n# TYPE b counter\nb{hub=\"y\"} 3\n\n";
+        let joined = "# TYPE a gauge\na 2\n\n# HELP b of b\n# TYPE b counter\nb{hub=\"x\"} 1\nb{hub=\"y\"} 3\n\n";
+        assert_eq!(join([one.to_owned(), other.to_owned()]), joined);
+    }
 }

@@ -1,6 +1,8 @@
 //! `fanfare doctor`, beside a running service and without one.
 
-use loadtest::gateways::{Authority, WnsConfig, WnsSim};
+use fanfare::clock::{Clock, SystemClock};
+use loadtest::gateways::script::Act;
+use loadtest::gateways::{Answer, Authority, Script, Simulated, WnsConfig, WnsSim};
 use serde_json::json;
 
 use crate::world::{World, environment, fanfare};
@@ -80,6 +82,25 @@ async fn wns_is_asked_for_a_token() {
         ran.out.contains("fail hub demo wns: the service cannot be reached (token endpoint not reached)"),
         "{ran:?}"
     );
+}
+
+#[tokio::test]
+async fn a_clock_that_differs_from_the_services_is_told() {
+    let world = World::start().await;
+    for (ahead, status, line) in [
+        (0, 0, "ok   hub demo apns clock: agrees with the service's"),
+        (100_000, 0, "warn hub demo apns clock: this machine is "),
+        (-100_000, 0, "s ahead of the service; keep the system's clock by NTP"),
+        (4_000_000, 1, "s behind the service; keep the system's clock by NTP, push services refuse tokens"),
+    ] {
+        let date = jiff::Timestamp::from_millisecond(SystemClock.now().millis() + ahead).unwrap();
+        let date = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&date).unwrap();
+        let answer = Answer::refused(400, "BadDeviceToken").with_date(&date);
+        world.sim.set_script(Script::new().always(Act::Answer(answer)));
+        let ran = doctor(&world, &[]).await.expect(status);
+        assert!(ran.out.contains(line), "{ahead}: {ran:?}");
+        assert!(ran.out.contains("ok   hub demo apns: the service is there"), "{ran:?}");
+    }
 }
 
 #[tokio::test]

@@ -6,4 +6,5 @@ mod doctor;
 mod hub;
 mod installations;
 mod send;
+mod tls;
 mod world;

@@ -12,6 +12,7 @@ use fanfare::store::sqlite::{Mode, Retention, SqliteStore};
 
 mod broadcasts;
 mod model;
+mod patches;
 mod registry;
 
 /// An engine with storage of its own, which can be closed and opened again.

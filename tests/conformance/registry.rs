@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use super::model::Registry;
 use super::{Bench, START, benches, wait};
 
-fn hub(store: &dyn Store) -> HubId {
+pub(crate) fn hub(store: &dyn Store) -> HubId {
     wait(store.put_hub(&HubName::parse("demo").unwrap(), b"{}".to_vec())).unwrap().id
 }
 
@@ -26,37 +26,37 @@ fn document(value: Value) -> Installation {
     Installation::parse(value.to_string().as_bytes(), None, &InstallationLimits::default()).unwrap()
 }
 
-fn put(value: Value) -> Change {
+pub(crate) fn put(value: Value) -> Change {
     Change::Put(Box::new(document(value)))
 }
 
-fn audience(text: &str) -> Audience {
+pub(crate) fn audience(text: &str) -> Audience {
     Audience::parse(text, &AudienceLimits::default()).unwrap()
 }
 
 /// One that is told apart by `n`, with these tags.
-fn device(n: u32, tags: &[&str]) -> Value {
+pub(crate) fn device(n: u32, tags: &[&str]) -> Value {
     json!({"installationId": format!("dev-{n}"), "platform": "apns", "pushChannel": format!("{n:064x}"), "tags": tags})
 }
 
-fn apply(store: &dyn Store, hub: HubId, changes: Vec<Change>) -> Vec<Applied> {
+pub(crate) fn apply(store: &dyn Store, hub: HubId, changes: Vec<Change>) -> Vec<Applied> {
     wait(store.apply(hub, changes)).unwrap()
 }
 
-fn count(store: &dyn Store, hub: HubId, text: &str) -> u64 {
+pub(crate) fn count(store: &dyn Store, hub: HubId, text: &str) -> u64 {
     wait(store.count(hub, &audience(text), AudienceKind::Native)).unwrap().values().sum()
 }
 
-fn seqs(store: &dyn Store, hub: HubId) -> Vec<Seq> {
+pub(crate) fn seqs(store: &dyn Store, hub: HubId) -> Vec<Seq> {
     let rows = wait(store.read_rows(hub, ChunkNo(0), &ChunkSet::full())).unwrap();
     rows.iter().map(|(row, _)| row.seq).collect()
 }
 
 /// What is done to a store before it is looked at.
-type Settle<'a> = &'a dyn Fn(&mut dyn Bench);
+pub(crate) type Settle<'a> = &'a dyn Fn(&mut dyn Bench);
 
 /// Runs a test on every engine, as it is, after a fold, and after a crash.
-fn on_every_bench(test: impl Fn(&mut dyn Bench, Settle<'_>)) {
+pub(crate) fn on_every_bench(test: impl Fn(&mut dyn Bench, Settle<'_>)) {
     let settles: [Settle<'_>; 3] =
         [&|_| (), &|bench| assert!(!wait(bench.store().fold()).unwrap()), &|bench| bench.crash()];
     for settle in settles {

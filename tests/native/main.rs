@@ -9,6 +9,7 @@
 mod broadcasts;
 mod broken;
 mod client;
+mod described;
 mod description;
 mod hubs;
 mod import;
@@ -17,6 +18,9 @@ mod lifecycle;
 mod limits;
 mod process;
 mod push;
+mod real;
 mod rights;
+mod secrets;
+mod senders;
 mod tls;
 mod world;

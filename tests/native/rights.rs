@@ -79,7 +79,8 @@ async fn who_runs_the_service_needs_no_key() {
     }
 }
 
-fn token(key: &str, rule: &str, resource: &str, expiry: u64) -> String {
+/// A signed token of a rule for a resource in percent-encoding, good until `expiry` in Unix seconds.
+pub fn token(key: &str, rule: &str, resource: &str, expiry: u64) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, key.as_bytes());
     let signature = hmac::sign(&key, format!("{resource}\n{expiry}").as_bytes());
     let escape = |text: &str| text.replace('+', "%2B").replace('/', "%2F").replace('=', "%3D");

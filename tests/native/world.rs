@@ -68,32 +68,47 @@ impl World {
 
     /// Follows a broadcast's events to their end and answers its last state.
     pub async fn finished(&self, id: &str) -> Value {
-        let events = self.admin.get(&format!("/v1/hubs/demo/broadcasts/{id}/events")).await.expect(200);
-        let last = events.text().trim_end().rsplit("\n\n").next().unwrap().to_owned();
-        let (event, data) = last.split_once('\n').unwrap();
-        assert_eq!(event, "event: end");
-        serde_json::from_str(data.strip_prefix("data: ").unwrap()).unwrap()
+        finished(&self.admin, id).await
     }
 
     /// Follows a broadcast's events until one is as wanted.
     pub async fn until(&self, id: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-        let mut events = self.admin.begin("GET", &format!("/v1/hubs/demo/broadcasts/{id}/events"), &[]).await;
-        events.head().await.expect(200);
-        loop {
-            let event = String::from_utf8(events.next_chunk().await.expect("another event")).unwrap();
-            let (_, data) = event.trim_end().split_once("\ndata: ").unwrap();
-            let progress = serde_json::from_str(data).unwrap();
-            if wanted(&progress) {
-                return progress;
-            }
-        }
+        until(&self.admin, id, wanted).await
     }
 
     /// Accepts a broadcast to an audience and answers its id.
     pub async fn send(&self, audience: &str) -> String {
-        let answer = self.admin.post("/v1/hubs/demo/broadcasts", &broadcast(audience)).await.expect(202);
-        answer.json()["id"].as_str().unwrap().to_owned()
+        send(&self.admin, &broadcast(audience)).await
     }
+}
+
+/// Follows a broadcast's events to their end and answers its last state.
+pub async fn finished(admin: &Client, id: &str) -> Value {
+    let events = admin.get(&format!("/v1/hubs/demo/broadcasts/{id}/events")).await.expect(200);
+    let last = events.text().trim_end().rsplit("\n\n").next().unwrap().to_owned();
+    let (event, data) = last.split_once('\n').unwrap();
+    assert_eq!(event, "event: end");
+    serde_json::from_str(data.strip_prefix("data: ").unwrap()).unwrap()
+}
+
+/// Follows a broadcast's events until one is as wanted.
+pub async fn until(admin: &Client, id: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+    let mut events = admin.begin("GET", &format!("/v1/hubs/demo/broadcasts/{id}/events"), &[]).await;
+    events.head().await.expect(200);
+    loop {
+        let event = String::from_utf8(events.next_chunk().await.expect("another event")).unwrap();
+        let (_, data) = event.trim_end().split_once("\ndata: ").unwrap();
+        let progress = serde_json::from_str(data).unwrap();
+        if wanted(&progress) {
+            return progress;
+        }
+    }
+}
+
+/// Accepts a broadcast of the hub `demo` and answers its id.
+pub async fn send(admin: &Client, request: &Value) -> String {
+    let answer = admin.post("/v1/hubs/demo/broadcasts", request).await.expect(202);
+    answer.json()["id"].as_str().unwrap().to_owned()
 }
 
 async fn start(folder: &Path, settings: &[(&str, &str)], push: Option<Arc<Push>>) -> Running {
@@ -104,8 +119,8 @@ async fn start(folder: &Path, settings: &[(&str, &str)], push: Option<Arc<Push>>
 }
 
 /// A service with real gateways.
-pub async fn start_real(folder: &Path) -> Running {
-    start(folder, &[], None).await
+pub async fn start_real(folder: &Path, settings: &[(&str, &str)]) -> Running {
+    start(folder, settings, None).await
 }
 
 /// A configuration in a folder.

@@ -125,7 +125,10 @@ async fn a_token_refused_twice_is_the_hubs_trouble() {
 #[tokio::test]
 async fn both_flows_get_tokens_and_a_wrong_secret_does_not() {
     let mut bench = Bench::new(WnsConfig::default()).await;
+    assert_eq!(bench.gateway.clock_ahead(), None);
     assert_eq!(bench.gateway.probe().await, Probe::Works);
+    // The endpoint's date has whole seconds.
+    assert!(bench.gateway.clock_ahead().is_some_and(|ahead| ahead.abs() < 5_000));
     let entra = bench.settings();
     let live = |secret: &str| {
         let settings = WnsSettings::new(WnsAuth::Live, &bench.config.package_sid, secret).unwrap();

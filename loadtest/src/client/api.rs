@@ -1,5 +1,5 @@
 //! The operations of the native API that runs need. One connection, opened anew after a restart of the service.
-use std::{ops::Range, time::Duration};
+use std::{collections::BTreeMap, ops::Range, time::Duration};
 
 use fanfare::model::{broadcast::BroadcastState, outcome::Counters, time::Timestamp};
 use serde::{Deserialize, de::DeserializeOwned};
@@ -27,6 +27,15 @@ pub struct Standing {
     pub started_at: Option<Timestamp>,
     pub finished_at: Option<Timestamp>,
     pub counters: Counters,
+    /// By the platforms' labels, those that it has targets on.
+    pub platforms: BTreeMap<String, Counters>,
+}
+
+impl Standing {
+    /// Whether all its targets of the platform are known and have their outcomes.
+    pub fn has_ended(&self, platform: &str) -> bool {
+        self.planned_at.is_some() && self.platforms.get(platform).is_none_or(|counters| counters.pending == 0)
+    }
 }
 
 /// An audience's size and how long the answer took.
@@ -121,6 +130,15 @@ impl Api {
         self.get(&self.path(&format!("/broadcasts/{id}"))).await
     }
 
+    /// Asks for the end of a broadcast; it is over a moment later.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub async fn cancel(&self, id: &str) -> Result<(), ClientError> {
+        let path = self.path(&format!("/broadcasts/{id}:cancel"));
+        succeeded("POST", &path, self.send("POST", &path, &[]).await?).map(drop)
+    }
+
     /// # Errors
     /// [`ClientError`]
     pub async fn metrics(&self) -> Result<Metrics, ClientError> {
@@ -185,4 +203,28 @@ fn read<T: DeserializeOwned>(method: &str, path: &str, reply: Reply) -> Result<T
         source,
         body: String::from_utf8_lossy(&reply.body).into_owned(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_platform_has_ended_when_its_plan_is_whole_and_nothing_pends() {
+        let standing = |planned: &str, pending: u64| -> Standing {
+            let counters = format!(
+                r#"{{"targeted":5,"pending":{pending},"delivered":0,"rejected":0,"dropped":0,"expired":0,"cancelled":0,"skipped":0,"retries":0}}"#
+            );
+            let text = format!(
+                r#"{{"id":"1","state":"running","accepted_at":"2026-01-01T00:00:00Z","planned_at":{planned},
+                "started_at":null,"finished_at":null,"counters":{counters},"platforms":{{"apns":{counters}}}}}"#
+            );
+            serde_json::from_str(&text).unwrap()
+        };
+        let planned = r#""2026-01-01T00:00:01Z""#;
+        assert!(standing(planned, 0).has_ended("apns"));
+        assert!(standing(planned, 0).has_ended("fcm"), "nobody is targeted there");
+        assert!(!standing(planned, 1).has_ended("apns"));
+        assert!(!standing("null", 0).has_ended("apns"), "more may be planned");
+    }
 }

@@ -27,11 +27,12 @@ impl Metrics {
         self.samples.get(name).map(|series| series.values().sum())
     }
 
-    /// The sum over the label sets that hold `key="value"`.
-    pub fn sum_where(&self, name: &str, key: &str, value: &str) -> Option<f64> {
-        let label = format!("{key}=\"{value}\"");
+    /// The sum over the label sets that hold all of these, `key` and `value`.
+    pub fn sum_where(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
+        let wanted: Vec<_> = labels.iter().map(|(key, value)| format!("{key}=\"{value}\"")).collect();
+        let holds = |labels: &str| wanted.iter().all(|wanted| labels.split(',').any(|known| known == wanted));
         let series = self.samples.get(name)?;
-        Some(series.iter().filter(|(labels, _)| labels.split(',').any(|known| known == label)).map(|(_, v)| v).sum())
+        Some(series.iter().filter(|(labels, _)| holds(labels)).map(|(_, value)| value).sum())
     }
 }
 
@@ -46,8 +47,9 @@ mod tests {
              a_total{hub=\"demo\",outcome=\"rejected\"} 2\nb 1.5\nbroken\n",
         );
         assert_eq!(metrics.sum("a_total"), Some(9.0));
-        assert_eq!(metrics.sum_where("a_total", "outcome", "delivered"), Some(7.0));
-        assert_eq!(metrics.sum_where("a_total", "outcome", "expired"), Some(0.0));
+        let outcome = |outcome| metrics.sum_where("a_total", &[("hub", "demo"), ("outcome", outcome)]);
+        assert_eq!((outcome("delivered"), outcome("expired")), (Some(7.0), Some(0.0)));
+        assert_eq!(metrics.sum_where("a_total", &[("hub", "other"), ("outcome", "delivered")]), Some(0.0));
         assert_eq!(metrics.sum("b"), Some(1.5));
         assert_eq!(metrics.sum("c"), None);
     }

@@ -8,10 +8,8 @@ use super::{Place, exit, on_runtime, say, write_json};
 use crate::{
     client::api::Counted,
     figures::{grouped, median},
-    gateways::Script,
     oracle::Predicate,
-    service::Tuning,
-    stage::{HubFrom, Plan, Stage},
+    stage::{Plan, Stage},
 };
 
 /// Measures exact counts: ten terms, a tag against its negation, one user
@@ -65,14 +63,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 async fn measure(args: Args) -> anyhow::Result<ExitCode> {
-    let plan = Plan {
-        dir: args.place.dir,
-        keep: args.place.keep,
-        tuning: Tuning::default(),
-        script: Script::default(),
-        hub: HubFrom::Configuration,
-        seed: args.seed,
-    };
+    let plan = Plan { dir: args.place.dir, keep: args.place.keep, seed: args.seed, ..Plan::default() };
     let mut stage = Stage::set_up(plan).await?;
     stage.import(args.installations).await?;
     stage.service.settle(Duration::from_secs(20)).await;
@@ -85,7 +76,7 @@ async fn measure(args: Args) -> anyhow::Result<ExitCode> {
     }
     let mut lines = Vec::new();
     for ((name, audience), answers) in EXPRESSIONS.into_iter().zip(&answers) {
-        let owed = stage.oracle.owed(&Predicate::parse(stage.devices, audience)?);
+        let owed = stage.oracle.owed(&Predicate::parse(stage.devices, audience)?, &stage.devices.platforms());
         for answer in answers {
             ensure!(answer.count == owed, "`{audience}` was counted as {}, and is {owed}", answer.count);
         }

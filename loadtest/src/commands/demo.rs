@@ -4,12 +4,7 @@ use std::{process::ExitCode, time::Duration};
 use super::{Place, exit, on_runtime, say};
 use crate::{
     figures::{grouped, mebibytes, per_second, rate},
-    gateways::Script,
-    service::Tuning,
-    stage::{
-        HubFrom, Plan, Stage,
-        broadcast::{Order, Outcome},
-    },
+    stage::{HubFrom, Plan, Stage, broadcast::Order, outcome::Outcome},
 };
 
 /// Shows the whole service: a hub, 100,000 installations, a tagged broadcast and one to everyone, owed against received
@@ -25,6 +20,8 @@ pub struct Args {
     place: Place,
 }
 
+/// In a hundred.
+const SHARES: &str = "apns=50,fcm=40,wns=10";
 const TAGGED: &str = "news && !muted";
 const EVERYONE: &str = "all";
 const WITHIN: Duration = Duration::from_secs(300);
@@ -36,40 +33,30 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 async fn show(args: Args) -> anyhow::Result<ExitCode> {
-    let mut stage = Stage::set_up(Plan {
-        dir: args.place.dir,
-        keep: args.place.keep,
-        tuning: Tuning::default(),
-        script: Script::default(),
-        hub: HubFrom::Api,
-        seed: 1,
-    })
-    .await?;
+    let plan =
+        Plan { dir: args.place.dir, keep: args.place.keep, hub: HubFrom::Api, mix: SHARES.parse()?, ..Plan::default() };
+    let mut stage = Stage::set_up(plan).await?;
     say(format_args!(
         "Fanfare runs as a process of its own ({}), with its embedded store and queue, on http://{}.\n\
-         Apple's push service is simulated in this process on {}; nothing leaves this machine.\n",
+         The push services are simulated in this process; nothing leaves this machine:\n{}\n",
         stage.service.pid(),
         stage.service.site.address,
-        stage.fleet.apns.endpoint(),
+        simulated(&stage),
     ))?;
-    say("1. The hub `demo`, one app's space, was made through the API: PUT /v1/hubs/demo")?;
+    say(
+        "1. The hub `demo`, one app's space with an account of each service, was made through the API: PUT /v1/hubs/demo",
+    )?;
 
     let took = stage.import(args.installations).await?;
     say(format_args!(
-        "2. {} installations registered in {:.1} s ({} a second), each with eight tags: POST /v1/hubs/demo/installations:import",
+        "2. {} installations registered in {:.1} s ({} a second), each with eight tags, of each hundred {SHARES}: \
+         POST /v1/hubs/demo/installations:import",
         grouped(args.installations),
         took.as_secs_f64(),
         rate(per_second(args.installations, took)),
     ))?;
 
-    let mut order = Order {
-        audience: TAGGED.to_owned(),
-        title: "Some news".to_owned(),
-        rate_per_second: 0,
-        kills: Vec::new(),
-        within: WITHIN,
-        scripted: false,
-    };
+    let mut order = Order { within: WITHIN, ..Order::new(TAGGED, "Some news", &stage.devices.platforms()) };
     let tagged = stage.broadcast(order.clone()).await?;
     say(format_args!("3. A broadcast to `{TAGGED}`: POST /v1/hubs/demo/broadcasts\n{}", told(&tagged)))?;
     order.audience = EVERYONE.to_owned();
@@ -81,7 +68,7 @@ async fn show(args: Args) -> anyhow::Result<ExitCode> {
         "\nThe service took {:.1} s of CPU and at most {} of memory of its own for the second broadcast.\n\
          Each device's push was checked where it arrived: right device, right payload, how many times.\n\
          Next: `loadtest demo --stay` leaves it running, `loadtest run --help` measures, README.md shows how to start your own.\n",
-        everyone.cpu_micros_per_device * everyone.judgement.owed as f64 / 1e6,
+        everyone.cpu_micros_per_device * everyone.judgement.total.owed as f64 / 1e6,
         mebibytes(everyone.anonymous_peak),
     ))?;
     let good = tagged.is_good() && everyone.is_good();
@@ -93,21 +80,35 @@ async fn show(args: Args) -> anyhow::Result<ExitCode> {
     Ok(exit(good))
 }
 
+/// Which service is where, a line each.
+fn simulated(stage: &Stage) -> String {
+    let fleet = &stage.fleet;
+    let lines = [
+        format!("  Apple's APNs      {}", fleet.apns.endpoint()),
+        format!("  Google's FCM      {}", fleet.fcm.endpoint()),
+        format!("  Microsoft's WNS   {}", fleet.wns.endpoint()),
+    ];
+    lines.join("\n")
+}
+
 /// A broadcast in words.
 fn told(outcome: &Outcome) -> String {
-    let judgement = &outcome.judgement;
+    let (judgement, total) = (&outcome.judgement, &outcome.judgement.total);
     let mut text = format!(
         "   {} of {} owed devices got it, in {:.2} s from acceptance to the last outcome ({} devices a second)",
-        grouped(judgement.received),
-        grouped(judgement.owed),
+        grouped(total.received),
+        grouped(total.owed),
         outcome.seconds,
         rate(outcome.devices_per_second),
     );
+    for (platform, leg) in &outcome.platforms {
+        text += &format!("\n     {platform:<5} {leg}");
+    }
     for line in judgement.details().iter().chain(&outcome.faults) {
         text = text + "\n   WRONG: " + line;
     }
-    if judgement.missing > 0 {
-        text += &format!("\n   WRONG: {} are missing", judgement.missing);
+    if total.missing > 0 {
+        text += &format!("\n   WRONG: {} are missing", total.missing);
     }
     text
 }
@@ -121,12 +122,13 @@ async fn stay(stage: &Stage) -> anyhow::Result<()> {
          admin key   {key}\n\
          metrics     http://{address}/metrics\n\
          log         {log}\n\
-         simulated   APNs on {apns}, receipts on http://{control}/receipts/summary\n\n\
+         receipts    http://{control}/receipts/summary?gateway=apns (or fcm, wns)\n\
+         simulated\n{simulated}\n\n\
          curl -H \"Authorization: Bearer $(cat {key})\" http://{address}/v1/hubs/demo/broadcasts",
         address = site.address,
         key = site.admin_key_file().display(),
         log = site.log_file().display(),
-        apns = stage.fleet.apns.endpoint(),
+        simulated = simulated(stage),
         control = stage.fleet.control.address(),
     ))?;
     std::future::pending().await

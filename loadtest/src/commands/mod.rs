@@ -3,6 +3,8 @@ pub mod count;
 pub mod demo;
 pub mod fanfare;
 pub mod gateways;
+pub mod isolation;
+pub mod latency;
 pub mod register;
 pub mod run;
 

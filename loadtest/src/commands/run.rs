@@ -1,20 +1,25 @@
 //! `loadtest run`: broadcasts to a population of any size, measured and judged; with kills when asked for.
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use serde::Serialize;
 
 use super::{Place, exit, on_runtime, say, write_json};
 use crate::{
+    devices::{Mix, Platform},
     figures::{grouped, per_second, rate},
-    gateways::{Script, script::Latency},
+    gateways::{
+        Script,
+        script::{Latency, Refusal},
+    },
     oracle::Predicate,
     service::Tuning,
-    stage::{
-        HubFrom, Plan, Stage,
-        broadcast::{Order, Outcome},
-        kills,
-    },
+    stage::{Plan, Stage, broadcast::Order, kills, outcome::Outcome},
 };
 
 /// Measures broadcasts: devices a second, CPU a device, memory, owed against received
@@ -36,12 +41,30 @@ pub struct Args {
     /// Devices a second; 0 = as fast as it goes
     #[arg(long, default_value_t = 0, value_name = "N")]
     rate: u64,
-    /// Milliseconds until the gateway answers
+    /// Platforms of the installations and their shares, such as apns=50,fcm=40,wns=10; the hub has an account of each
+    #[arg(long, default_value_t, value_name = "MIX")]
+    platforms: Mix,
+    /// A broadcast is over when these platforms have nothing pending; the rest is cancelled then, and not judged
+    #[arg(long = "await", value_name = "PLATFORM", value_delimiter = ',')]
+    awaited: Vec<Platform>,
+    /// The service of this platform refuses every connection; unless --await says otherwise it is not awaited
+    #[arg(long, value_name = "PLATFORM", value_delimiter = ',')]
+    dead: Vec<Platform>,
+    /// rate_per_second of the hub's FCM account; 0 = unpaced
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    fcm_rate: u32,
+    /// Milliseconds until the gateways answer
     #[arg(long, value_name = "N")]
     latency_ms: Option<u64>,
-    /// What the gateway answers: a script as `loadtest gateways` takes it, TOML
+    /// What APNs answers: a script as `loadtest gateways` takes it, TOML
     #[arg(long, value_name = "FILE")]
     script: Option<PathBuf>,
+    /// What FCM answers
+    #[arg(long, value_name = "FILE")]
+    fcm_script: Option<PathBuf>,
+    /// What WNS answers
+    #[arg(long, value_name = "FILE")]
+    wns_script: Option<PathBuf>,
     /// Of devices and kills
     #[arg(long, default_value_t = 1, value_name = "N")]
     seed: u64,
@@ -64,9 +87,67 @@ struct Report {
     import_seconds: f64,
     imported_per_second: f64,
     tuning: Tuning,
+    platforms: Mix,
+    awaited: Vec<Platform>,
+    dead: Vec<Platform>,
     rate_per_second: u64,
+    fcm_rate: u32,
     broadcasts: Vec<Outcome>,
     good: bool,
+}
+
+impl Args {
+    fn script_files(&self) -> impl Iterator<Item = (Platform, Option<&Path>)> {
+        let files = [&self.script, &self.fcm_script, &self.wns_script];
+        Platform::ALL.into_iter().zip(files.map(Option::as_deref))
+    }
+
+    /// What the gateways of the mix do.
+    fn scripts(&self) -> anyhow::Result<BTreeMap<Platform, Script>> {
+        let platforms = self.platforms.platforms();
+        let named = |platform: &Platform, option: &str| {
+            ensure!(platforms.contains(platform), "{option}: --platforms has no {platform}");
+            Ok(())
+        };
+        self.dead.iter().try_for_each(|dead| named(dead, "--dead"))?;
+        if self.fcm_rate > 0 {
+            named(&Platform::Fcm, "--fcm-rate")?;
+        }
+        let mut scripts = BTreeMap::new();
+        for (platform, file) in self.script_files() {
+            let mut script = match file {
+                Some(file) => {
+                    named(&platform, "a script")?;
+                    let name = || file.display().to_string();
+                    toml::from_str(&std::fs::read_to_string(file).with_context(name)?).with_context(name)?
+                }
+                None => Script::default(),
+            };
+            if let Some(millis) = self.latency_ms {
+                script.latency_ms = Latency::Fixed(millis);
+            }
+            if self.dead.contains(&platform) {
+                script.refuse_connections = Some(Refusal::Reset);
+            }
+            scripts.insert(platform, script);
+        }
+        Ok(scripts)
+    }
+
+    /// Those named, else all that are not dead.
+    fn awaited(&self) -> anyhow::Result<Vec<Platform>> {
+        let platforms = self.platforms.platforms();
+        let wanted = |platform: &Platform| match self.awaited.is_empty() {
+            true => !self.dead.contains(platform),
+            false => self.awaited.contains(platform),
+        };
+        for platform in &self.awaited {
+            ensure!(platforms.contains(platform), "--await: --platforms has no {platform}");
+        }
+        let awaited: Vec<_> = platforms.into_iter().filter(wanted).collect();
+        ensure!(!awaited.is_empty(), "--dead: a platform must be left to await");
+        Ok(awaited)
+    }
 }
 
 /// # Errors
@@ -76,20 +157,18 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 async fn measure(args: Args) -> anyhow::Result<ExitCode> {
-    let mut script = match &args.script {
-        Some(file) => toml::from_str(&std::fs::read_to_string(file).with_context(|| format!("{}", file.display()))?)?,
-        None => Script::default(),
-    };
-    if let Some(millis) = args.latency_ms {
-        script.latency_ms = Latency::Fixed(millis);
-    }
+    let scripts = args.scripts()?;
+    let awaited = args.awaited()?;
+    let scripted = args.script_files().any(|(_, file)| file.is_some());
     let plan = Plan {
         dir: args.place.dir,
         keep: args.place.keep,
         tuning: args.tuning.clone(),
-        script,
-        hub: HubFrom::Configuration,
+        scripts,
+        mix: args.platforms,
+        fcm_rate: args.fcm_rate,
         seed: args.seed,
+        ..Plan::default()
     };
     let mut stage = Stage::set_up(plan).await?;
     let took = stage.import(args.installations).await?;
@@ -100,14 +179,14 @@ async fn measure(args: Args) -> anyhow::Result<ExitCode> {
 
     let mut outcomes = Vec::new();
     for number in 0..args.broadcasts {
-        let owed = stage.oracle.owed(&Predicate::parse(stage.devices, &args.audience)?);
+        let owed = stage.oracle.owed(&Predicate::parse(stage.devices, &args.audience)?, &awaited);
         let order = Order {
-            audience: args.audience.clone(),
-            title: format!("Broadcast {number}"),
+            awaited: awaited.clone(),
             rate_per_second: args.rate,
             kills: kills::moments(args.seed.wrapping_add(u64::from(number)), args.kills, owed),
             within: Duration::from_secs(args.within_seconds),
-            scripted: args.script.is_some(),
+            scripted,
+            ..Order::new(&args.audience, &format!("Broadcast {number}"), &stage.devices.platforms())
         };
         let outcome = stage.broadcast(order).await?;
         say(&outcome)?;
@@ -121,10 +200,64 @@ async fn measure(args: Args) -> anyhow::Result<ExitCode> {
         import_seconds: seconds,
         imported_per_second,
         tuning: args.tuning,
+        platforms: args.platforms,
+        awaited,
+        dead: args.dead,
         rate_per_second: args.rate,
+        fcm_rate: args.fcm_rate,
         broadcasts: outcomes,
         good,
     };
     write_json(args.json.as_deref(), &report)?;
     Ok(exit(good))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn args(line: &str) -> Args {
+        Line::try_parse_from(std::iter::once("run").chain(line.split_whitespace())).unwrap().args
+    }
+
+    #[test]
+    fn a_dead_platform_is_not_awaited_unless_told() {
+        let mixed = "--platforms apns=1,fcm=1,wns=1";
+        assert_eq!(args("").awaited().unwrap(), [Platform::Apns]);
+        assert_eq!(args(mixed).awaited().unwrap(), Platform::ALL);
+        let dead = args(&format!("{mixed} --dead wns"));
+        assert_eq!(dead.awaited().unwrap(), [Platform::Apns, Platform::Fcm]);
+        let scripts = dead.scripts().unwrap();
+        assert_eq!(scripts[&Platform::Wns].refuse_connections, Some(Refusal::Reset));
+        assert_eq!(scripts[&Platform::Apns], Script::default());
+        let awaited = args(&format!("{mixed} --dead wns --await apns"));
+        assert_eq!(awaited.awaited().unwrap(), [Platform::Apns]);
+    }
+
+    #[test]
+    fn what_the_mix_does_not_have_is_refused_by_name() {
+        let told = |line: &str| {
+            let args = args(line);
+            args.scripts().map(drop).and_then(|()| args.awaited().map(drop)).unwrap_err().to_string()
+        };
+        assert_eq!(told("--dead wns"), "--dead: --platforms has no wns");
+        assert_eq!(told("--fcm-rate 5"), "--fcm-rate: --platforms has no fcm");
+        assert_eq!(told("--fcm-script x"), "a script: --platforms has no fcm");
+        assert_eq!(told("--await fcm"), "--await: --platforms has no fcm");
+        assert_eq!(told("--dead apns"), "--dead: a platform must be left to await");
+    }
+
+    #[test]
+    fn a_latency_is_everybodys() {
+        let scripts = args("--latency-ms 7 --platforms apns=1,wns=1").scripts().unwrap();
+        assert!(scripts.values().all(|script| script.latency_ms == Latency::Fixed(7)));
+    }
 }

@@ -1,47 +1,83 @@
 //! Devices that are computed, not kept: everything about device n follows from n and a seed.
 //!
-//! The token can be computed backwards, so that what a simulated gateway received names its device without a map; ten
-//! million devices cost nothing to know. Each device has an installation of platform `apns` with eight tags (see
-//! [`Traits`]) and shares its user with its neighbour.
+//! An address can be computed backwards, so that what a simulated gateway received names its device without a map; ten
+//! million devices cost nothing to know. Each device has an installation with eight tags (see [`Traits`]) on the platform
+//! that the [`Mix`] gives it, and shares its user with its neighbour.
+//!
+//! - [`address`]: tokens and channels, from numbers and back.
+//! - [`platform`]: who is on which platform.
+//! - `traits`: what the tags say.
+pub mod address;
+pub mod platform;
 mod traits;
 
 use std::io::Write;
 
-pub use traits::{CITIES, LANGUAGES, TEAMS, Traits};
-
-/// Bytes of a token.
-pub const TOKEN_LENGTH: usize = 32;
+use self::address::{Addresses, TOKEN_LENGTH, write_channel, write_hex};
+pub use self::{
+    platform::{Mix, Platform},
+    traits::{CITIES, LANGUAGES, TEAMS, Traits},
+};
 
 /// The devices of one seed, numbered from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Devices {
-    token_key: u64,
+    addresses: Addresses,
     id_key: u64,
     trait_key: u64,
+    platform_key: u64,
+    mix: Mix,
+    wns_port: u16,
 }
 
 impl Devices {
+    /// All on APNs.
     pub fn new(seed: u64) -> Self {
+        Self::mixed(seed, Mix::default(), 0)
+    }
+
+    /// On the platforms of the mix; WNS channels are of the simulated service on `wns_port` of this machine. Which
+    /// platforms there are changes nothing else about a device, its APNs token included.
+    pub fn mixed(seed: u64, shares: Mix, wns_port: u16) -> Self {
         let root = mix(seed);
-        Self { token_key: mix(root ^ 1), id_key: mix(root ^ 2), trait_key: mix(root ^ 3) }
-    }
-
-    /// The APNs token of device `n`. Its first eight bytes are `n` under a permutation, the rest follows from them.
-    pub fn token(&self, n: u64) -> [u8; TOKEN_LENGTH] {
-        let first = mix(n ^ self.token_key);
-        let further = |turn| mix(first ^ self.token_key.rotate_left(turn));
-        let mut token = [0; TOKEN_LENGTH];
-        for (bytes, word) in token.chunks_exact_mut(8).zip([first, further(16), further(32), further(48)]) {
-            bytes.copy_from_slice(&word.to_be_bytes());
+        Self {
+            addresses: Addresses { key: mix(root ^ 1) },
+            id_key: mix(root ^ 2),
+            trait_key: mix(root ^ 3),
+            platform_key: mix(root ^ 4),
+            mix: shares,
+            wns_port,
         }
-        token
     }
 
-    /// The device that has this token; `None` when no device of this seed can have it.
-    pub fn of_token(&self, token: &[u8]) -> Option<u64> {
-        let first = u64::from_be_bytes(token.first_chunk().copied()?);
-        let n = unmix(first) ^ self.token_key;
-        (self.token(n) == *token).then_some(n)
+    pub fn platforms(&self) -> Vec<Platform> {
+        self.mix.platforms()
+    }
+
+    pub fn platform(&self, n: u64) -> Platform {
+        self.mix.draw(mix(n ^ self.platform_key))
+    }
+
+    /// The 32 bytes that device `n` has on APNs, and that its channel names on WNS.
+    pub fn token(&self, n: u64) -> [u8; TOKEN_LENGTH] {
+        self.addresses.token(n)
+    }
+
+    /// What the simulated service of its platform books for a push to device `n`: of a WNS channel the token in it.
+    pub fn booked(&self, n: u64) -> Box<[u8]> {
+        match self.platform(n) {
+            Platform::Apns | Platform::Wns => self.addresses.token(n).into(),
+            Platform::Fcm => self.addresses.registration(n).into(),
+        }
+    }
+
+    /// The device of that platform whose pushes are booked so; `None` when no device of this seed can be.
+    pub fn of_booked(&self, platform: Platform, booked: &[u8]) -> Option<u64> {
+        let n = match platform {
+            Platform::Apns | Platform::Wns => self.addresses.of_token(booked),
+            Platform::Fcm => self.addresses.of_registration(booked),
+        };
+        n.filter(|n| self.platform(*n) == platform)
     }
 
     /// The installation's id: random to look at, as apps' own are, so that look-ups by it find no order to profit from.
@@ -61,12 +97,15 @@ impl Devices {
 
     /// Appends the installation as one JSON document, without a line end.
     pub fn write_document(&self, n: u64, out: &mut Vec<u8>) {
-        let traits = self.traits(n);
-        let mut token = [0; 2 * TOKEN_LENGTH];
-        // The lengths fit by construction, and writing into memory cannot fail.
-        let _ = hex::encode_to_slice(self.token(n), &mut token);
-        drop(write!(out, r#"{{"installationId":"{}","platform":"apns","pushChannel":""#, self.id(n)));
-        out.extend_from_slice(&token);
+        let (traits, platform) = (self.traits(n), self.platform(n));
+        // Writing into memory cannot fail.
+        let word = platform.word();
+        drop(write!(out, r#"{{"installationId":"{}","platform":"{word}","pushChannel":""#, self.id(n)));
+        match platform {
+            Platform::Apns => write_hex(&self.addresses.token(n), out),
+            Platform::Fcm => out.extend_from_slice(&self.addresses.registration(n)),
+            Platform::Wns => write_channel(self.wns_port, &self.addresses.token(n), out),
+        }
         drop(write!(out, r#"","userId":"user-{}","tags":["u:{n}""#, n / 2));
         for tag in traits.shared_tags() {
             drop(write!(out, r#","{tag}""#));
@@ -95,7 +134,10 @@ const fn unmix(mixed: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use fanfare::model::installation::{Installation, InstallationLimits};
+    use fanfare::model::{
+        installation::{Installation, InstallationLimits},
+        platform::PlatformWord,
+    };
     use proptest::prelude::*;
 
     use super::*;
@@ -107,31 +149,51 @@ mod tests {
         }
 
         #[test]
-        fn a_token_names_its_device_and_no_other_seeds(seed: u64, n: u64) {
-            let devices = Devices::new(seed);
-            prop_assert_eq!(devices.of_token(&devices.token(n)), Some(n));
-            prop_assert_eq!(Devices::new(seed ^ 1).of_token(&devices.token(n)), None);
+        fn what_is_booked_names_its_device_and_no_other_seeds_or_platforms(seed: u64, n: u64) {
+            let devices = mixed(seed);
+            let (booked, own) = (devices.booked(n), devices.platform(n));
+            for platform in Platform::ALL {
+                let named = devices.of_booked(platform, &booked);
+                prop_assert_eq!(named, (platform == own).then_some(n), "{}", platform);
+                prop_assert_eq!(mixed(seed ^ 1).of_booked(platform, &booked), None);
+            }
+        }
+    }
+
+    fn mixed(seed: u64) -> Devices {
+        Devices::mixed(seed, "apns=50,fcm=40,wns=10".parse().unwrap(), 8445)
+    }
+
+    #[test]
+    fn platforms_keep_to_their_shares_and_change_nothing_else() {
+        let (devices, plain) = (mixed(3), Devices::new(3));
+        let count = 50_000;
+        for (platform, wanted) in Platform::ALL.into_iter().zip([0.5, 0.4, 0.1]) {
+            let share = (0..count).filter(|n| devices.platform(*n) == platform).count() as f64 / count as f64;
+            assert!((share - wanted).abs() < 0.01, "{platform}: {share}");
+        }
+        for n in 0..100 {
+            assert_eq!(plain.platform(n), Platform::Apns);
+            assert_eq!((devices.id(n), devices.token(n)), (plain.id(n), plain.token(n)));
+            assert_eq!(devices.traits(n), plain.traits(n));
         }
     }
 
     #[test]
-    fn what_is_no_token_is_no_device() {
-        let devices = Devices::new(1);
-        let token = devices.token(5);
-        assert_eq!(devices.of_token(&token[..31]), None);
-        assert_eq!(devices.of_token(&[&token[..], &[0]].concat()), None);
-        assert_eq!(devices.of_token(&[]), None);
-    }
-
-    #[test]
     fn documents_are_installations_with_eight_tags() {
-        let devices = Devices::new(1);
+        let devices = mixed(1);
         for n in 0..200 {
             let mut json = Vec::new();
             devices.write_document(n, &mut json);
             let read = Installation::parse(&json, None, &InstallationLimits::default()).unwrap();
             assert_eq!(read.id.as_str(), devices.id(n).to_string());
-            assert_eq!(read.channel.bytes(), devices.token(n));
+            let token = hex::encode(devices.token(n));
+            let (platform, channel) = match devices.platform(n) {
+                Platform::Apns => (PlatformWord::Apns, devices.token(n).to_vec()),
+                Platform::Fcm => (PlatformWord::FcmV1, devices.booked(n).to_vec()),
+                Platform::Wns => (PlatformWord::Wns, format!("https://localhost:8445/?token={token}").into_bytes()),
+            };
+            assert_eq!((read.platform, read.channel.bytes()), (platform, channel.as_slice()));
             assert_eq!(read.user.as_ref().map(|user| user.as_str()), Some(devices.user(n).as_str()));
             let mut tags: Vec<_> = read.tags.iter().map(|tag| tag.as_str().to_owned()).collect();
             assert_eq!(tags.remove(0), format!("u:{n}"));

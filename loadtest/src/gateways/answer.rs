@@ -16,6 +16,9 @@ pub struct Answer {
     /// FCM, WNS: the `Retry-After` field, seconds or a date.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<String>,
+    /// APNs: a `date` field with this text; absent = none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub date: Option<String>,
     /// Milliseconds until it is sent; absent = the script's latency.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delay_ms: Option<u64>,
@@ -27,7 +30,7 @@ pub struct Answer {
 impl Answer {
     /// Status 200.
     pub fn accepted() -> Self {
-        Self { status: 200, reason: None, timestamp: None, retry_after: None, delay_ms: None, body: None }
+        Self { status: 200, reason: None, timestamp: None, retry_after: None, date: None, delay_ms: None, body: None }
     }
 
     pub fn refused(status: u16, reason: &str) -> Self {
@@ -38,6 +41,12 @@ impl Answer {
     #[must_use]
     pub fn with_retry_after(self, text: &str) -> Self {
         Self { retry_after: Some(text.to_owned()), ..self }
+    }
+
+    /// With a `date` field.
+    #[must_use]
+    pub fn with_date(self, text: &str) -> Self {
+        Self { date: Some(text.to_owned()), ..self }
     }
 
     /// 410 `Unregistered` with the time since which the token is dead, milliseconds since 1970.

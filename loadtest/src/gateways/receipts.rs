@@ -367,6 +367,11 @@ impl Receipts {
         owed.into_iter().filter(|token| !received(token)).collect()
     }
 
+    /// The number of receipts, followed as it grows.
+    pub fn follow(&self) -> watch::Receiver<u64> {
+        self.count.subscribe()
+    }
+
     /// Returns once at least `count` receipts are there; put a timeout around it where a failure must end.
     pub async fn wait_for(&self, count: u64) {
         let mut watched = self.count.subscribe();

@@ -1,5 +1,6 @@
 //! Fanfare as a child process, so that its memory and CPU are its own: a folder ([`site`]), a process ([`child`]) that can
-//! be killed and started again over the same data, and what it costs ([`usage`]).
+//! be killed and started again over the same data, and what it costs ([`usage`]). [`accounts`]: its hub.
+pub mod accounts;
 pub mod child;
 pub mod site;
 pub mod usage;
@@ -13,7 +14,10 @@ use std::{
 use anyhow::{Context, bail};
 
 use self::child::Child;
-pub use self::site::{HUB, Site, Tuning};
+pub use self::{
+    accounts::Accounts,
+    site::{HUB, Site, Tuning},
+};
 use crate::client::{Api, connection::Peer};
 
 /// How long a start may take: it opens the store and recovers its log.

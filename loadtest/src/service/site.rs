@@ -1,6 +1,5 @@
 //! The folder of a run: configuration, data, log. Removed when dropped, unless it is to be kept.
 use std::{
-    fmt::Write,
     io::{Read, Seek, SeekFrom},
     net::{Ipv4Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
@@ -9,7 +8,7 @@ use std::{
 use anyhow::Context;
 use tempfile::TempDir;
 
-use crate::gateways::fleet::Credentials;
+use super::accounts::Accounts;
 
 /// The hub of every run.
 pub const HUB: &str = "demo";
@@ -32,7 +31,7 @@ pub struct Tuning {
     /// worker.transport: frames or h2
     #[arg(long, default_value = "frames", value_name = "WORD")]
     pub transport: String,
-    /// Connections to the simulated gateway
+    /// Connections to the simulated APNs
     #[arg(long, default_value_t = 4, value_name = "N")]
     pub connections: u32,
 }
@@ -106,12 +105,12 @@ impl Site {
         self.dir().join("data").join("admin.key")
     }
 
-    /// Writes the configuration: embedded store, in-process queue; with `hub` also [`HUB`], whose APNs is the simulated
-    /// one.
+    /// Writes the configuration: embedded store, in-process queue; with `hub` also [`HUB`], whose push services are
+    /// the simulated ones.
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn configure(&self, tuning: &Tuning, hub: Option<&Credentials>) -> anyhow::Result<()> {
+    pub fn configure(&self, tuning: &Tuning, hub: Option<Accounts<'_>>) -> anyhow::Result<()> {
         let text = configuration(self.address, tuning, hub)?;
         std::fs::write(self.config_file(), text).context("cannot write the configuration")
     }
@@ -130,7 +129,7 @@ impl Site {
     }
 }
 
-fn configuration(address: SocketAddr, tuning: &Tuning, hub: Option<&Credentials>) -> anyhow::Result<String> {
+fn configuration(address: SocketAddr, tuning: &Tuning, hub: Option<Accounts<'_>>) -> anyhow::Result<String> {
     let mut text = format!(
         "[server]\nlisten = \"{address}\"\n\n[store]\nurl = \"sqlite:data/fanfare.db\"\n\n[queue]\nurl = \"memory:\"\n\n\
          [worker]\nsending_threads = {}\ntransport = {}\nshards_in_flight = {}\ncheckpoint_every = {}\n",
@@ -139,41 +138,10 @@ fn configuration(address: SocketAddr, tuning: &Tuning, hub: Option<&Credentials>
         tuning.shards_in_flight,
         tuning.checkpoint_every,
     );
-    if let Some(credentials) = hub {
-        let apns = &credentials.apns;
-        let path = |path: &Path| path.to_str().map(toml::Value::from).context("a path that is no UTF-8");
-        write!(
-            text,
-            "\n[hubs.{HUB}.apns]\nendpoint = {}\ntopic = {}\nteam_id = {}\nkey_id = {}\nkey_file = {}\nca_file = {}\n\
-             connections = {}\n",
-            toml::Value::from(apns.endpoint.as_str()),
-            toml::Value::from(apns.topic.as_str()),
-            toml::Value::from(apns.team_id.as_str()),
-            toml::Value::from(apns.key_id.as_str()),
-            path(&apns.key_file)?,
-            path(&credentials.ca_file)?,
-            tuning.connections,
-        )?;
+    if let Some(accounts) = hub {
+        text += &accounts.configuration(HUB)?;
     }
     Ok(text)
-}
-
-/// The hub as the API takes it: credentials by value.
-///
-/// # Errors
-/// When a credential's file cannot be read.
-pub fn hub_settings(credentials: &Credentials, connections: u32) -> anyhow::Result<serde_json::Value> {
-    let read = |path: &Path| std::fs::read_to_string(path).with_context(|| format!("{}", path.display()));
-    let apns = &credentials.apns;
-    Ok(serde_json::json!({ "apns": {
-        "endpoint": apns.endpoint,
-        "topic": apns.topic,
-        "team_id": apns.team_id,
-        "key_id": apns.key_id,
-        "key": read(&apns.key_file)?,
-        "ca": read(&credentials.ca_file)?,
-        "connections": connections,
-    }}))
 }
 
 #[cfg(test)]
@@ -181,19 +149,29 @@ mod tests {
     use fanfare::config::Config;
 
     use super::*;
-    use crate::gateways::{Fleet, FleetConfig};
+    use crate::{
+        devices::Platform,
+        gateways::{Fleet, FleetConfig},
+    };
 
     #[tokio::test]
     async fn the_service_takes_the_configuration() {
         let site = Site::new(None).unwrap();
         let fleet = Fleet::start(FleetConfig::on_free_ports(), &site.dir().join("gateways")).await.unwrap();
-        for hub in [None, Some(&fleet.credentials)] {
+        let accounts =
+            |platforms| Accounts { credentials: &fleet.credentials, platforms, connections: 4, fcm_rate: 100 };
+        for hub in [None, Some(accounts(&[Platform::Apns])), Some(accounts(&Platform::ALL))] {
             site.configure(&Tuning::default(), hub).unwrap();
             let config = Config::load_with(Some(&site.config_file()), []).unwrap();
             config.check_files().unwrap();
             assert!(config.missing().is_empty());
             assert_eq!(config.server.listen.to_string(), site.address.to_string());
-            assert_eq!(config.hubs.contains_key(HUB), hub.is_some());
+            let stated = config.hubs.get(HUB);
+            let has = |platform| hub.is_some_and(|accounts| accounts.platforms.contains(&platform));
+            assert_eq!(stated.is_some_and(|hub| hub.apns.is_some()), has(Platform::Apns));
+            let fcm = stated.and_then(|hub| hub.fcm.as_ref());
+            assert_eq!(fcm.map(|fcm| fcm.gateway.rate_per_second), has(Platform::Fcm).then_some(100));
+            assert_eq!(stated.is_some_and(|hub| hub.wns.is_some()), has(Platform::Wns));
         }
     }
 

@@ -1,117 +1,132 @@
 //! One broadcast: sent, watched to its end, judged, and what it cost.
-use std::{fmt, time::Duration};
+use std::{collections::BTreeMap, pin::pin, time::Duration};
 
-use anyhow::{Context, bail};
-use fanfare::model::outcome::Counters;
-use serde::Serialize;
-use serde_json::{Value, json};
+use anyhow::{Context, bail, ensure};
+use futures_util::future::select_all;
+use serde_json::json;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::{
-    Stage,
+    Stage, gateway,
     kills::{Moment, repeats_allowed},
+    message::Message,
+    outcome::{Kill, Leg, Outcome, faults},
 };
 use crate::{
-    client::{Metrics, Standing},
-    figures::{grouped, mebibytes, micros_each, per_second, rate},
-    gateways::{Simulated, receipts::body_hash},
-    oracle::{Judgement, Predicate},
+    client::Standing,
+    devices::Platform,
+    figures::{micros_each, per_second},
+    gateways::{Fleet, Receipts},
+    oracle::{Evidence, Predicate},
     progress::Progress,
 };
 
 /// Between two looks at the broadcast: each costs the service a read.
 const LOOK: Duration = Duration::from_millis(100);
+/// When the gateways have seen as many requests as the awaited platforms owe devices, the end is near.
+const LOOK_AT_THE_END: Duration = Duration::from_millis(10);
 
 /// What to send.
 #[derive(Clone, Debug)]
 pub struct Order {
     pub audience: String,
     pub title: String,
+    /// Those that it has a payload for.
+    pub platforms: Vec<Platform>,
+    /// It is over for the run when none of these has a pending target; what is left is cancelled then, and not judged.
+    pub awaited: Vec<Platform>,
     /// 0 = as fast as it goes.
     pub rate_per_second: u64,
     pub kills: Vec<Moment>,
     /// How long it may take, restarts included.
     pub within: Duration,
-    /// The gateway has a script, so its answers need not all be deliveries.
+    /// A gateway has a script, so its answers need not all be deliveries.
     pub scripted: bool,
 }
 
-/// What became of it. Times in seconds, memory in bytes.
-#[derive(Clone, Debug, Serialize)]
-pub struct Outcome {
-    pub audience: String,
-    pub judgement: Judgement,
-    pub counters: Counters,
-    /// From acceptance to the end, as the service wrote them down.
-    pub seconds: f64,
-    /// From the first to the last request, as the gateway saw them.
-    pub sending_seconds: f64,
-    /// Owed devices in `seconds`.
-    pub devices_per_second: f64,
-    /// Requests in `sending_seconds`.
-    pub sending_per_second: f64,
-    /// All CPU of the service from acceptance to the end, for each owed device.
-    pub cpu_micros_per_device: f64,
-    pub anonymous_before: u64,
-    pub anonymous_peak: u64,
-    pub kills: Vec<Kill>,
-    /// Acceptances beyond the first that these kills may have caused.
-    pub repeats_allowed: u64,
-    /// `fanfare_conservation_difference`, summed over hubs; absent when `/metrics` has none.
-    pub conservation_difference: Option<f64>,
-    /// What is wrong beside the judgement.
-    pub faults: Vec<String>,
-}
-
-/// One `kill -9` and the start after it.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub struct Kill {
-    #[serde(flatten)]
-    pub moment: Moment,
-    /// From the kill until the service was ready again.
-    pub away_seconds: f64,
-}
-
-impl Outcome {
-    pub fn is_good(&self) -> bool {
-        self.judgement.is_good() && self.faults.is_empty()
+impl Order {
+    /// As fast as it goes, all awaited, within ten minutes.
+    pub fn new(audience: &str, title: &str, platforms: &[Platform]) -> Self {
+        Self {
+            audience: audience.to_owned(),
+            title: title.to_owned(),
+            platforms: platforms.to_vec(),
+            awaited: platforms.to_vec(),
+            rate_per_second: 0,
+            kills: Vec::new(),
+            within: Duration::from_mins(10),
+            scripted: false,
+        }
     }
 }
 
+/// What watching found.
+struct Watched {
+    /// At the end, after a cancel.
+    standing: Standing,
+    kills: Vec<Kill>,
+    /// From the request until nothing was pending.
+    ended: BTreeMap<Platform, Duration>,
+    /// CPU of the service until the awaited platforms had ended.
+    cpu: Duration,
+    cancelled: bool,
+}
+
 impl Stage {
-    /// Sends a broadcast and judges it. The gateway's books hold this broadcast alone afterwards.
+    /// Sends a broadcast and judges it. The gateways' books hold this broadcast alone afterwards.
     ///
     /// # Errors
     /// When it cannot be sent or does not end in time. A wrong result is no error: see [`Outcome::is_good`].
     pub async fn broadcast(&mut self, order: Order) -> anyhow::Result<Outcome> {
         let audience = Predicate::parse(self.devices, &order.audience)?;
-        self.fleet.apns.reset();
+        ensure!(
+            !order.awaited.is_empty() && order.awaited.iter().all(|awaited| order.platforms.contains(awaited)),
+            "only platforms that the broadcast goes to can be awaited"
+        );
+        let owed: BTreeMap<_, _> =
+            order.awaited.iter().map(|platform| (*platform, self.oracle.owed(&audience, &[*platform]))).collect();
+        Platform::ALL.into_iter().for_each(|platform| gateway(&self.fleet, platform).reset());
         self.service.forget_peak();
         let anonymous_before = self.service.anonymous();
         let metrics_before = self.service.api.metrics().await.unwrap_or_default();
-        let payload = json!({ "aps": { "alert": { "body": order.audience, "title": order.title } } });
-        let cpu_before = self.service.cpu();
-        let id = self.send(&order, &payload).await?;
-        let (standing, kills) = self.watch(&id, &order, &audience).await?;
-        let cpu = self.service.cpu().saturating_sub(cpu_before);
+        let message = Message { title: &order.title, text: &order.audience };
+        let (cpu_before, sent) = (self.service.cpu(), Instant::now());
+        let id = self.send(&order, &message).await?;
+        let watched = self.watch(&id, &order, &owed, sent).await?;
         let anonymous_peak = self.service.anonymous_peak();
 
         let metrics = self.service.api.metrics().await.context("no metrics")?;
-        let receipts = self.fleet.apns.receipts();
-        let judgement = self.oracle.judge(&audience, receipts, body_hash(payload.to_string().as_bytes()));
-        let took = standing.finished_at.unwrap_or_default().since(standing.accepted_at);
-        let sending = self.sending_time();
+        let Watched { standing, kills, ended, cpu, cancelled } = watched;
+        let evidence: Vec<_> = order
+            .awaited
+            .iter()
+            .map(|platform| Evidence {
+                platform: *platform,
+                receipts: gateway(&self.fleet, *platform).receipts(),
+                body: message.body(*platform, &id, standing.accepted_at.millis()),
+            })
+            .collect();
+        let judgement = self.oracle.judge(&audience, &evidence);
+        let took = match cancelled {
+            true => ended.values().max().copied().unwrap_or_default(),
+            false => standing.finished_at.unwrap_or_default().since(standing.accepted_at),
+        };
+        let awaited = || order.awaited.iter().map(|platform| gateway(&self.fleet, *platform).receipts());
+        let sending = awaited().map(sending_time).max().unwrap_or_default();
         let worker = &self.tuning;
         let killed = u32::try_from(kills.len()).unwrap_or(u32::MAX);
+        let total = &judgement.total;
         let mut outcome = Outcome {
             audience: order.audience.clone(),
             seconds: took.as_secs_f64(),
             sending_seconds: sending.as_secs_f64(),
-            devices_per_second: per_second(judgement.owed, took),
-            sending_per_second: per_second(receipts.len(), sending),
-            cpu_micros_per_device: micros_each(cpu, judgement.owed),
+            devices_per_second: per_second(total.owed, took),
+            sending_per_second: per_second(awaited().map(Receipts::len).sum(), sending),
+            cpu_micros_per_device: micros_each(cpu.saturating_sub(cpu_before), total.owed),
             anonymous_before,
             anonymous_peak,
+            platforms: self.legs(&order.platforms, &standing, &ended),
+            cancelled,
             kills,
             repeats_allowed: repeats_allowed(killed, worker.shards_in_flight, worker.checkpoint_every),
             conservation_difference: metrics.sum("fanfare_conservation_difference"),
@@ -119,16 +134,40 @@ impl Stage {
             judgement,
             faults: Vec::new(),
         };
-        outcome.faults = faults(&outcome, &order, &metrics_before, &metrics);
-        let violations = self.fleet.apns.counts().violations;
-        if violations.any() {
-            outcome.faults.push(format!("the gateway was spoken to wrongly: {violations:?}"));
+        outcome.faults = faults(&outcome, order.scripted, &metrics_before, &metrics);
+        for platform in &order.platforms {
+            let violations = gateway(&self.fleet, *platform).counts().violations;
+            if violations.any() {
+                outcome.faults.push(format!("the gateway of {platform} was spoken to wrongly: {violations:?}"));
+            }
         }
         Ok(outcome)
     }
 
-    async fn send(&self, order: &Order, payload: &Value) -> anyhow::Result<String> {
-        let mut request = json!({ "audience": order.audience, "payloads": { "apns": payload } });
+    /// What each platform's part came to.
+    fn legs(
+        &self,
+        platforms: &[Platform],
+        standing: &Standing,
+        ended: &BTreeMap<Platform, Duration>,
+    ) -> BTreeMap<Platform, Leg> {
+        let leg = |platform: &Platform| {
+            let counters = standing.platforms.get(platform.label()).copied().unwrap_or_default();
+            let receipts = gateway(&self.fleet, *platform).receipts();
+            let seconds = ended.get(platform);
+            Leg {
+                counters,
+                seconds: seconds.map(Duration::as_secs_f64),
+                devices_per_second: seconds.map(|took| per_second(counters.delivered, *took)),
+                sending_seconds: sending_time(receipts).as_secs_f64(),
+                requests: receipts.len(),
+            }
+        };
+        platforms.iter().map(|platform| (*platform, leg(platform))).collect()
+    }
+
+    async fn send(&self, order: &Order, message: &Message<'_>) -> anyhow::Result<String> {
+        let mut request = json!({ "audience": order.audience, "payloads": message.payloads(&order.platforms) });
         if order.rate_per_second > 0 {
             request["rate_per_second"] = order.rate_per_second.into();
         }
@@ -136,213 +175,90 @@ impl Stage {
         self.service.api.broadcast(&request, &key).await.context("the broadcast was not accepted")
     }
 
-    /// Kills at its moments, looks at the broadcast now and then, and returns when it is over.
-    async fn watch(&mut self, id: &str, order: &Order, audience: &Predicate) -> anyhow::Result<(Standing, Vec<Kill>)> {
-        let progress = Progress::new("sending", self.oracle.owed(audience));
-        let mut moments = order.kills.iter().copied().peekable();
-        let mut kills = Vec::new();
+    /// Kills at its moments, looks at the broadcast now and then, cancels what nobody waits for, and returns when it is
+    /// over. `owed`: devices of the awaited platforms.
+    async fn watch(
+        &mut self,
+        id: &str,
+        order: &Order,
+        owed: &BTreeMap<Platform, u64>,
+        sent: Instant,
+    ) -> anyhow::Result<Watched> {
+        let progress = Progress::new("sending", owed.values().sum());
+        let fleet = &self.fleet;
+        let mut moments = order.kills.iter().copied();
+        // Lives across the ticks: a delay that began goes on.
+        let mut reached = pin!(reach(fleet, moments.next()));
+        let (mut kills, mut ended, mut cpu) = (Vec::new(), BTreeMap::new(), None);
+        let mut cancelled = false;
         let end = Instant::now() + order.within;
-        let mut looks = tokio::time::interval(LOOK);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut ticks = tokio::time::interval(LOOK_AT_THE_END);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut looked: Option<Instant> = None;
         loop {
-            let next = moments.peek().copied();
-            let receipts = self.fleet.apns.receipts();
-            let reached = async {
-                match next {
-                    Some(moment) => {
-                        receipts.wait_for(moment.after_requests).await;
-                        tokio::time::sleep(moment.delay()).await;
-                        moment
-                    }
-                    None => std::future::pending().await,
-                }
-            };
             tokio::select! {
-                moment = reached => {
-                    moments.next();
+                moment = &mut reached => {
                     let killed = Instant::now();
                     self.service.kill9().await;
                     self.service.start_again().await?;
+                    reached.set(reach(fleet, moments.next()));
                     kills.push(Kill { moment, away_seconds: killed.elapsed().as_secs_f64() });
                 }
-                _ = looks.tick() => {
-                    progress.at(receipts.accepted());
+                _ = ticks.tick() => {
+                    let near = owed.iter().all(|(platform, owed)| {
+                        ended.contains_key(platform) || gateway(fleet, *platform).receipts().len() >= *owed
+                    });
+                    if !near && looked.is_some_and(|last| last.elapsed() < LOOK) {
+                        continue;
+                    }
+                    looked = Some(Instant::now());
+                    progress.at(owed.keys().map(|platform| gateway(fleet, *platform).receipts().accepted()).sum());
                     let standing = self.service.api.standing(id).await;
                     let standing = standing.with_context(|| self.service.site.log_tail())?;
+                    // A cancel ends everything: of what it ended there is no time.
+                    let ended_now = |platform: &&Platform| !cancelled && standing.has_ended(platform.label());
+                    for platform in order.platforms.iter().filter(ended_now) {
+                        ended.entry(*platform).or_insert_with(|| sent.elapsed());
+                    }
+                    if cpu.is_none() && owed.keys().all(|platform| ended.contains_key(platform)) {
+                        cpu = Some(self.service.cpu());
+                    }
                     if standing.finished_at.is_some() {
                         progress.done();
-                        return Ok((standing, kills));
+                        let cpu = cpu.unwrap_or_else(|| self.service.cpu());
+                        return Ok(Watched { standing, kills, ended, cpu, cancelled });
+                    }
+                    if cpu.is_some() && !cancelled && owed.len() < order.platforms.len() {
+                        self.service.api.cancel(id).await.context("the broadcast cannot be cancelled")?;
+                        cancelled = true;
                     }
                     if Instant::now() > end {
-                        bail!("the broadcast is not over after {:?}: {standing:?}\n{}", order.within, self.service.site.log_tail());
+                        let log = self.service.site.log_tail();
+                        bail!("the broadcast is not over after {:?}: {standing:?}\n{log}", order.within);
                     }
                 }
             }
         }
     }
-
-    fn sending_time(&self) -> Duration {
-        let receipts = self.fleet.apns.receipts();
-        let at = |order: u64| receipts.page(order, 1).first().map_or(0, |receipt| receipt.at_ms);
-        let (first, last) = (at(0), at(receipts.len().saturating_sub(1)));
-        Duration::from_millis(u64::from(last.saturating_sub(first)))
-    }
 }
 
-/// What does not add up between the service's own books and the gateway's.
-fn faults(outcome: &Outcome, order: &Order, before: &Metrics, after: &Metrics) -> Vec<String> {
-    let (counters, judgement) = (&outcome.counters, &outcome.judgement);
-    let mut faults = Vec::new();
-    let mut expect = |holds: bool, fault: String| {
-        if !holds {
-            faults.push(fault);
-        }
-    };
-    let sum = counters.pending + counters.finished();
-    expect(sum == counters.targeted, format!("outcomes and pending are {sum}, targeted {}", counters.targeted));
-    expect(counters.pending == 0, format!("over with {} pending", counters.pending));
-    // Excused devices may be targeted still; without a script nobody is excused.
-    if !order.scripted {
-        let (targeted, delivered) = (counters.targeted, counters.delivered);
-        expect(targeted == judgement.owed, format!("targeted {targeted}, owed {}", judgement.owed));
-        expect(delivered == judgement.received, format!("delivered {delivered}, received {}", judgement.received));
+/// Returns at the moment: once the gateways have seen that many requests, all together, and its delay is over. Without a
+/// moment never.
+async fn reach(fleet: &Fleet, moment: Option<Moment>) -> Moment {
+    let Some(moment) = moment else { return std::future::pending().await };
+    let mut followed: Vec<_> =
+        Platform::ALL.into_iter().map(|platform| gateway(fleet, platform).receipts().follow()).collect();
+    while followed.iter_mut().map(|seen| *seen.borrow_and_update()).sum::<u64>() < moment.after_requests {
+        // The senders live as long as the fleet, so the wait cannot fail.
+        drop(select_all(followed.iter_mut().map(|seen| Box::pin(seen.changed()))).await.0);
     }
-    match outcome.conservation_difference {
-        Some(difference) => expect(difference == 0.0, format!("fanfare_conservation_difference is {difference}")),
-        None => expect(false, "/metrics has no fanfare_conservation_difference".to_owned()),
-    }
-    if outcome.kills.is_empty() {
-        // Counted by the process, so a kill makes them start again.
-        let delivered =
-            |metrics: &Metrics| metrics.sum_where("fanfare_outcomes_total", "outcome", "delivered").unwrap_or(0.0);
-        let counted = delivered(after) - delivered(before);
-        expect(
-            counted == counters.delivered as f64,
-            format!("fanfare_outcomes_total counted {counted} deliveries, the broadcast {}", counters.delivered),
-        );
-    }
-    let (extra, allowed) = (judgement.extra, outcome.repeats_allowed);
-    expect(
-        order.scripted || extra <= allowed,
-        format!("{extra} repeats, where {} kills allow {allowed}", outcome.kills.len()),
-    );
-    faults
+    tokio::time::sleep(moment.delay()).await;
+    moment
 }
 
-/// For people; the judgement's line comes last.
-impl fmt::Display for Outcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "broadcast to `{}`", self.audience)?;
-        for kill in &self.kills {
-            let Moment { after_requests, and_millis } = kill.moment;
-            let after = grouped(after_requests);
-            writeln!(f, "  kill -9 after {after} requests and {and_millis} ms, away for {:.2} s", kill.away_seconds)?;
-        }
-        writeln!(
-            f,
-            "  {} devices in {:.2} s: {} devices/s (first to last request {:.2} s: {} requests/s)",
-            grouped(self.judgement.owed),
-            self.seconds,
-            rate(self.devices_per_second),
-            self.sending_seconds,
-            rate(self.sending_per_second),
-        )?;
-        writeln!(
-            f,
-            "  CPU of fanfare {:.2} µs a device; anonymous memory {}, at most {}",
-            self.cpu_micros_per_device,
-            mebibytes(self.anonymous_before),
-            mebibytes(self.anonymous_peak),
-        )?;
-        let Counters { targeted, delivered, rejected, dropped, expired, cancelled, skipped, retries, .. } =
-            self.counters;
-        let difference = self.conservation_difference.map_or_else(|| "unknown".to_owned(), |d| d.to_string());
-        writeln!(
-            f,
-            "  targeted {targeted} = delivered {delivered} + rejected {rejected} + dropped {dropped} + expired {expired} \
-             + cancelled {cancelled} + skipped {skipped}; retries {retries}; conservation difference {difference}"
-        )?;
-        if !self.kills.is_empty() {
-            writeln!(
-                f,
-                "  accepted once more {} times, at most {} allowed; with another apns-id {}",
-                self.judgement.extra, self.repeats_allowed, self.judgement.other_ids
-            )?;
-        }
-        for line in self.judgement.details().iter().chain(&self.faults) {
-            writeln!(f, "  {line}")?;
-        }
-        write!(f, "{}", self.judgement)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn outcome() -> Outcome {
-        Outcome {
-            audience: "all".to_owned(),
-            judgement: Judgement { owed: 10, received: 10, ..Judgement::default() },
-            counters: Counters { targeted: 10, delivered: 10, ..Counters::default() },
-            seconds: 1.0,
-            sending_seconds: 0.5,
-            devices_per_second: 10.0,
-            sending_per_second: 20.0,
-            cpu_micros_per_device: 1.0,
-            anonymous_before: 1 << 20,
-            anonymous_peak: 2 << 20,
-            kills: Vec::new(),
-            repeats_allowed: 0,
-            conservation_difference: Some(0.0),
-            faults: Vec::new(),
-        }
-    }
-
-    fn order() -> Order {
-        Order {
-            audience: "all".to_owned(),
-            title: String::new(),
-            rate_per_second: 0,
-            kills: Vec::new(),
-            within: Duration::from_secs(1),
-            scripted: false,
-        }
-    }
-
-    #[test]
-    fn books_that_agree_have_no_fault() {
-        let after = Metrics::parse("fanfare_outcomes_total{hub=\"demo\",outcome=\"delivered\"} 15\n");
-        let before = Metrics::parse("fanfare_outcomes_total{hub=\"demo\",outcome=\"delivered\"} 5\n");
-        assert_eq!(faults(&outcome(), &order(), &before, &after), Vec::<String>::new());
-        let text = outcome().to_string();
-        assert_eq!(text.lines().last(), Some("owed 10 received 10 missing 0 repeated 0"));
-    }
-
-    #[test]
-    fn every_disagreement_is_a_fault() {
-        let none = Metrics::default();
-        let with = |change: fn(&mut Outcome)| {
-            let mut changed = outcome();
-            // With a kill the process's own counters are not compared.
-            let moment = Moment { after_requests: 1, and_millis: 0 };
-            changed.kills.push(Kill { moment, away_seconds: 0.1 });
-            change(&mut changed);
-            faults(&changed, &order(), &none, &none)
-        };
-        assert_eq!(with(|_| {}), Vec::<String>::new());
-        assert_eq!(
-            with(|o| o.counters.pending = 1),
-            ["outcomes and pending are 11, targeted 10", "over with 1 pending"]
-        );
-        assert_eq!(with(|o| o.judgement.owed = 11), ["targeted 10, owed 11"]);
-        assert_eq!(with(|o| o.judgement.received = 9), ["delivered 10, received 9"]);
-        assert_eq!(with(|o| o.conservation_difference = Some(1.0)), ["fanfare_conservation_difference is 1"]);
-        assert_eq!(with(|o| o.conservation_difference = None), ["/metrics has no fanfare_conservation_difference"]);
-        assert_eq!(with(|o| o.judgement.extra = 3), ["3 repeats, where 1 kills allow 0"]);
-        assert_eq!(
-            faults(&outcome(), &order(), &none, &none),
-            ["fanfare_outcomes_total counted 0 deliveries, the broadcast 10"]
-        );
-    }
+/// From the first to the last request.
+fn sending_time(receipts: &Receipts) -> Duration {
+    let at = |order: u64| receipts.page(order, 1).first().map_or(0, |receipt| receipt.at_ms);
+    let (first, last) = (at(0), at(receipts.len().saturating_sub(1)));
+    Duration::from_millis(u64::from(last.saturating_sub(first)))
 }

@@ -1,21 +1,24 @@
 //! Everything that a measured run needs, standing: simulated gateways in this process, Fanfare as a child, a hub, and the
 //! oracle that knows who is registered.
 //!
-//! - [`broadcast`]: one broadcast, watched to its end and judged.
+//! - [`broadcast`]: one broadcast, watched to its end and judged; [`outcome`]: what became of it.
 //! - [`kills`]: when the service is killed meanwhile.
+//! - `message`: what it says on each platform.
 pub mod broadcast;
 pub mod kills;
+mod message;
+pub mod outcome;
 
-use std::{path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use anyhow::{Context, ensure};
 
 use crate::{
-    devices::Devices,
-    gateways::{ApnsConfig, Fleet, FleetConfig, Script},
+    devices::{Devices, Mix, Platform},
+    gateways::{ApnsConfig, FcmConfig, Fleet, FleetConfig, Script, Simulated, WnsConfig},
     oracle::Oracle,
     progress::Progress,
-    service::{Service, Site, Tuning, site},
+    service::{Accounts, Service, Site, Tuning},
 };
 
 /// Windows of the simulated gateway, bytes: so large that a sender never waits for them. The real service's are smaller,
@@ -39,11 +42,31 @@ pub struct Plan {
     /// Leave the folder behind.
     pub keep: bool,
     pub tuning: Tuning,
-    /// Of the simulated gateway.
-    pub script: Script,
+    /// Of the simulated gateways; those without one accept everything.
+    pub scripts: BTreeMap<Platform, Script>,
     pub hub: HubFrom,
+    /// Of the devices. The hub has an account of each platform.
+    pub mix: Mix,
+    /// `rate_per_second` of the hub's FCM account; 0 = unpaced.
+    pub fcm_rate: u32,
     /// Of the devices.
     pub seed: u64,
+}
+
+/// APNs alone, a hub from the configuration, nothing special.
+impl Default for Plan {
+    fn default() -> Self {
+        Self {
+            dir: None,
+            keep: false,
+            tuning: Tuning::default(),
+            scripts: BTreeMap::new(),
+            hub: HubFrom::Configuration,
+            mix: Mix::default(),
+            fcm_rate: 0,
+            seed: 1,
+        }
+    }
 }
 
 /// Dropping it ends the service and removes its folder.
@@ -66,17 +89,20 @@ impl Stage {
         if plan.keep {
             site.keep();
         }
-        let free = FleetConfig::on_free_ports();
-        let apns = ApnsConfig { script: plan.script, stream_window: WINDOW, connection_window: WINDOW, ..free.apns };
-        let fleet = Fleet::start(FleetConfig { apns, ..free }, &site.dir().join("gateways")).await?;
-        let configured = (plan.hub == HubFrom::Configuration).then_some(&fleet.credentials);
-        site.configure(&plan.tuning, configured)?;
+        let fleet = Fleet::start(fleet_config(plan.scripts), &site.dir().join("gateways")).await?;
+        let platforms = plan.mix.platforms();
+        let accounts = Accounts {
+            credentials: &fleet.credentials,
+            platforms: &platforms,
+            connections: plan.tuning.connections,
+            fcm_rate: plan.fcm_rate,
+        };
+        site.configure(&plan.tuning, (plan.hub == HubFrom::Configuration).then_some(accounts))?;
         let service = Service::start(site).await?;
         if plan.hub == HubFrom::Api {
-            let settings = site::hub_settings(&fleet.credentials, plan.tuning.connections)?;
-            service.api.put_hub(&settings).await.context("cannot make the hub")?;
+            service.api.put_hub(&accounts.document()?).await.context("cannot make the hub")?;
         }
-        let devices = Devices::new(plan.seed);
+        let devices = Devices::mixed(plan.seed, plan.mix, fleet.wns.address().port());
         let oracle = Oracle::new(devices, 0);
         Ok(Self { service, fleet, devices, population: 0, oracle, tuning: plan.tuning })
     }
@@ -109,5 +135,30 @@ impl Stage {
     /// When it did not end well.
     pub async fn strike(self) -> anyhow::Result<()> {
         self.service.stop().await
+    }
+}
+
+fn fleet_config(mut scripts: BTreeMap<Platform, Script>) -> FleetConfig {
+    let mut script = |platform| scripts.remove(&platform).unwrap_or_default();
+    let free = FleetConfig::on_free_ports();
+    FleetConfig {
+        apns: ApnsConfig {
+            script: script(Platform::Apns),
+            stream_window: WINDOW,
+            connection_window: WINDOW,
+            ..free.apns
+        },
+        fcm: FcmConfig { script: script(Platform::Fcm), stream_window: WINDOW, connection_window: WINDOW, ..free.fcm },
+        wns: WnsConfig { script: script(Platform::Wns), ..free.wns },
+        ..free
+    }
+}
+
+/// The simulated service of a platform.
+pub fn gateway(fleet: &Fleet, platform: Platform) -> &dyn Simulated {
+    match platform {
+        Platform::Apns => &*fleet.apns,
+        Platform::Fcm => &*fleet.fcm,
+        Platform::Wns => &*fleet.wns,
     }
 }

@@ -3,7 +3,7 @@
 //! The description is gathered from the handlers' annotations. The page is one answer from the binary: style and script
 //! stand in it, its policy admits exactly these two by their digests, and it asks nobody but this service.
 
-use std::sync::LazyLock;
+use std::sync::Arc;
 
 use aws_lc_rs::digest;
 use axum::response::IntoResponse;
@@ -15,15 +15,20 @@ use http::header;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
+use super::error::ApiError;
 use super::{Route, native, ops, refusals};
 
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 const PAGE: &str = include_str!("page.html");
 
-/// Both are the same for every service of this build, so they are made once.
-static DESCRIPTION: LazyLock<Result<Bytes, String>> = LazyLock::new(|| describe().map(Bytes::from));
-static SHOWN: LazyLock<(Bytes, String)> = LazyLock::new(|| (page().into(), policy()));
+/// What is answered: made once, when the router is.
+struct Shown {
+    description: Result<Bytes, String>,
+    page: Bytes,
+    /// The page's `Content-Security-Policy`.
+    policy: String,
+}
 
 #[derive(OpenApi)]
 #[openapi(
@@ -61,7 +66,9 @@ impl Modify for Keys {
 }
 
 pub(super) fn routes() -> Vec<Route> {
-    vec![("/v1/openapi.json", get(openapi)), ("/docs", get(docs))]
+    let shown = Arc::new(Shown { description: describe().map(Bytes::from), page: page().into(), policy: policy() });
+    let described = shown.clone();
+    vec![("/v1/openapi.json", get(async move || openapi(&described))), ("/docs", get(async move || docs(&shown)))]
 }
 
 /// The description of the whole API, as text.
@@ -81,8 +88,8 @@ pub fn describe() -> Result<String, String> {
     responses((status = 200, description = "OpenAPI 3.1", body = Object)),
     security(()),
 )]
-async fn openapi() -> Result<impl IntoResponse, super::error::ApiError> {
-    let text = DESCRIPTION.as_ref().map_err(super::error::ApiError::internal)?;
+fn openapi(shown: &Shown) -> Result<impl IntoResponse + use<>, ApiError> {
+    let text = shown.description.as_ref().map_err(ApiError::internal)?;
     Ok(([(header::CONTENT_TYPE, "application/json")], text.clone()))
 }
 
@@ -95,15 +102,14 @@ async fn openapi() -> Result<impl IntoResponse, super::error::ApiError> {
     responses((status = 200, description = "A page for people", body = String, content_type = "text/html")),
     security(()),
 )]
-async fn docs() -> impl IntoResponse {
-    let (page, policy) = &*SHOWN;
+fn docs(shown: &Shown) -> impl IntoResponse + use<> {
     let headers = [
-        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
-        (header::CONTENT_SECURITY_POLICY, policy.as_str()),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::REFERRER_POLICY, "no-referrer"),
+        (header::CONTENT_TYPE, "text/html; charset=utf-8".to_owned()),
+        (header::CONTENT_SECURITY_POLICY, shown.policy.clone()),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
+        (header::REFERRER_POLICY, "no-referrer".to_owned()),
     ];
-    (headers, page.clone())
+    (headers, shown.page.clone())
 }
 
 fn page() -> String {

@@ -18,6 +18,7 @@ pub(super) struct HubSettings {
     /// Access rules by name; only with the admin key. When left out they stay as they are, and a new hub gets default ones.
     keys: Option<BTreeMap<String, AccessRuleSettings>>,
     apns: Option<ApnsSettings>,
+    fcm: Option<FcmSettings>,
     wns: Option<WnsSettings>,
     /// Taken back and ignored, so that an answer can be edited and sent again.
     read_only: Option<bool>,
@@ -79,6 +80,22 @@ pub(super) struct ApnsSettings {
     auth: Option<ApnsAuth>,
 }
 
+/// How to reach Google's service.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FcmSettings {
+    #[schema(default = "https://fcm.googleapis.com")]
+    endpoint: Option<String>,
+    /// The service account's JSON, as text or as the object itself. Never read back; left out, it stays as it is.
+    #[schema(write_only)]
+    service_account: Option<ServiceAccount>,
+    /// Roots that are trusted besides the public ones, as PEM.
+    ca: Option<String>,
+    /// All nodes together; 0 is as fast as the service takes it.
+    #[schema(minimum = 0, maximum = 100_000_000, default = 0)]
+    rate_per_second: Option<u32>,
+}
+
 /// How to reach the push service of Windows: as an application of Entra ID or, with `auth` live, as a package of the Store.
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -105,6 +122,13 @@ pub(super) struct WnsSettings {
 }
 
 #[derive(ToSchema)]
+#[serde(untagged)]
+pub(super) enum ServiceAccount {
+    Text(String),
+    Object(BTreeMap<String, String>),
+}
+
+#[derive(ToSchema)]
 #[schema(rename_all = "lowercase")]
 pub(super) enum WnsAuth {
     Entra,
@@ -124,6 +148,8 @@ pub(super) struct Hub {
     senders: BTreeMap<String, SenderState>,
     #[schema(nullable = false)]
     apns: Option<ApnsShown>,
+    #[schema(nullable = false)]
+    fcm: Option<FcmShown>,
     #[schema(nullable = false)]
     wns: Option<WnsShown>,
 }
@@ -197,6 +223,15 @@ pub(super) struct ApnsShown {
 pub(super) enum ApnsAuth {
     Token,
     Certificate,
+}
+
+/// FCM's settings as they are shown: without a secret.
+#[derive(ToSchema)]
+pub(super) struct FcmShown {
+    endpoint: String,
+    rate_per_second: u32,
+    #[schema(nullable = false)]
+    ca: Option<String>,
 }
 
 /// WNS's settings as they are shown: without the secret.

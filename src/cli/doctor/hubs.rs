@@ -53,7 +53,7 @@ pub(super) async fn probe(config: &Config, stored: &[HubRecord]) -> Vec<Finding>
 async fn hub(opener: &Opener, name: &HubName, settings: &HubSettings) -> Vec<Finding> {
     let mut findings = Vec::new();
     for account in settings.accounts() {
-        findings.push(self::account(opener, name, account).await);
+        findings.extend(self::account(opener, name, account).await);
     }
     if findings.is_empty() {
         let text = "has no push service; broadcasts to it end rejected with no_gateway until it gets one";
@@ -62,15 +62,16 @@ async fn hub(opener: &Opener, name: &HubName, settings: &HubSettings) -> Vec<Fin
     findings
 }
 
-async fn account(opener: &Opener, name: &HubName, account: Account<'_>) -> Finding {
+async fn account(opener: &Opener, name: &HubName, account: Account<'_>) -> Vec<Finding> {
     let about = format!("hub {name} {}", account.platform().label());
     let gateway: Arc<dyn Gateway> = match opener.open(name, account) {
         Ok(gateway) => gateway,
-        Err(error) => return Finding::fail(about, format!("{error}; correct it in the hub's settings")),
+        Err(error) => return vec![Finding::fail(about, format!("{error}; correct it in the hub's settings"))],
     };
     let probed = tokio::time::timeout(PATIENCE, gateway.probe()).await;
+    let clock = gateway.clock_ahead().map(|ahead| super::clock::beside(&about, ahead));
     gateway.close(CLOSING).await;
-    match probed {
+    let probed = match probed {
         Ok(Probe::Works) => Finding::ok(about, "the service is there and takes the credentials"),
         Ok(Probe::Refused(reason)) => {
             let text = match account {
@@ -89,7 +90,8 @@ async fn account(opener: &Opener, name: &HubName, account: Account<'_>) -> Findi
             let text = "check the firewall: packets seem to be dropped";
             Finding::fail(about, format!("no answer within {} s; {text}", PATIENCE.as_secs()))
         }
-    }
+    };
+    std::iter::once(probed).chain(clock).collect()
 }
 
 /// The keys of the store's secrets; none where the first start has yet to make them.

@@ -131,6 +131,10 @@ impl Gateway for ApnsGateway {
         }
     }
 
+    fn clock_ahead(&self) -> Option<i64> {
+        self.transport.clock_ahead()
+    }
+
     async fn close(&self, within: Duration) {
         self.transport.close(within).await;
     }

@@ -132,6 +132,10 @@ impl Gateway for FcmGateway {
         }
     }
 
+    fn clock_ahead(&self) -> Option<i64> {
+        self.transport.clock_ahead().or_else(|| self.tokens.clock_ahead())
+    }
+
     async fn close(&self, within: Duration) {
         self.transport.close(within).await;
         self.tokens.close(within).await;

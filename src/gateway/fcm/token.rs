@@ -137,6 +137,11 @@ impl Tokens {
         }
     }
 
+    /// [`Transport::clock_ahead`] of the token endpoint.
+    pub(super) fn clock_ahead(&self) -> Option<i64> {
+        self.transport.clock_ahead()
+    }
+
     pub(super) async fn close(&self, within: Duration) {
         self.transport.close(within).await;
     }

@@ -1,6 +1,8 @@
-//! One request on a connection of its own, for probes.
+//! One request on a connection of its own, for probes. Looks at the peer's clock besides: a batch's answers are too many
+//! for that.
 
 use bytes::Bytes;
+use http::header::DATE;
 
 use super::handshake::Opened;
 use super::head::{self, HeadWriter};
@@ -37,13 +39,19 @@ pub(super) async fn exchange(
         let _ = link.await;
         std::future::pending::<()>().await;
     };
-    tokio::select! {
-        (_, ended) = Answering::new(0, response) => match ended {
+    let answered = async {
+        let response = response.await.map_err(|error| error.to_string())?;
+        let date = response.headers().get(DATE).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let (_, ended) = Answering::begun(0, response).await;
+        match ended {
             Ended::Answered { status, retry_after, body } => {
-                Ok(OwnedAnswer { status, retry_after, body, authorization: held.number() })
+                Ok(OwnedAnswer { status, retry_after, date, body, authorization: held.number() })
             }
             Ended::Failed(error) => Err(error.to_string()),
-        },
+        }
+    };
+    tokio::select! {
+        answer = answered => answer,
         () = driven => Err("the connection ended".to_owned()),
     }
 }

@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 use bytes::{Bytes, BytesMut};
 use h2::client::ResponseFuture;
 use h2::{RecvStream, SendStream};
+use http::Response;
 use http::header::RETRY_AFTER;
 
 use crate::clock::BootInstant;
@@ -53,6 +54,15 @@ impl Answering {
     pub(super) fn new(slot: usize, response: ResponseFuture) -> Self {
         Self { slot, state: State::Waiting(response) }
     }
+
+    /// The rest of an answer whose head has come.
+    pub(super) fn begun(slot: usize, response: Response<RecvStream>) -> Self {
+        let status = response.status().as_u16();
+        let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+        let retry_after = retry_after.map(str::to_owned);
+        let stream = response.into_body();
+        Self { slot, state: State::Reading { status, retry_after, body: BytesMut::new(), stream } }
+    }
 }
 
 impl Future for Answering {
@@ -64,13 +74,7 @@ impl Future for Answering {
             match &mut self.state {
                 State::Waiting(response) => match ready!(Pin::new(response).poll(cx)) {
                     Err(error) => return Poll::Ready((slot, Ended::Failed(error))),
-                    Ok(response) => {
-                        let status = response.status().as_u16();
-                        let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-                        let retry_after = retry_after.map(str::to_owned);
-                        let stream = response.into_body();
-                        self.state = State::Reading { status, retry_after, body: BytesMut::new(), stream };
-                    }
+                    Ok(response) => self.state = Self::begun(slot, response).state,
                 },
                 State::Reading { status, retry_after, body, stream } => {
                     match ready!(stream.poll_data(cx)) {

@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use rustls::ClientConfig;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -125,6 +126,8 @@ pub(in crate::gateway) struct Shared {
     pub(super) killed: CancellationToken,
     pub(super) tasks: TaskTracker,
     batches: AtomicU64,
+    /// What the last exchange said of the peer's clock.
+    clock_ahead: Mutex<Option<i64>>,
 }
 
 impl<W: Wire> Pool<W> {
@@ -146,6 +149,7 @@ impl<W: Wire> Pool<W> {
             killed: CancellationToken::new(),
             tasks: TaskTracker::new(),
             batches: AtomicU64::new(0),
+            clock_ahead: Mutex::default(),
             service,
             clock,
             meter,
@@ -199,6 +203,10 @@ impl<W: Wire> Transport for Pool<W> {
             let _ = tell.send(wire::exchange::<W>(&shared, &request, &channel).await);
         });
         told.await.unwrap_or_else(|_| Err("the sending threads have stopped".to_owned()))
+    }
+
+    fn clock_ahead(&self) -> Option<i64> {
+        *self.shared.clock_ahead.lock()
     }
 
     async fn close(&self, within: Duration) {

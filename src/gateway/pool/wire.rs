@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::Shared;
 use super::dial::{DialError, Dialed};
 use crate::gateway::SharedRequest;
+use crate::gateway::retry_after::http_date;
 use crate::gateway::transport::OwnedAnswer;
 
 /// A connection that takes targets from its pool's intake. Lives on one thread.
@@ -41,5 +42,9 @@ pub(super) async fn exchange<W: Wire>(
     let dialed = shared.dialer.open().await.map_err(|failure| failure.to_string())?;
     let asked = W::exchange(dialed, shared, request, channel);
     let answered = tokio::time::timeout(shared.tuning.soft_timeout, asked).await;
-    answered.unwrap_or_else(|_| Err("the service does not answer".to_owned()))
+    let answer = answered.unwrap_or_else(|_| Err("the service does not answer".to_owned()))?;
+    if let Some(date) = &answer.date {
+        *shared.clock_ahead.lock() = http_date(date).map(|date| date.millis() - shared.clock.now().millis());
+    }
+    Ok(answer)
 }

@@ -113,6 +113,10 @@ impl Gateway for WnsGateway {
         }
     }
 
+    fn clock_ahead(&self) -> Option<i64> {
+        self.way.tokens.clock_ahead()
+    }
+
     async fn close(&self, within: Duration) {
         self.line.close(within).await;
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, DATE, HeaderValue};
 use http::{Method, Request};
 use http_body_util::Full;
 use serde::Deserialize;
@@ -17,6 +17,7 @@ use tokio::sync::Mutex;
 use super::client::{Answer, Client, Failure};
 use super::settings::WnsSettings;
 use crate::clock::{BootInstant, SharedClock};
+use crate::gateway::retry_after::http_date;
 use crate::model::verdict::Reason;
 
 /// A token's life where the answer does not tell it: the one that is documented.
@@ -63,6 +64,7 @@ pub(super) struct Tokens {
     current: ArcSwapOption<AccessToken>,
     /// Held by whoever asks the endpoint.
     flight: Mutex<Flight>,
+    clock_ahead: parking_lot::Mutex<Option<i64>>,
 }
 
 /// The request's body; holds the secret.
@@ -102,7 +104,13 @@ impl Tokens {
             clock,
             current: ArcSwapOption::empty(),
             flight: Mutex::default(),
+            clock_ahead: parking_lot::Mutex::default(),
         }
+    }
+
+    /// How far the token endpoint's clock is ahead of ours, in milliseconds, by its last answer that had a `Date`.
+    pub(super) fn clock_ahead(&self) -> Option<i64> {
+        *self.clock_ahead.lock()
     }
 
     /// The token to send now.
@@ -182,7 +190,13 @@ impl Tokens {
             .body(Full::new(self.form.0.clone()))
             .map_err(|_| Fault::Unreachable(Reason::known("token endpoint cannot be asked")))?;
         match self.client.send(request).await {
-            Ok(answer) => read(&answer),
+            Ok(answer) => {
+                let date = answer.headers.get(DATE).and_then(|value| value.to_str().ok()).and_then(http_date);
+                if let Some(date) = date {
+                    *self.clock_ahead.lock() = Some(date.millis() - self.clock.now().millis());
+                }
+                read(&answer)
+            }
             Err(Failure::Safe(_)) => Err(Fault::Unreachable(Reason::known("token endpoint not reached"))),
             Err(Failure::Ambiguous(_)) => Err(Fault::Unreachable(Reason::known("token endpoint gave no answer"))),
         }

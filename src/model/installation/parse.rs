@@ -70,8 +70,8 @@ pub(super) fn document(
     path_id: Option<&str>,
     limits: &InstallationLimits,
 ) -> Result<Installation, FieldError> {
-    let mut members: Members = serde_json::from_slice(json)
-        .map_err(|error| FieldError::new("body", format!("must be a JSON object: {error}")))?;
+    let mut members: Members =
+        serde_json::from_slice(json).map_err(|error| FieldError::json("body", "must be a JSON object", &error))?;
     let id = match (path_id, members.take_text("installationId")?) {
         (Some(path), Some(own)) if path != own => {
             return Err(FieldError::new("installationId", "must equal the id in the path"));

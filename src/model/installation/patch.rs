@@ -69,7 +69,7 @@ impl std::fmt::Debug for Operation {
 impl Patch {
     /// Reads a JSON array of operations. An error's field is `[N].op`, `[N].path` or `[N].value`, counted from 0.
     pub fn parse(json: &[u8]) -> Result<Self, FieldError> {
-        let rule = |error| FieldError::new("body", format!("must be a JSON array of patch operations: {error}"));
+        let rule = |error| FieldError::json("body", "must be a JSON array of patch operations", &error);
         let operations: Vec<Map<String, Value>> = serde_json::from_slice(json).map_err(rule)?;
         if operations.len() > OPERATIONS {
             return Err(FieldError::new("body", format!("must not have more than {OPERATIONS} operations")));
@@ -80,7 +80,7 @@ impl Patch {
 
     /// The document with all changes, or the first rule that one of them, or the result, breaks.
     pub fn apply(&self, to: &Installation, limits: &InstallationLimits) -> Result<Installation, FieldError> {
-        let broken = |error: serde_json::Error| FieldError::new("body", format!("cannot be applied: {error}"));
+        let broken = |error: serde_json::Error| FieldError::json("body", "cannot be applied", &error);
         let mut document = serde_json::to_value(to.read_form(false)).map_err(broken)?;
         for (at, operation) in self.0.iter().enumerate() {
             operation.apply(&mut document).map_err(|error| within(error, at))?;
@@ -193,7 +193,7 @@ fn tags(value: &Value) -> Result<Vec<Value>, FieldError> {
     match value {
         Value::Array(tags) => Ok(tags.clone()),
         Value::String(text) if text.trim_start().starts_with('[') => serde_json::from_str(text)
-            .map_err(|error| FieldError::new("value", format!("must be a tag or a JSON array of tags: {error}"))),
+            .map_err(|error| FieldError::json("value", "must be a tag or a JSON array of tags", &error)),
         Value::String(_) => Ok(vec![value.clone()]),
         other => Err(wrong_kind("value", "a tag or an array of tags", other)),
     }
@@ -204,7 +204,7 @@ fn object(value: &Value) -> Result<Map<String, Value>, FieldError> {
     match value {
         Value::Object(object) => Ok(object.clone()),
         Value::String(text) => serde_json::from_str(text)
-            .map_err(|error| FieldError::new("value", format!("must be an object or its JSON text: {error}"))),
+            .map_err(|error| FieldError::json("value", "must be an object or its JSON text", &error)),
         other => Err(wrong_kind("value", "an object or its JSON text", other)),
     }
 }

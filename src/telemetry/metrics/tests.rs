@@ -65,3 +65,37 @@ fn a_deleted_hub_is_shown_no_more_and_its_successor_is() {
     metrics.name_hub(HubId(9), &demo);
     assert!(metrics.render().contains(r#"fanfare_broadcasts_total{hub="demo"} 0"#));
 }
+
+#[test]
+fn a_thousand_hubs_that_came_and_went_leave_nothing() {
+    let metrics = Metrics::new();
+    let stays = HubName::parse("stays").unwrap();
+    metrics.name_hub(HubId(1), &stays);
+    metrics.outcomes(HubId(1), Platform::Apns, Outcome::Delivered, 5);
+    let kept = |metrics: &Metrics| {
+        (
+            metrics.of_hubs.lock().len(),
+            metrics.hubs.read().len(),
+            metrics.senders.read().len(),
+            metrics.gateways.lock().len(),
+        )
+    };
+    let before = (kept(&metrics), metrics.render().lines().count());
+    for number in 0..1_000 {
+        let (id, name) = (HubId(10 + number), HubName::parse(&format!("hub-{number}")).unwrap());
+        let meter = Arc::new(GatewayMeter::default());
+        metrics.watch_gateway(&name, Platform::Apns, &meter);
+        metrics.name_hub(id, &name);
+        metrics.registered(id, &[Applied::Created]);
+        metrics.accepted(id, Duration::from_millis(1));
+        metrics.outcomes(id, Platform::Apns, Outcome::Delivered, 1);
+        metrics.forget_hub(id);
+        // A worker that still has it in hand brings nothing back.
+        metrics.outcomes(id, Platform::Apns, Outcome::Delivered, 1);
+        // Of a hub that was never made, because its commit failed, only the gateway was opened.
+        metrics.watch_gateway(&HubName::parse(&format!("never-{number}")).unwrap(), Platform::Apns, &meter);
+    }
+    metrics.upkeep();
+    assert_eq!((kept(&metrics), metrics.render().lines().count()), before);
+    assert!(metrics.render().contains(r#"fanfare_outcomes_total{hub="stays",platform="apns",outcome="delivered"} 5"#));
+}

@@ -15,10 +15,9 @@ use self::yardstick::Yardstick;
 use super::{Place, exit, on_runtime, say, write_json};
 use crate::{
     client::Metrics,
+    devices::Mix,
     figures::{grouped, median, micros_each, per_second, rate},
-    gateways::Script,
-    service::Tuning,
-    stage::{HubFrom, Plan, Stage},
+    stage::{Plan, Stage},
 };
 
 /// Measures registrations through the API against bare inserts of the same rows
@@ -39,6 +38,9 @@ pub struct Args {
     /// Register by import instead of single requests
     #[arg(long)]
     import: bool,
+    /// Platforms of the installations and their shares, such as apns=50,fcm=40,wns=10
+    #[arg(long, default_value_t, value_name = "MIX")]
+    platforms: Mix,
     /// Of the devices
     #[arg(long, default_value_t = 1, value_name = "N")]
     seed: u64,
@@ -81,10 +83,9 @@ async fn measure(args: Args) -> anyhow::Result<ExitCode> {
     let plan = Plan {
         dir: args.place.dir.clone(),
         keep: args.place.keep,
-        tuning: Tuning::default(),
-        script: Script::default(),
-        hub: HubFrom::Configuration,
+        mix: args.platforms,
         seed: args.seed,
+        ..Plan::default()
     };
     let mut stage = Stage::set_up(plan).await?;
     let site = &stage.service.site;

@@ -271,5 +271,8 @@ impl Service for Apns {
         if self.environment == Environment::Sandbox {
             hpack::encode_literal(head, b"apns-unique-id", id.as_bytes());
         }
+        if let Some(date) = &answer.date {
+            hpack::encode_literal(head, b"date", date.as_bytes());
+        }
     }
 }

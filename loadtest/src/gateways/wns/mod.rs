@@ -132,6 +132,10 @@ impl WnsSim {
         self.tasks.wait().await;
     }
 
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     pub fn endpoint(&self) -> String {
         format!("https://localhost:{}", self.address.port())
     }
