@@ -24,7 +24,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::sync::mpsc::unbounded_channel;
 
 /// What no exchange takes unless something hangs.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(40);
 
 /// A target: its number, and the path that it is sent to.
 pub(crate) type To = (u64, String);
