@@ -336,3 +336,53 @@ async fn after_every_frame_that_the_server_receives() {
     let fault = |at| Fault::all().into_iter().map(move |fault| (When::Heard(at), fault));
     play_all((1..=HEARD).flat_map(fault).collect()).await;
 }
+
+/// Much is being written when the connection is cut: what the client handed to the network may have been processed, even
+/// when the network then failed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn in_the_middle_of_a_long_write() {
+    let (identity, senders) = (Arc::new(Identity::new()), Senders::start(1).unwrap());
+    for round in 0..4 {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let ledger = Ledger::default();
+        let (tls, books) = (TlsAcceptor::from(identity.server()), ledger.clone());
+        let _server = AbortOnDropHandle::new(tokio::spawn(async move {
+            while let Ok((tcp, _)) = listener.accept().await {
+                let Ok(stream) = tls.accept(tcp).await else { continue };
+                let peer = Peer::new(books.clone(), format!("127.0.0.1:{port}"), long);
+                let _ = cut_amid(stream, peer, 10 + round * 20).await;
+            }
+        }));
+        let targets: Vec<To> = (0..400).map(|seq| (seq, format!("/push/{seq}"))).collect();
+        let how = How { connections: 1, length: long, tuning: quick() };
+        let told = Bench::new(port, &identity, &senders, how).send(&targets, 400).await;
+        assert_eq!(ledger.faults(&told, false), Vec::<String>::new(), "round {round}");
+    }
+}
+
+fn long(_: u64) -> usize {
+    600
+}
+
+/// Reads that many requests, and cuts.
+async fn cut_amid(mut stream: TlsStream<TcpStream>, mut peer: Peer, requests: usize) -> Result<(), Over> {
+    let mut out = Vec::new();
+    peer.offer(&mut out, Terms { streams: 1_000, ..Terms::USUAL });
+    peer.grant(&mut out, 0, 1 << 24);
+    stream.write_all(&out).await?;
+    let (mut input, mut buffer, mut whole) = (Vec::new(), vec![0; 4_096], 0);
+    while whole < requests {
+        match peer.hear(&mut input).map_err(|_| Over)? {
+            None => {
+                let read = stream.read(&mut buffer).await?;
+                if read == 0 {
+                    return Err(Over);
+                }
+                input.extend_from_slice(&buffer[..read]);
+            }
+            Some(heard) => whole += usize::from(matches!(heard, Heard::Whole(_))),
+        }
+    }
+    Ok(stream.get_ref().0.set_zero_linger()?)
+}
