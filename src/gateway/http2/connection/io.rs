@@ -12,6 +12,8 @@ use crate::clock::BootInstant;
 
 /// Bytes that are read at once. A frame that has not come whole waits in here: the longest has 16,393.
 const READ: usize = 64 * 1024;
+/// Bytes that are written at once: what the TLS layer holds, so that more would not leave in fewer writes.
+const WRITE: usize = 64 * 1024;
 /// Bytes that are read before anything is written again.
 const READ_IN_A_ROUND: usize = 4 * READ;
 
@@ -109,13 +111,30 @@ impl Connection {
         Ok(total > 0)
     }
 
+    /// The network takes no more. What the peer said before it went may still lie there: answers, and how far it got.
+    pub(super) fn hear_out(&mut self, cx: &mut Context<'_>, now: BootInstant) {
+        while matches!(self.read(cx, now), Ok(true)) {}
+    }
+
     /// Writes what the session put out. Answers whether any of it left.
     pub(super) fn write(&mut self, cx: &mut Context<'_>, now: BootInstant) -> Result<bool, String> {
         let mut moved = false;
         while !self.session.output().is_empty() {
-            let Poll::Ready(written) = self.socket.poll_write(cx, self.session.output())? else { break };
-            self.session.wrote(written);
-            moved |= written > 0;
+            let output = self.session.output();
+            let offered = output.len().min(WRITE);
+            match self.socket.poll_write(cx, &output[..offered]) {
+                Poll::Pending => break,
+                Poll::Ready(Ok(written)) => {
+                    self.session.wrote(written);
+                    moved |= written > 0;
+                }
+                Poll::Ready(Err(error)) => {
+                    // The TLS layer writes in several steps, and does not say how many went well before the one that
+                    // failed: any of these bytes may have left, and so may be processed.
+                    self.session.wrote(offered);
+                    return Err(error);
+                }
+            }
         }
         self.socket.flush(cx)?;
         self.stalled_since = self.session.is_stalled().then(|| self.stalled_since.unwrap_or(now));

@@ -135,10 +135,14 @@ impl Connection {
             self.retire("going away, or out of stream ids");
         }
         moved |= self.fill(now);
-        moved |= self.write(cx, now)?;
-        if !self.tick(cx, now) {
-            return Err("it does not answer pings".to_owned());
+        match self.write(cx, now) {
+            Ok(wrote) => moved |= wrote,
+            Err(why) => {
+                self.hear_out(cx, now);
+                return Err(why);
+            }
         }
+        self.tick(cx, now)?;
         if self.retired && self.session.open() == 0 {
             if !self.goodbye {
                 self.goodbye = true;

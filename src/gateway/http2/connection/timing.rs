@@ -14,25 +14,29 @@ impl Connection {
         self.session.open() > 0 && now.after(self.settling.last_answer) >= self.shared.tuning.soft_timeout
     }
 
-    /// What is due by the clock. False when the peer no longer answers pings.
-    pub(super) fn tick(&mut self, cx: &mut Context<'_>, now: BootInstant) -> bool {
+    /// The peer lets nothing be begun: whether it will ever, only a ping can tell.
+    fn is_shut(&self) -> bool {
+        self.session.limit() == 0 && !self.retired
+    }
+
+    /// What is due by the clock. The error is that the peer is gone.
+    pub(super) fn tick(&mut self, cx: &mut Context<'_>, now: BootInstant) -> Result<(), &'static str> {
         if self.pinged_at.is_some() && self.session.ponged() {
             self.pinged_at = None;
             self.settling.last_heard = now;
         }
-        let busy = self.session.open() > 0 || self.pinged_at.is_some() || self.settling.rest_until > now;
+        let asked = self.pinged_at.is_some() || self.settling.rest_until > now;
+        let busy = self.session.open() > 0 || asked || self.is_shut();
         if busy && !self.timer_is_busy {
             self.set_timer(now, busy);
         }
         while self.timer.as_mut().poll(cx).is_ready() {
             self.withdraw_stalled(now);
             self.time_out(now);
-            if !self.keep_alive(now) {
-                return false;
-            }
+            self.keep_alive(now)?;
             self.set_timer(now, busy);
         }
-        true
+        Ok(())
     }
 
     fn set_timer(&mut self, now: BootInstant, busy: bool) {
@@ -50,7 +54,7 @@ impl Connection {
     }
 
     /// Takes requests back whose last byte waits for the peer's window: when they may not be written any more, or when
-    /// the window does not come. The peer cannot have processed them.
+    /// the window does not come. The peer cannot have processed them, unless it has begun to answer.
     fn withdraw_stalled(&mut self, now: BootInstant) {
         let Some(since) = self.stalled_since else { return };
         let stuck = now.after(since) >= self.shared.tuning.hard_timeout;
@@ -61,9 +65,10 @@ impl Connection {
             .filter(|(_, refusal)| stuck || refusal.is_some())
             .collect();
         for (stream, refusal) in waiting {
-            let Some((open, _)) = self.session.cancel(stream) else { continue };
+            let Some((open, may_be_processed)) = self.session.cancel(stream) else { continue };
             let item = self.settling.close(open);
             match refusal {
+                _ if may_be_processed => self.settling.ambiguous(item, LOST),
                 Some(why) => item.unsent(why, &mut self.settling.outbox),
                 None => self.settling.resend(item, LOST),
             }
@@ -97,12 +102,17 @@ impl Connection {
         }
     }
 
-    fn keep_alive(&mut self, now: BootInstant) -> bool {
+    fn keep_alive(&mut self, now: BootInstant) -> Result<(), &'static str> {
         let tuning = &self.shared.tuning;
-        if let Some(sent) = self.pinged_at {
-            return now.after(sent) < tuning.ping_timeout;
+        if !self.session.has_settings() && now.after(self.opened) >= tuning.open_timeout {
+            return Err("it does not begin to speak HTTP/2");
         }
-        let every = if self.session.open() == 0 {
+        if let Some(sent) = self.pinged_at {
+            return if now.after(sent) < tuning.ping_timeout { Ok(()) } else { Err("it does not answer pings") };
+        }
+        let every = if self.is_shut() {
+            tuning.busy_ping
+        } else if self.session.open() == 0 {
             tuning.idle_ping
         } else if self.is_slow(now) {
             tuning.soft_timeout
@@ -113,6 +123,6 @@ impl Connection {
             self.session.ping(fastrand::u64(..).to_be_bytes());
             self.pinged_at = Some(now);
         }
-        true
+        Ok(())
     }
 }

@@ -160,6 +160,11 @@ impl<T> Session<T> {
         self.peer.streams().min(self.streams.most())
     }
 
+    /// Whether the peer's SETTINGS came, without which nothing may be begun.
+    pub const fn has_settings(&self) -> bool {
+        self.peer.has_spoken()
+    }
+
     /// How many requests may be begun now. While a body waits for a window none: it would only wait, too.
     pub fn room(&self) -> usize {
         if !self.takes_requests() || !self.pending.is_empty() {
@@ -194,7 +199,7 @@ impl<T> Session<T> {
         frame::goaway(&mut self.out, code);
     }
 
-    /// Every open request, with its stream and whether all of it was written.
+    /// Every open request, with its stream and whether so much was written, or answered, that it may be processed.
     pub fn each_open(&self) -> impl Iterator<Item = (u32, &T, bool)> {
         let written = self.written;
         self.streams.iter().map(move |(stream, end, user)| (stream, user, end <= written))
@@ -205,7 +210,7 @@ impl<T> Session<T> {
         self.pending.iter().filter_map(|pending| Some((pending.stream, self.streams.get(pending.stream)?)))
     }
 
-    /// Gives a request up: the peer is told, and its answer will be ignored. Answers whether all of it was written.
+    /// Gives a request up: the peer is told, and its answer will be ignored. Answers whether it may be processed.
     pub fn cancel(&mut self, stream: u32) -> Option<(T, bool)> {
         let (user, end) = self.streams.remove(stream)?;
         self.pending.retain(|pending| pending.stream != stream);
@@ -213,7 +218,8 @@ impl<T> Session<T> {
         Some((user, end <= self.written))
     }
 
-    /// The connection is gone: gives back every open request, and whether all of it was written.
+    /// The connection is gone: gives back every open request, and whether it may be processed: all of it was written, or
+    /// an answer had begun.
     pub fn abandon(&mut self) -> Vec<(T, bool)> {
         self.pending.clear();
         let written = self.written;

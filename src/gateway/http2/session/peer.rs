@@ -25,7 +25,8 @@ impl Default for Peer {
 pub struct Changes {
     /// By how much the windows of open streams move.
     pub window: i64,
-    pub header_table: Option<usize>,
+    /// The smallest size it named, and the last: the encoder must know of both (RFC 7541 section 4.2).
+    pub header_table: Option<(usize, usize)>,
 }
 
 impl Peer {
@@ -53,7 +54,11 @@ impl Peer {
         for [p0, p1, v0, v1, v2, v3] in parameters {
             let value = u32::from_be_bytes([*v0, *v1, *v2, *v3]);
             match u16::from_be_bytes([*p0, *p1]) {
-                setting::HEADER_TABLE_SIZE => changes.header_table = Some(value as usize),
+                setting::HEADER_TABLE_SIZE => {
+                    let value = value as usize;
+                    let smallest = changes.header_table.map_or(value, |(smallest, _)| smallest.min(value));
+                    changes.header_table = Some((smallest, value));
+                }
                 setting::ENABLE_PUSH if value != 0 => {
                     return Err(ConnectionError::protocol("a server that wants pushes enabled"));
                 }
@@ -106,7 +111,9 @@ mod tests {
         let both = [parameter(setting::INITIAL_WINDOW_SIZE, 10), parameter(setting::INITIAL_WINDOW_SIZE, 100)].concat();
         assert_eq!(peer.apply(&both).unwrap().window, 100 - 65_535);
         assert_eq!(peer.apply(&parameter(setting::INITIAL_WINDOW_SIZE, 300)).unwrap().window, 200);
-        assert_eq!(peer.apply(&parameter(setting::HEADER_TABLE_SIZE, 0)).unwrap().header_table, Some(0));
+        assert_eq!(peer.apply(&parameter(setting::HEADER_TABLE_SIZE, 0)).unwrap().header_table, Some((0, 0)));
+        let sizes = [0, 100, 50].map(|size| parameter(setting::HEADER_TABLE_SIZE, size)).concat();
+        assert_eq!(peer.apply(&sizes).unwrap().header_table, Some((0, 50)), "the smallest and the last");
     }
 
     #[test]

@@ -147,6 +147,7 @@ impl<T> Session<T> {
         kept.received += u32::try_from(payload.len()).unwrap_or(u32::MAX);
         if kept.received >= super::DEFAULT_WINDOW {
             // Its window is used up, and nobody wants to read more: what is known will do.
+            self.drop_body(id);
             frame::rst_stream(&mut self.out, id, ErrorCode::CANCEL);
             self.end(id, &[], word);
         }
@@ -230,16 +231,27 @@ impl<T> Session<T> {
     ) -> Result<(), ConnectionError> {
         self.check_stream(head.stream)?;
         let code = ErrorCode(four(payload, "RST_STREAM of a wrong length")?);
-        let id = head.stream;
-        // A status that came is an answer, even when its body breaks off.
-        if self.streams.get_mut(id).is_some_and(|stream| stream.kept.is_some()) {
-            self.end(id, &[], word);
-        } else if code == ErrorCode::REFUSED_STREAM {
-            self.fail(id, Ended::Refused, word);
-        } else {
-            self.fail(id, Ended::Reset(code), word);
-        }
+        let ended = if code == ErrorCode::REFUSED_STREAM { Ended::Refused } else { Ended::Reset(code) };
+        self.break_off(head.stream, ended, word);
         Ok(())
+    }
+
+    /// The peer will say no more on this stream. A status that came is an answer, even when its body breaks off.
+    fn break_off(&mut self, id: u32, ended: Ended<'_>, word: &mut impl FnMut(T, Ended<'_>)) {
+        if self.streams.get_mut(id).is_some_and(|stream| stream.kept.is_some()) {
+            self.drop_body(id);
+            self.end(id, &[], word);
+        } else {
+            self.fail(id, ended, word);
+        }
+    }
+
+    /// What is left of a request's body will not be sent, and the peer needs not be told.
+    fn drop_body(&mut self, id: u32) {
+        if let Some(stream) = self.streams.get_mut(id).filter(|stream| stream.end == super::streams::UNENDED) {
+            stream.end = 0;
+            self.pending.retain(|pending| pending.stream != id);
+        }
     }
 
     fn settings(&mut self, head: FrameHead, payload: &[u8]) -> Result<(), ConnectionError> {
@@ -259,8 +271,9 @@ impl<T> Session<T> {
                 return Err(ConnectionError::new(ErrorCode::FLOW_CONTROL_ERROR, "a window over 2^31-1"));
             }
         }
-        if let Some(size) = changes.header_table {
-            self.encoder.resize(size);
+        if let Some((smallest, last)) = changes.header_table {
+            self.encoder.resize(smallest);
+            self.encoder.resize(last);
         }
         frame::settings_ack(&mut self.out);
         self.push_pending();
@@ -304,7 +317,7 @@ impl<T> Session<T> {
         let last = self.going_away.map_or(last, |before| before.min(last));
         self.going_away = Some(last);
         for id in self.streams.above(last) {
-            self.fail(id, Ended::GoingAway, word);
+            self.break_off(id, Ended::GoingAway, word);
         }
         Ok(())
     }

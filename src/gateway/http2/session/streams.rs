@@ -36,11 +36,20 @@ pub struct Stream<T> {
     pub kept: Option<Box<Kept>>,
 }
 
+impl<T> Stream<T> {
+    /// What must have been written for it to be processed: nothing more once an answer has begun, for then the peer did
+    /// not wait for the rest.
+    const fn decisive(&self) -> u64 {
+        if self.kept.is_some() { 0 } else { self.end }
+    }
+}
+
 impl<T> Streams<T> {
     /// Room for so many at once.
     pub fn new(most: usize) -> Self {
+        let most = most.clamp(1, 1 << 20);
         // Half of the slots are free at any time, so that few ids are skipped.
-        let slots = most.clamp(1, 1 << 20).next_power_of_two() * 2;
+        let slots = most.next_power_of_two() * 2;
         let mask = u32::try_from(slots - 1).unwrap_or(u32::MAX);
         Self { slots: (0..slots).map(|_| Slot { id: 0, stream: None }).collect(), mask, len: 0, most, next: 1 }
     }
@@ -107,16 +116,19 @@ impl<T> Streams<T> {
         Some(stream)
     }
 
-    /// Closes a stream and answers what it carried, and where its last byte lies.
+    /// Closes a stream and answers what it carried, and where the last byte lies without which it is not processed.
     pub fn remove(&mut self, id: u32) -> Option<(T, u64)> {
-        self.take(id).map(|stream| (stream.user, stream.end))
+        self.take(id).map(|stream| {
+            let decisive = stream.decisive();
+            (stream.user, decisive)
+        })
     }
 
-    /// Id, last byte and `T` of each, in no order.
+    /// Id, decisive byte and `T` of each, in no order.
     pub fn iter(&self) -> impl Iterator<Item = (u32, u64, &T)> {
         self.slots.iter().filter_map(|slot| {
             let stream = slot.stream.as_ref()?;
-            Some((slot.id, stream.end, &stream.user))
+            Some((slot.id, stream.decisive(), &stream.user))
         })
     }
 
@@ -130,7 +142,10 @@ impl<T> Streams<T> {
         self.len = 0;
         self.slots.iter_mut().filter_map(|slot| {
             slot.id = 0;
-            slot.stream.take().map(|stream| (stream.user, stream.end))
+            slot.stream.take().map(|stream| {
+                let decisive = stream.decisive();
+                (stream.user, decisive)
+            })
         })
     }
 }

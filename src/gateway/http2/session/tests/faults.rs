@@ -30,6 +30,32 @@ fn refused_is_told_apart_from_reset() {
 }
 
 #[test]
+fn a_status_that_came_is_an_answer_however_its_stream_ends() {
+    let begun = || {
+        // A window of nothing: the body of the first request waits.
+        let mut scene = Scene::new(&[(setting::INITIAL_WINDOW_SIZE, 0)]);
+        scene.begin(0, b"{}");
+        scene.hear_frame(kind::HEADERS, flag::END_HEADERS, 1, ANSWER_200).unwrap();
+        scene.frames();
+        scene
+    };
+    let mut reset = begun();
+    reset.hear_frame(kind::RST_STREAM, 0, 1, &[0, 0, 0, 7]).unwrap();
+    assert_eq!((reset.words.clone(), reset.frames()), (vec![(0, ok())], vec![]), "a reset is not answered by one");
+    let mut away = begun();
+    away.hear_frame(kind::GOAWAY, 0, 0, &[0; 8]).unwrap();
+    assert_eq!((away.words.clone(), away.frames()), (vec![(0, ok())], vec![]));
+    let mut long = begun();
+    for _ in 0..4 {
+        long.hear_frame(kind::DATA, 0, 1, &[0; 16_384]).unwrap();
+    }
+    assert_eq!((long.words.len(), kinds(&long.frames())), (1, vec![(kind::RST_STREAM, 1)]), "one reset is enough");
+    // Not all of it was written, yet it may be processed.
+    assert_eq!(begun().session.abandon(), [(0, true)]);
+    assert_eq!(begun().session.cancel(1), Some((0, true)));
+}
+
+#[test]
 fn malformed_answers_cost_their_request_alone() {
     let end = flag::END_HEADERS | flag::END_STREAM;
     let cases: [(u8, u8, &[u8]); 6] = [
