@@ -140,12 +140,17 @@ impl Ledger {
     /// Nearly every reply is a delivery, and they come in runs of one chunk.
     fn take(&mut self, pile: Vec<Reply>) {
         let mut chunks: Vec<(ChunkNo, Vec<u16>)> = Vec::new();
+        let length = pile.len();
         for Reply { seq, what } in pile {
             match what {
                 Answer::Verdict { verdict: Verdict::Delivered, .. } => {
                     match chunks.iter_mut().rfind(|(chunk, _)| *chunk == seq.chunk()) {
                         Some((_, offsets)) => offsets.push(seq.offset()),
-                        None => chunks.push((seq.chunk(), vec![seq.offset()])),
+                        None => {
+                            let mut offsets = Vec::with_capacity(length);
+                            offsets.push(seq.offset());
+                            chunks.push((seq.chunk(), offsets));
+                        }
                     }
                 }
                 Answer::Verdict { verdict, .. } => self.tally.add(verdict.label(), 1),
