@@ -165,8 +165,8 @@ fn nginx_config(folder: &Path, address: SocketAddr, streams: usize, certificate:
     format!(
         "daemon off;\nmaster_process off;\npid {folder}/nginx.pid;\nerror_log stderr crit;\n\
          events {{ worker_connections 4096; }}\n\
-         http {{\n  access_log off;\n  client_body_temp_path {folder}/body;\n  proxy_temp_path {folder}/proxy;\n  \
-         fastcgi_temp_path {folder}/fastcgi;\n  uwsgi_temp_path {folder}/uwsgi;\n  scgi_temp_path {folder}/scgi;\n  \
+         http {{\n  access_log off;\n  client_body_temp_path {folder}/nginx-body;\n  proxy_temp_path {folder}/nginx-proxy;\n  \
+         fastcgi_temp_path {folder}/nginx-fastcgi;\n  uwsgi_temp_path {folder}/nginx-uwsgi;\n  scgi_temp_path {folder}/nginx-scgi;\n  \
          keepalive_requests 1000000000;\n  keepalive_timeout 1h;\n  http2_max_concurrent_streams {streams};\n  \
          server {{\n    listen {address} ssl http2;\n    ssl_protocols TLSv1.3;\n    ssl_certificate {certificate};\n    \
          ssl_certificate_key {key};\n    location / {{ return 200; }}\n  }}\n}}\n"

@@ -15,7 +15,7 @@ use crate::compare::{
 /// # Errors
 /// When it fails or its words cannot be read.
 pub(super) async fn measure(task: &Task, cores: Cores, folder: &Path) -> anyhow::Result<Done> {
-    let (uris, body) = (folder.join("uris"), folder.join("body"));
+    let (uris, body) = (folder.join("uris"), folder.join("body.json"));
     let list = task.tokens.iter().fold(String::new(), |mut list, token| {
         // Writing into memory cannot fail.
         let _ = writeln!(list, "{}/3/device/{token}", task.endpoint);
