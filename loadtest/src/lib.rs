@@ -9,11 +9,13 @@
 //! - [`client`]: a lean client of the native API.
 //! - [`service`]: Fanfare as a child process: its folder, its life, what it costs.
 //! - [`stage`]: all of that together, standing; broadcasts on it, watched and judged; kills.
+//! - [`compare`]: Fanfare's engine beside other senders.
 //! - [`progress`], [`figures`]: how far a run is, and what came out, for people.
 //! - [`commands`]: what the binary does, one file per command.
 pub mod client;
 pub mod clock;
 pub mod commands;
+pub mod compare;
 pub mod devices;
 pub mod figures;
 pub mod gateways;

@@ -24,7 +24,10 @@ enum Command {
     Latency(commands::latency::Args),
     Count(commands::count::Args),
     Register(commands::register::Args),
+    Compare(commands::compare::Args),
     Gateways(commands::gateways::Args),
+    #[command(hide = true)]
+    CompareSender(commands::compare::SenderArgs),
     #[command(hide = true)]
     Fanfare(commands::fanfare::Args),
 }
@@ -37,6 +40,8 @@ fn main() -> anyhow::Result<ExitCode> {
         Command::Latency(args) => commands::latency::run(args),
         Command::Count(args) => commands::count::run(args),
         Command::Register(args) => commands::register::run(args),
+        Command::Compare(args) => commands::compare::run(args),
+        Command::CompareSender(args) => commands::compare::run_sender(args).map(|()| ExitCode::SUCCESS),
         Command::Gateways(args) => commands::gateways::run(args).map(|()| ExitCode::SUCCESS),
         Command::Fanfare(args) => Ok(commands::fanfare::run(args)),
     }

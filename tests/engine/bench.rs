@@ -55,7 +55,7 @@ impl Service for Plain {
     fn address(&self, _: &SharedRequest, seq: Seq, channel: &[u8], out: &mut Addressed) {
         out.path.extend_from_slice(channel);
         out.id.extend_from_slice(seq.0.to_string().as_bytes());
-        out.body = Some(body(seq.0, (self.length)(seq.0)).into());
+        out.body.extend_from_slice(&body(seq.0, (self.length)(seq.0)));
     }
 
     fn authorize(&self, held: &mut Held) {

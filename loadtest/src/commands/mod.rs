@@ -1,4 +1,5 @@
 //! The commands of the binary, one file each.
+pub mod compare;
 pub mod count;
 pub mod demo;
 pub mod fanfare;
@@ -15,6 +16,7 @@ use std::{
 };
 
 use anyhow::{Context, bail};
+use rustix::process::{Signal, set_parent_process_death_signal};
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -39,6 +41,14 @@ fn on_runtime(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::R
             _ = terminate.recv() => bail!("terminated"),
         }
     })
+}
+
+/// This process is killed when the thread that started it ends: a run that was killed leaves no children behind.
+fn die_with_parent() {
+    if let Err(error) = set_parent_process_death_signal(Some(Signal::KILL)) {
+        // Into the run's log; nowhere is left to say that it cannot be written.
+        drop(writeln!(io::stderr(), "this process will outlive its run when that is killed: {error}"));
+    }
 }
 
 fn exit(good: bool) -> ExitCode {

@@ -13,7 +13,8 @@ mod traits;
 
 use std::io::Write;
 
-use self::address::{Addresses, TOKEN_LENGTH, write_channel, write_hex};
+pub use self::address::TOKEN_LENGTH;
+use self::address::{Addresses, write_channel, write_hex};
 pub use self::{
     platform::{Mix, Platform},
     traits::{CITIES, LANGUAGES, TEAMS, Traits},

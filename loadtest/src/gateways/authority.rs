@@ -31,6 +31,8 @@ pub enum AuthorityError {
     Tls(#[from] rustls::Error),
     #[error("cannot set up the check of client certificates: {0}")]
     ClientVerifier(#[from] rustls::server::VerifierBuilderError),
+    #[error("cannot write a certificate: {0}")]
+    Write(#[from] io::Error),
 }
 
 /// A root key that signs certificates for servers on this machine and for clients.
@@ -93,20 +95,36 @@ impl Authority {
         roots
     }
 
-    /// A certificate for `localhost`, `127.0.0.1` and `::1`, ALPN `h2`. With `client_certificates`, clients may present
-    /// one of this authority and need not.
-    ///
-    /// # Errors
-    /// [`AuthorityError`]
-    pub fn server_config(&self, client_certificates: bool) -> Result<ServerConfig, AuthorityError> {
+    /// A certificate for `localhost`, `127.0.0.1` and `::1`, and its key.
+    fn issue(&self) -> Result<(rcgen::Certificate, KeyPair), AuthorityError> {
         let key = KeyPair::generate()?;
         let names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
         let mut params = CertificateParams::new(names)?;
         params.distinguished_name.push(DnType::CommonName, "Fanfare simulated service");
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         params.use_authority_key_identifier_extension = true;
-        let certificate = params.signed_by(&key, &self.root)?;
+        Ok((params.signed_by(&key, &self.root)?, key))
+    }
 
+    /// Writes the same as `server.pem` and `server.key` into `folder`, for a server of another hand.
+    ///
+    /// # Errors
+    /// [`AuthorityError`]
+    pub fn write_server_certificate(&self, folder: &Path) -> Result<(PathBuf, PathBuf), AuthorityError> {
+        let (certificate, key) = self.issue()?;
+        let paths = (folder.join("server.pem"), folder.join("server.key"));
+        std::fs::write(&paths.0, certificate.pem())?;
+        std::fs::write(&paths.1, key.serialize_pem())?;
+        Ok(paths)
+    }
+
+    /// A certificate for `localhost`, `127.0.0.1` and `::1`, ALPN `h2`. With `client_certificates`, clients may present
+    /// one of this authority and need not.
+    ///
+    /// # Errors
+    /// [`AuthorityError`]
+    pub fn server_config(&self, client_certificates: bool) -> Result<ServerConfig, AuthorityError> {
+        let (certificate, key) = self.issue()?;
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let builder =
             ServerConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;

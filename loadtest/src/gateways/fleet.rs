@@ -22,13 +22,13 @@ use super::{
     wns::{WnsConfig, WnsSim},
 };
 
-const APNS_PORT: u16 = 2197;
+pub(crate) const APNS_PORT: u16 = 2197;
 const FCM_PORT: u16 = 8444;
 const WNS_PORT: u16 = 8445;
-const CONTROL_PORT: u16 = 8449;
-const TEAM_ID: &str = "TEAM123456";
+pub(crate) const CONTROL_PORT: u16 = 8449;
+pub(super) const TEAM_ID: &str = "TEAM123456";
 /// The app of the credentials when the configuration names none.
-const TOPIC: &str = "com.example.app";
+pub(super) const TOPIC: &str = "com.example.app";
 
 /// The configuration file of `loadtest gateways`. Ports that are not given are the ones of the contract.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -209,7 +209,7 @@ impl Fleet {
 }
 
 /// Readable by the owner alone, and replaced when it exists.
-fn write_private(path: &Path, text: &str) -> io::Result<()> {
+pub(super) fn write_private(path: &Path, text: &str) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
     file.write_all(text.as_bytes())
 }

@@ -8,6 +8,7 @@
 //! - [`script`], [`answer`]: what happens beside verification.
 //! - [`receipts`], [`token`], [`counters`]: what came.
 //! - [`control`]: the same over plain HTTP, for scripts and other processes.
+//! - [`lean`]: an APNs that only counts, for measuring what sends to it.
 //! - [`fleet`]: all services and the control port together, with their credentials in files.
 //! - `listener`, `session`: connections; shared by all services that speak HTTP/2.
 pub mod answer;
@@ -17,6 +18,7 @@ pub mod control;
 pub mod counters;
 pub mod fcm;
 pub mod fleet;
+pub mod lean;
 mod listener;
 pub mod receipts;
 pub mod script;
@@ -30,6 +32,7 @@ pub use authority::Authority;
 pub use counters::Counts;
 pub use fcm::{FcmConfig, FcmSim};
 pub use fleet::{Fleet, FleetConfig};
+pub use lean::{LeanConfig, LeanSink};
 pub use listener::ListenError;
 pub use receipts::{Receipt, Receipts};
 pub use script::Script;

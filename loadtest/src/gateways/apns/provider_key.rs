@@ -9,6 +9,7 @@ use base64::{
     Engine,
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
+use rustls::pki_types::{PrivatePkcs8KeyDer, pem::PemObject};
 
 use super::Environment;
 
@@ -64,6 +65,23 @@ impl ProviderKey {
             topics: Vec::new(),
             pem: format!("-----BEGIN PRIVATE KEY-----\n{lines}-----END PRIVATE KEY-----\n"),
             pair,
+        })
+    }
+
+    /// The key of a `.p8` file that [`Self::write_p8`] wrote.
+    ///
+    /// # Errors
+    /// [`KeyError`]
+    pub fn read(team_id: &str, key_id: &str, pem: &str) -> Result<Self, KeyError> {
+        let der = PrivatePkcs8KeyDer::from_pem_slice(pem.as_bytes()).map_err(|_| KeyError)?;
+        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, der.secret_pkcs8_der());
+        Ok(Self {
+            key_id: key_id.to_owned(),
+            team_id: team_id.to_owned(),
+            environment: None,
+            topics: Vec::new(),
+            pair: pair.map_err(|_| KeyError)?,
+            pem: pem.to_owned(),
         })
     }
 

@@ -18,7 +18,7 @@ impl Transport for Scripted {
     async fn exchange(&self, request: Arc<SharedRequest>, _: Vec<u8>) -> Result<OwnedAnswer, String> {
         assert!(request.body.starts_with(b"grant_type=urn%3Aietf"));
         let (status, body) = self.0.lock().pop_front().ok_or("unreachable")?;
-        Ok(OwnedAnswer { status, retry_after: None, body: body.into(), authorization: 0 })
+        Ok(OwnedAnswer { status, retry_after: None, date: None, body: body.into(), authorization: 0 })
     }
 
     async fn close(&self, _: Duration) {}

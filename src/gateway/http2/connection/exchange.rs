@@ -33,7 +33,7 @@ pub(super) async fn exchange(
     let target = Target { path: &addressed.path, id: &addressed.id, body: [body, &[], &[]] };
     let mut alone = Alone {
         socket: Socket::new(dialed.stream),
-        session: Session::new(&shared.endpoint.authority(), 1),
+        session: Session::new(&shared.endpoint.authority(), 1).noting_dates(),
         answer: None,
     };
     let mut unsent = Some(target);
@@ -46,10 +46,11 @@ pub(super) async fn exchange(
             }
             alone.write(cx)?;
             if let Some(answer) = alone.answer.take() {
+                let date = alone.session.date().map(str::to_owned);
                 alone.session.say_goodbye(ErrorCode::NO_ERROR);
                 // The answer is here; how the connection ends does not matter.
                 drop(alone.write(cx));
-                return Poll::Ready(answer);
+                return Poll::Ready(answer.map(|answer| OwnedAnswer { date, ..answer }));
             }
             ready!(alone.read(cx))?;
         }
@@ -82,6 +83,7 @@ impl Alone {
                 Ended::Answered { status, retry_after, body } => Ok(OwnedAnswer {
                     status,
                     retry_after: retry_after.map(str::to_owned),
+                    date: None,
                     body: Bytes::copy_from_slice(body),
                     authorization,
                 }),

@@ -36,7 +36,10 @@ impl<'a> Text<'a> {
 
     /// Whether it reads so. A text that is no valid code reads as nothing.
     pub fn is(&self, text: &[u8]) -> bool {
-        if self.coded { self.read().is_ok_and(|read| *read == *text) } else { self.bytes == text }
+        if !self.coded {
+            return self.bytes == text;
+        }
+        self.bytes.len() == huffman::coded_length(text) && self.read().is_ok_and(|read| *read == *text)
     }
 
     /// Its bytes.

@@ -94,6 +94,28 @@ const SHORT: [(u8, u8); 256] = {
     short
 };
 
+/// Bits of each byte's code.
+const BITS: [u8; 256] = {
+    let mut bits = [0; 256];
+    let mut at = 0;
+    while at < LENGTHS.len() {
+        let mut symbol = 0;
+        while symbol < LENGTHS[at].symbols.len() {
+            #[expect(clippy::cast_possible_truncation, reason = "at most 30")]
+            let length = LENGTHS[at].bits as u8;
+            bits[LENGTHS[at].symbols[symbol] as usize] = length;
+            symbol += 1;
+        }
+        at += 1;
+    }
+    bits
+};
+
+/// The bytes that a text takes in this code.
+pub fn coded_length(plain: &[u8]) -> usize {
+    plain.iter().map(|byte| usize::from(BITS[usize::from(*byte)])).sum::<usize>().div_ceil(8)
+}
+
 /// The string is not valid Huffman code: an unassigned code, the end-of-string symbol, or wrong padding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a valid HPACK Huffman string")]
@@ -234,6 +256,7 @@ mod tests {
         #[test]
         fn decodes_what_was_encoded(plain: Vec<u8>) {
             let mut out = Vec::new();
+            prop_assert_eq!(encode(&plain).len(), coded_length(&plain));
             decode(&encode(&plain), &mut out).unwrap();
             prop_assert_eq!(out, plain);
         }

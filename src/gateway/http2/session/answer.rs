@@ -2,6 +2,7 @@
 
 use super::ConnectionError;
 use crate::gateway::http2::frame::ErrorCode;
+use crate::gateway::http2::hpack::decoder::Text;
 use crate::gateway::http2::hpack::{Decoder, HpackError};
 
 /// What is kept of a body; those of errors have some dozen bytes.
@@ -78,7 +79,12 @@ pub struct Head {
 
 impl Head {
     /// Decodes a block. Its table must be kept in step, whoever waits for the answer.
-    pub fn read(decoder: &mut Decoder, block: &[u8]) -> Result<Self, ConnectionError> {
+    /// `date` gets the value of that field, if it is asked for.
+    pub fn read(
+        decoder: &mut Decoder,
+        block: &[u8],
+        mut date: Option<&mut Option<String>>,
+    ) -> Result<Self, ConnectionError> {
         // What most answers are, and all that a push service has to say.
         if block == [0x88] {
             return Ok(Self { status: 200, retry_after: None });
@@ -88,7 +94,11 @@ impl Head {
             if name.is(b":status") {
                 head.status = value.read().ok().and_then(|digits| status(&digits)).unwrap_or(0);
             } else if name.is(b"retry-after") {
-                head.retry_after = value.read().ok().and_then(|text| String::from_utf8(text.into_owned()).ok());
+                head.retry_after = text(value);
+            } else if let Some(date) = &mut date
+                && name.is(b"date")
+            {
+                **date = text(value);
             }
         });
         match decoded {
@@ -97,6 +107,10 @@ impl Head {
             Err(_) => Err(compression("a header block that breaks RFC 7541")),
         }
     }
+}
+
+fn text(value: Text<'_>) -> Option<String> {
+    String::from_utf8(value.read().ok()?.into_owned()).ok()
 }
 
 const fn compression(what: &'static str) -> ConnectionError {
@@ -116,7 +130,7 @@ mod tests {
     #[test]
     fn a_head_is_its_status_and_when_to_come_again() {
         let mut decoder = Decoder::default();
-        let read = |decoder: &mut Decoder, block: &[u8]| Head::read(decoder, block);
+        let read = |decoder: &mut Decoder, block: &[u8]| Head::read(decoder, block, None);
         assert_eq!(read(&mut decoder, &[0x88]).unwrap().status, 200);
         let block = b"\x08\x03429\x0f\x26\x0230";
         let head = Head { status: 429, retry_after: Some("30".to_owned()) };

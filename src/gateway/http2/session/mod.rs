@@ -94,7 +94,10 @@ pub struct Session<T> {
     pong: bool,
     /// Replies in the output.
     unread_replies: u32,
+    notes_date: bool,
+    date: Option<String>,
     /// Memory for answers with bodies, used again.
+    #[expect(clippy::vec_box, reason = "the boxes move in and out of streams")]
     spare: Vec<Box<Kept>>,
 }
 
@@ -130,8 +133,22 @@ impl<T> Session<T> {
             going_away: None,
             pong: false,
             unread_replies: 0,
+            notes_date: false,
+            date: None,
             spare: Vec::new(),
         }
+    }
+
+    /// The same, and it notes the dates of answers: too dear where there are many.
+    #[must_use]
+    pub fn noting_dates(mut self) -> Self {
+        self.notes_date = true;
+        self
+    }
+
+    /// The value of `date` in the last answer that had it.
+    pub fn date(&self) -> Option<&str> {
+        self.date.as_deref()
     }
 
     /// What is to be written.
@@ -152,7 +169,7 @@ impl<T> Session<T> {
 
     /// How many requests are open.
     pub const fn open(&self) -> usize {
-        self.streams.len()
+        self.streams.count()
     }
 
     /// How many requests the peer allows at once, of those that this session was made for; 0 before its SETTINGS came.
@@ -170,7 +187,7 @@ impl<T> Session<T> {
         if !self.takes_requests() || !self.pending.is_empty() {
             return 0;
         }
-        self.limit().saturating_sub(self.streams.len())
+        self.limit().saturating_sub(self.streams.count())
     }
 
     /// Whether requests may ever be begun again: the peer is not going away, and there are ids left.

@@ -107,7 +107,7 @@ impl<T> Session<T> {
         block: &[u8],
         word: &mut impl FnMut(T, Ended<'_>),
     ) -> Result<(), ConnectionError> {
-        let head = Head::read(&mut self.decoder, block)?;
+        let head = Head::read(&mut self.decoder, block, self.notes_date.then_some(&mut self.date))?;
         let Some(stream) = self.streams.get_mut(id) else { return Ok(()) };
         match (&mut stream.kept, head.status, end_stream) {
             (None, 200.., true) => self.answered(id, head.status, head.retry_after.as_deref(), &[], word),

@@ -55,7 +55,7 @@ impl<T> Streams<T> {
     }
 
     /// How many are open.
-    pub const fn len(&self) -> usize {
+    pub const fn count(&self) -> usize {
         self.len
     }
 
@@ -165,7 +165,7 @@ mod tests {
             let mut map = BTreeMap::new();
             let mut last = 0;
             for (number, (open, which)) in steps.into_iter().enumerate() {
-                if open && streams.len() < streams.most() {
+                if open && streams.count() < streams.most() {
                     let id = streams.insert(number);
                     prop_assert!(id > last && id % 2 == 1);
                     last = id;
@@ -175,7 +175,7 @@ mod tests {
                     prop_assert_eq!(streams.remove(id).map(|(user, _)| user), map.remove(&id));
                     prop_assert!(streams.remove(id).is_none());
                 }
-                prop_assert_eq!(streams.len(), map.len());
+                prop_assert_eq!(streams.count(), map.len());
                 let listed: BTreeMap<_, _> = streams.iter().map(|(id, _, user)| (id, *user)).collect();
                 prop_assert_eq!(&listed, &map);
             }
