@@ -6,8 +6,9 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::LocalSet;
@@ -16,6 +17,29 @@ use super::connect::Client;
 
 type LocalTask = Pin<Box<dyn Future<Output = ()>>>;
 type Errand = Box<dyn FnOnce() -> LocalTask + Send>;
+
+/// How long a thread lets answers gather that would come in dribs and drabs: nothing beside a round trip to a push
+/// service, and it makes one read of many (`figures.md` section 1).
+const GATHERING: Duration = Duration::from_micros(150);
+
+/// A thread's wish to let answers gather before it looks for more. Any connection of the thread may have it; the thread
+/// grants it once, when it has nothing else to do.
+#[derive(Clone, Debug, Default)]
+pub struct Gathering(Arc<AtomicBool>);
+
+impl Gathering {
+    /// Wishes it.
+    pub fn wish(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "timers are too coarse, and the thread has nothing else to do")]
+    fn grant(&self) {
+        if self.0.swap(false, Ordering::Relaxed) {
+            std::thread::sleep(GATHERING);
+        }
+    }
+}
 
 /// The sending threads of a process. When it is dropped they end, and with them every connection; gateways are closed
 /// before that.
@@ -31,6 +55,7 @@ pub struct Senders {
 struct Thread {
     errands: mpsc::UnboundedSender<Errand>,
     handle: JoinHandle<()>,
+    gathering: Gathering,
 }
 
 impl Senders {
@@ -55,6 +80,11 @@ impl Senders {
         self.threads.len()
     }
 
+    /// That of thread `at % threads`.
+    pub fn gathering(&self, at: usize) -> Gathering {
+        self.threads[at % self.threads.len()].gathering.clone()
+    }
+
     /// A number to count a gateway's connections from.
     pub fn stagger(&self) -> usize {
         self.next.fetch_add(1, Ordering::Relaxed)
@@ -73,7 +103,7 @@ impl Senders {
 
     /// Ends the threads and waits for them. Tasks still running are dropped.
     pub fn stop(self) {
-        for Thread { errands, handle } in self.threads {
+        for Thread { errands, handle, .. } in self.threads {
             drop(errands);
             let _ = handle.join();
         }
@@ -82,7 +112,10 @@ impl Senders {
 
 impl Thread {
     fn start(number: usize) -> io::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let gathering = Gathering::default();
+        let granted = gathering.clone();
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        let runtime = builder.enable_all().on_thread_park(move || granted.grant()).build()?;
         let (errands, mut arriving) = mpsc::unbounded_channel::<Errand>();
         let handle = std::thread::Builder::new().name(format!("fanfare-send-{number}")).spawn(move || {
             let tasks = LocalSet::new();
@@ -92,7 +125,7 @@ impl Thread {
                 }
             });
         })?;
-        Ok(Self { errands, handle })
+        Ok(Self { errands, handle, gathering })
     }
 }
 

@@ -19,9 +19,10 @@ const CLOSED_REST: Duration = Duration::from_millis(100);
 
 /// Delivered targets by chunk. Nearly every answer is one of these, and they come in runs of one chunk, so they are
 /// gathered and settled as sets.
-#[derive(Default)]
 struct Delivered {
     chunks: Vec<(ChunkNo, Vec<u16>)>,
+    /// How many there can be at most.
+    room: usize,
 }
 
 impl Delivered {
@@ -29,7 +30,11 @@ impl Delivered {
         let chunk = seq.chunk();
         match self.chunks.iter_mut().rfind(|(no, _)| *no == chunk) {
             Some((_, offsets)) => offsets.push(seq.offset()),
-            None => self.chunks.push((chunk, vec![seq.offset()])),
+            None => {
+                let mut offsets = Vec::with_capacity(self.room);
+                offsets.push(seq.offset());
+                self.chunks.push((chunk, offsets));
+            }
         }
     }
 }
@@ -53,7 +58,7 @@ impl Run {
             self.active.delivered(self.platform);
             self.sender.reached();
         }
-        let mut delivered = Delivered::default();
+        let mut delivered = Delivered { chunks: Vec::new(), room: replies.len() };
         let mut closed = false;
         for Reply { seq, what } in replies {
             if let Answer::Verdict { verdict: Verdict::Delivered, .. } = what {

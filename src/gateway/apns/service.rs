@@ -2,11 +2,11 @@
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use uuid::Uuid;
 
 use super::request::{COLLAPSE_ID, EXPIRATION, ID};
 use super::token::{CHANGE_INTERVAL, Mint, Renewal};
@@ -21,6 +21,8 @@ use crate::model::verdict::{ThrottleScope, Verdict};
 
 /// How long a connection rests that was told it changes tokens too often.
 const REST: Duration = Duration::from_secs(1);
+/// Bytes of a token that are written at once; most tokens have as many.
+const PIECE: usize = 32;
 /// How many unknown words are remembered as reported; beyond that they are only counted as verdicts.
 const REPORTED_WORDS: usize = 64;
 
@@ -84,13 +86,17 @@ impl Service for ApnsService {
     }
 
     fn address(&self, request: &SharedRequest, seq: Seq, channel: &[u8], out: &mut Addressed) {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
         out.path.extend_from_slice(b"/3/device/");
-        for byte in channel {
-            out.path.extend_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+        for bytes in channel.chunks(PIECE) {
+            let mut digits = [0; 2 * PIECE];
+            let digits = &mut digits[..2 * bytes.len()];
+            // The lengths fit, so this cannot fail.
+            let _ = hex::encode_to_slice(bytes, digits);
+            out.path.extend_from_slice(digits);
         }
-        // Writing to a vector cannot fail.
-        let _ = write!(out.id, "{}", request.broadcast.message_id(seq));
+        let mut text = Uuid::encode_buffer();
+        let id = request.broadcast.message_id(seq).hyphenated().encode_lower(&mut text);
+        out.id.extend_from_slice(id.as_bytes());
     }
 
     fn authorize(&self, held: &mut Held) {

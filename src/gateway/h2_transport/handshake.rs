@@ -2,16 +2,14 @@
 
 use bytes::Bytes;
 use h2::client::{Connection, SendRequest};
-use tokio::net::TcpStream;
-use tokio_rustls::client::TlsStream;
 
 use super::tap::{Tap, Written};
-use crate::gateway::pool::dial::{DialError, Dialed, Seat};
+use crate::gateway::pool::dial::{DialError, Dialed, Seat, Stream};
 
 /// What the peer may send before we grant more; answers are small, and many come at once.
 const RECEIVE_WINDOW: u32 = 1 << 20;
 
-pub(super) type Link = Connection<Tap<TlsStream<TcpStream>>, Bytes>;
+pub(super) type Link = Connection<Tap<Stream>, Bytes>;
 
 /// A connection whose preface was sent.
 pub(super) struct Opened {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use rustls::ClientConfig;
+use tokio::io::BufReader;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -17,9 +18,16 @@ use crate::gateway::endpoint::Endpoint;
 /// Addresses that are tried before an opening fails.
 const ADDRESSES_TRIED: usize = 3;
 
+/// Bytes that are taken from the network at once. The TLS layer reads by 4 KiB, which would be a system call for some two
+/// hundred answers; so it reads from here.
+const READ: usize = 64 * 1024;
+
+/// TLS over a socket that is read in large pieces.
+pub(in crate::gateway) type Stream = TlsStream<BufReader<TcpStream>>;
+
 /// A stream on which both sides have agreed to speak HTTP/2.
 pub(in crate::gateway) struct Dialed {
-    pub(in crate::gateway) stream: TlsStream<TcpStream>,
+    pub(in crate::gateway) stream: Stream,
     /// Given back when the connection is gone.
     pub(in crate::gateway) seat: Seat,
 }
@@ -97,6 +105,7 @@ impl Dialer {
         // Requests are already gathered into few writes; waiting for an acknowledgement would only delay them.
         tcp.set_nodelay(true).map_err(DialError::Connect)?;
         let name = self.endpoint.server_name().clone();
+        let tcp = BufReader::with_capacity(READ, tcp);
         let tls = TlsConnector::from(Arc::clone(&self.tls)).connect(name, tcp).await.map_err(DialError::Tls)?;
         if tls.get_ref().1.alpn_protocol() != Some(b"h2") {
             return Err(DialError::NotHttp2);

@@ -17,7 +17,7 @@ use crate::model::time::Timestamp;
 use crate::model::verdict::{Reason, ThrottleScope, Verdict};
 
 /// Replies that are kept before they are sent to the worker, per batch.
-const PILE: usize = 64;
+const PILE: usize = 256;
 /// How often a target is sent again because a connection failed.
 const RESENDS: u8 = 3;
 

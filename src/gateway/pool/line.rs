@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::dial::DialError;
 use super::{Shared, Wire};
+use crate::gateway::senders::Gathering;
 
 /// A connection that lasted less is no success: reopening it at once, over and over, would look like an attack (1.6).
 const SHORT_LIFE: Duration = Duration::from_secs(5);
@@ -41,12 +42,12 @@ impl Backoff {
 }
 
 /// Keeps line number `number` of a gateway until the gateway closes.
-pub(super) async fn keep<W: Wire>(shared: Arc<Shared>, number: usize) {
+pub(super) async fn keep<W: Wire>(shared: Arc<Shared>, number: usize, gathering: Gathering) {
     let closing = shared.closing.clone();
-    let _ = closing.run_until_cancelled(keep_open::<W>(&shared, number)).await;
+    let _ = closing.run_until_cancelled(keep_open::<W>(&shared, number, &gathering)).await;
 }
 
-async fn keep_open<W: Wire>(shared: &Arc<Shared>, number: usize) {
+async fn keep_open<W: Wire>(shared: &Arc<Shared>, number: usize, gathering: &Gathering) {
     let bell = shared.intake.bell();
     let mut backoff = Backoff { failures: 0, least: shared.tuning.least_pause, most: shared.tuning.most_pause };
     let stagger = shared.tuning.stagger.saturating_mul(u32::try_from(number).unwrap_or(u32::MAX));
@@ -59,7 +60,7 @@ async fn keep_open<W: Wire>(shared: &Arc<Shared>, number: usize) {
                 continue;
             }
         }
-        match open::<W>(shared).await {
+        match open::<W>(shared, gathering).await {
             Err(failure) => {
                 shared.reach.failed(&failure.to_string());
                 backoff.failed();
@@ -77,9 +78,9 @@ async fn keep_open<W: Wire>(shared: &Arc<Shared>, number: usize) {
     }
 }
 
-async fn open<W: Wire>(shared: &Arc<Shared>) -> Result<W, DialError> {
+async fn open<W: Wire>(shared: &Arc<Shared>, gathering: &Gathering) -> Result<W, DialError> {
     let dialed = shared.dialer.open().await?;
-    W::open(dialed, Arc::clone(shared)).await
+    W::open(dialed, Arc::clone(shared), gathering.clone()).await
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! ```text
 //!  submit ─▶ intake (two lanes, bounded) ◀─ take, give back ─▶ connections, each whole on one sending thread
 //!                 ▲                                                   │
-//!                 └── watch: stop flags, deadlines, no connection     └─▶ replies, in piles of up to 64
+//!                 └── watch: stop flags, deadlines, no connection     └─▶ replies, in piles of up to 256
 //! ```
 //!
 //! - A batch waits in the [`intake`] until connections take its targets, as many as they have free streams.
@@ -160,7 +160,10 @@ impl<W: Wire> Pool<W> {
         senders.spawn(first, || watched.tasks.clone().track_future(reach::watch(watched)));
         for number in 0..connections.max(1) {
             let kept = Arc::clone(&shared);
-            senders.spawn(first + number, move || kept.tasks.clone().track_future(line::keep::<W>(kept, number)));
+            let gathering = senders.gathering(first + number);
+            senders.spawn(first + number, move || {
+                kept.tasks.clone().track_future(line::keep::<W>(kept, number, gathering))
+            });
         }
         Self { shared, senders, wire: PhantomData }
     }

@@ -8,12 +8,14 @@ use super::Shared;
 use super::dial::{DialError, Dialed};
 use crate::gateway::SharedRequest;
 use crate::gateway::retry_after::http_date;
+use crate::gateway::senders::Gathering;
 use crate::gateway::transport::OwnedAnswer;
 
 /// A connection that takes targets from its pool's intake. Lives on one thread.
 pub(in crate::gateway) trait Wire: Sized + 'static {
-    /// Begins to speak on a connected stream.
-    fn open(dialed: Dialed, shared: Arc<Shared>) -> impl Future<Output = Result<Self, DialError>>;
+    /// Begins to speak on a connected stream, on a thread with that wish.
+    fn open(dialed: Dialed, shared: Arc<Shared>, gathering: Gathering)
+    -> impl Future<Output = Result<Self, DialError>>;
 
     /// Serves until it takes no more requests.
     fn serve(&mut self) -> impl Future<Output = ()>;

@@ -32,6 +32,7 @@ use crate::gateway::pool::dial::{DialError, Dialed, Seat};
 use crate::gateway::pool::intake::Bell;
 use crate::gateway::pool::job::{Item, Outbox};
 use crate::gateway::pool::{Shared, Wire};
+use crate::gateway::senders::Gathering;
 use crate::gateway::transport::{Addressed, Held, OwnedAnswer};
 use crate::gateway::{SharedRequest, Unsent};
 use crate::model::verdict::Reason;
@@ -181,7 +182,7 @@ impl Connection {
 }
 
 impl Wire for Connection {
-    async fn open(dialed: Dialed, shared: Arc<Shared>) -> Result<Self, DialError> {
+    async fn open(dialed: Dialed, shared: Arc<Shared>, _: Gathering) -> Result<Self, DialError> {
         Ok(Self::new(Opened::on(dialed).await?, shared))
     }
 

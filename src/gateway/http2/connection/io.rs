@@ -4,11 +4,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
-use tokio::net::TcpStream;
-use tokio_rustls::client::TlsStream;
 
 use super::Connection;
 use crate::clock::BootInstant;
+use crate::gateway::pool::dial::Stream;
 
 /// Bytes that are read at once. A frame that has not come whole waits in here: the longest has 16,393.
 const READ: usize = 64 * 1024;
@@ -19,7 +18,7 @@ const READ_IN_A_ROUND: usize = 4 * READ;
 
 /// A TLS stream with what was read of it and not taken yet.
 pub(super) struct Socket {
-    stream: TlsStream<TcpStream>,
+    stream: Stream,
     buffer: Box<[u8]>,
     filled: usize,
     /// What was written may still lie in the TLS layer.
@@ -29,7 +28,9 @@ pub(super) struct Socket {
 }
 
 impl Socket {
-    pub(super) fn new(stream: TlsStream<TcpStream>) -> Self {
+    pub(super) fn new(mut stream: Stream) -> Self {
+        // What is put out at once is bounded already; a bound in the TLS layer would only cut it into more writes.
+        stream.get_mut().1.set_buffer_limit(None);
         let buffer = vec![0; READ].into_boxed_slice();
         Self { stream, buffer, filled: 0, unflushed: false, blocked: false }
     }

@@ -26,6 +26,7 @@ use crate::clock::BootInstant;
 use crate::gateway::pool::dial::{DialError, Dialed, Seat};
 use crate::gateway::pool::intake::Bell;
 use crate::gateway::pool::{Shared, Wire};
+use crate::gateway::senders::Gathering;
 use crate::gateway::transport::OwnedAnswer;
 use crate::gateway::{SharedRequest, Unsent};
 use crate::model::verdict::Reason;
@@ -37,6 +38,10 @@ mod settling;
 mod timing;
 mod window;
 
+/// With fewer open requests than this nothing is gained by waiting for more answers.
+const MANY: usize = 32;
+/// Answers are few when less than one in so many open requests had one.
+const FEW: usize = 8;
 /// Rounds before other tasks of the thread get their turn.
 const ROUNDS: usize = 8;
 
@@ -65,10 +70,11 @@ pub(in crate::gateway) struct Connection {
     bell: Bell,
     opened: BootInstant,
     seat: Seat,
+    gathering: Gathering,
 }
 
 impl Connection {
-    fn new(dialed: Dialed, shared: Arc<Shared>) -> Self {
+    fn new(dialed: Dialed, shared: Arc<Shared>, gathering: Gathering) -> Self {
         let now = shared.clock.boot();
         shared.meter.add_connections(1);
         Self {
@@ -87,6 +93,7 @@ impl Connection {
             bell: shared.intake.bell(),
             opened: now,
             seat: dialed.seat,
+            gathering,
             shared,
         }
     }
@@ -115,6 +122,7 @@ impl Connection {
                 }
                 Ok(Moved::No) => {
                     self.settling.outbox.flush();
+                    self.moderate();
                     return Poll::Pending;
                 }
                 Ok(Moved::Yes) => {}
@@ -156,6 +164,14 @@ impl Connection {
         Ok(if moved { Moved::Yes } else { Moved::No })
     }
 
+    /// Answers that come few at a time are let gather.
+    fn moderate(&mut self) {
+        let (heard, open) = (std::mem::take(&mut self.settling.heard), self.session.open());
+        if heard > 0 && open >= MANY && heard < open / FEW {
+            self.gathering.wish();
+        }
+    }
+
     fn retire(&mut self, why: &str) {
         if !std::mem::replace(&mut self.retired, true) {
             tracing::debug!(address = %self.seat.address(), open = self.session.open(), why, "connection retires");
@@ -190,8 +206,8 @@ enum Moved {
 }
 
 impl Wire for Connection {
-    async fn open(dialed: Dialed, shared: Arc<Shared>) -> Result<Self, DialError> {
-        Ok(Self::new(dialed, shared))
+    async fn open(dialed: Dialed, shared: Arc<Shared>, gathering: Gathering) -> Result<Self, DialError> {
+        Ok(Self::new(dialed, shared, gathering))
     }
 
     async fn serve(&mut self) {

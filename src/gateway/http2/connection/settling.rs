@@ -42,6 +42,8 @@ pub(super) struct Settling {
     pub(super) oldest_begun: BootInstant,
     /// Why another connection shall take its place.
     pub(super) replace: Option<&'static str>,
+    /// Requests that ended since somebody last looked.
+    pub(super) heard: usize,
     /// Whether there was an answer ever.
     pub(super) answered: bool,
 }
@@ -63,6 +65,7 @@ impl Settling {
             last_heard: now,
             oldest_begun: now,
             replace: None,
+            heard: 0,
             answered: false,
         }
     }
@@ -71,6 +74,7 @@ impl Settling {
     pub(super) fn word(&mut self, open: Open, ended: Ended<'_>, now: BootInstant) {
         let authorization = open.authorization;
         let item = self.close(open);
+        self.heard += 1;
         match ended {
             Ended::Answered { status, retry_after, body } => {
                 self.answered = true;
