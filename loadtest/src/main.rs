@@ -23,6 +23,7 @@ enum Command {
     Count(commands::count::Args),
     Register(commands::register::Args),
     Gateways(commands::gateways::Args),
+    Fuzz(commands::fuzz::Args),
     #[command(hide = true)]
     Fanfare(commands::fanfare::Args),
 }
@@ -34,6 +35,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Command::Count(args) => commands::count::run(args),
         Command::Register(args) => commands::register::run(args),
         Command::Gateways(args) => commands::gateways::run(args).map(|()| ExitCode::SUCCESS),
+        Command::Fuzz(args) => commands::fuzz::run(args),
         Command::Fanfare(args) => Ok(commands::fanfare::run(args)),
     }
 }

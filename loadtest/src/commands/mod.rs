@@ -2,6 +2,7 @@
 pub mod count;
 pub mod demo;
 pub mod fanfare;
+pub mod fuzz;
 pub mod gateways;
 pub mod register;
 pub mod run;
