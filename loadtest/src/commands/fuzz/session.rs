@@ -25,6 +25,8 @@ struct Game<'a> {
     held: Vec<u8>,
     /// Written and not read by the peer yet.
     wire: Vec<u8>,
+    /// Whether the peer has read the preface.
+    greeted: bool,
 }
 
 pub(super) fn round(rng: &mut Rng) -> Result<(), String> {
@@ -41,6 +43,7 @@ pub(super) fn round(rng: &mut Rng) -> Result<(), String> {
         words: BTreeMap::new(),
         held: Vec::new(),
         wire: Vec::new(),
+        greeted: false,
         rng,
     };
     let mut settings = Vec::new();
@@ -96,8 +99,9 @@ impl Game<'_> {
         self.wire.extend_from_slice(&self.session.output()[..taken]);
         self.session.wrote(taken);
         let mut rest = &self.wire[..];
-        if let Some(after) = rest.strip_prefix(&frame::PREFACE[..]) {
-            rest = after;
+        if !self.greeted {
+            let Some(after) = rest.strip_prefix(&frame::PREFACE[..]) else { return Ok(()) };
+            (rest, self.greeted) = (after, true);
         }
         while let Some((head, after)) = rest.split_first_chunk::<{ frame::HEAD }>() {
             let head = FrameHead::read(*head);
@@ -107,10 +111,7 @@ impl Game<'_> {
             let Some(after) = after.get(head.length..) else { break };
             rest = after;
         }
-        // The preface may not be whole yet.
-        if self.wire.len() >= frame::PREFACE.len() {
-            self.wire = rest.to_vec();
-        }
+        self.wire = rest.to_vec();
         Ok(())
     }
 
