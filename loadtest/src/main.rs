@@ -26,6 +26,7 @@ enum Command {
     Register(commands::register::Args),
     Compare(commands::compare::Args),
     Gateways(commands::gateways::Args),
+    Fuzz(commands::fuzz::Args),
     #[command(hide = true)]
     CompareSender(commands::compare::SenderArgs),
     #[command(hide = true)]
@@ -43,6 +44,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Command::Compare(args) => commands::compare::run(args),
         Command::CompareSender(args) => commands::compare::run_sender(args).map(|()| ExitCode::SUCCESS),
         Command::Gateways(args) => commands::gateways::run(args).map(|()| ExitCode::SUCCESS),
+        Command::Fuzz(args) => commands::fuzz::run(args),
         Command::Fanfare(args) => Ok(commands::fanfare::run(args)),
     }
 }

@@ -3,6 +3,7 @@ pub mod compare;
 pub mod count;
 pub mod demo;
 pub mod fanfare;
+pub mod fuzz;
 pub mod gateways;
 pub mod isolation;
 pub mod latency;

@@ -127,12 +127,16 @@ impl<Io> Tap<Io> {
     fn note<'a>(&self, done: &Poll<io::Result<usize>>, slices: impl Iterator<Item = &'a [u8]>) {
         let mut scanner = self.written.0.borrow_mut();
         scanner.blocked = done.is_pending();
-        if let Poll::Ready(Ok(mut left)) = *done {
-            for slice in slices {
-                let passed = left.min(slice.len());
-                scanner.pass(&slice[..passed]);
-                left -= passed;
-            }
+        let mut left = match *done {
+            Poll::Pending => 0,
+            Poll::Ready(Ok(written)) => written,
+            // TLS writes in several steps, and does not say how many went well before the one that failed.
+            Poll::Ready(Err(_)) => usize::MAX,
+        };
+        for slice in slices {
+            let passed = left.min(slice.len());
+            scanner.pass(&slice[..passed]);
+            left -= passed;
         }
     }
 }
@@ -207,6 +211,15 @@ mod tests {
             written.0.borrow_mut().pass(last);
             assert!(written.whole(1) && !written.whole(3) && !written.whole(5));
         }
+    }
+
+    #[test]
+    fn what_a_failed_write_was_offered_may_have_left() {
+        let (tap, written) = Tap::new(());
+        tap.note(&Poll::Pending, std::iter::once(&output()[..]));
+        assert!(!written.whole(1));
+        tap.note(&Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())), std::iter::once(&output()[..]));
+        assert!(written.whole(1));
     }
 
     #[test]
