@@ -10,7 +10,7 @@ use crate::{
     compare::{
         BODY, DELIVERED, Done, Task,
         process::Cores,
-        receiver::{Against, Receiver, Setting},
+        receiver::{Against, Credentials, Receiver, Setting},
         senders::Sender,
         sheet::{Sheet, Turn},
     },
@@ -93,7 +93,7 @@ async fn compare(args: Args) -> anyhow::Result<ExitCode> {
     for _ in 0..args.rounds {
         for (sender, requests, turns) in &mut turns {
             let slow = if sender.computes_tokens() { 1 } else { sender.slowness() };
-            let task = Task { requests: *requests, warm_up: warm_up.div_ceil(slow), ..task(&receiver, &args)? };
+            let task = Task { requests: *requests, warm_up: warm_up.div_ceil(slow), ..task(&receiver.credentials, args.connections, args.streams)? };
             receiver.take_counts().await?;
             let before = receiver.cpu();
             let done = sender.take_turn(&task, cores, folder.path()).await?;
@@ -142,8 +142,7 @@ fn folder(place: &Place) -> anyhow::Result<tempfile::TempDir> {
 }
 
 /// All but the numbers of requests.
-fn task(receiver: &Receiver, args: &Args) -> anyhow::Result<Task> {
-    let of = &receiver.credentials;
+pub(super) fn task(of: &Credentials, connections: usize, streams: usize) -> anyhow::Result<Task> {
     let key = crate::gateways::ProviderKey::read(&of.team_id, &of.key_id, &std::fs::read_to_string(&of.key_file)?)?;
     let devices = Devices::new(SEED);
     Ok(Task {
@@ -159,8 +158,8 @@ fn task(receiver: &Receiver, args: &Args) -> anyhow::Result<Task> {
         body: BODY.to_owned(),
         tokens: (0..TOKENS).map(|number| hex::encode(devices.token(number))).collect(),
         seed: SEED,
-        connections: args.connections,
-        streams: args.streams,
+        connections,
+        streams,
         warm_up: 0,
         requests: 0,
     })

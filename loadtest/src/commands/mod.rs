@@ -9,6 +9,7 @@ pub mod isolation;
 pub mod latency;
 pub mod register;
 pub mod run;
+pub mod whole;
 
 use std::{
     io::{self, Write},
