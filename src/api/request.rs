@@ -146,6 +146,9 @@ impl FromRequestParts<Arc<App>> for Params {
     }
 }
 
+const JSON: &str = "application/json";
+const FORM: &str = "application/x-www-form-urlencoded";
+
 /// A whole JSON body within the limit, not yet read.
 #[derive(Debug)]
 pub struct Body(pub Bytes);
@@ -162,11 +165,12 @@ impl FromRequest<Arc<App>> for Body {
     }
 }
 
-/// Without a type it is taken for JSON: what else would it be here.
+/// Without a type it is taken for JSON: what else would it be here. So is what `curl -d` calls a form when it is told
+/// nothing; no form is read as one anywhere here.
 fn check_is_json(headers: &HeaderMap) -> Result<(), ApiError> {
     let Some(kind) = headers.get(header::CONTENT_TYPE) else { return Ok(()) };
     let kind = kind.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
-    let is_json = kind.eq_ignore_ascii_case("application/json")
+    let is_json = [JSON, FORM].iter().any(|taken| kind.eq_ignore_ascii_case(taken))
         || kind.len() > 5 && kind.get(kind.len() - 5..).is_some_and(|suffix| suffix.eq_ignore_ascii_case("+json"));
     if is_json { Ok(()) } else { Err(ApiError::unsupported("Content-Type", "must be application/json")) }
 }

@@ -108,6 +108,9 @@ async fn each_bad_line_of_an_import_is_told_and_nothing_changes() {
     world.running.stop().await;
 }
 
+/// What `curl -d` says when it is told nothing.
+const FORM: &str = "application/x-www-form-urlencoded";
+
 #[tokio::test]
 async fn bodies_have_a_length_and_a_type() {
     let world = crate::world::World::with(&[("LIMITS__BODY_BYTES", "1024")]).await;
@@ -126,7 +129,7 @@ async fn bodies_have_a_length_and_a_type() {
     assert_eq!(refused(text), (415, "unsupported_media_type".into(), "Content-Type".into()));
     let packed = world.admin.send("POST", AUDIENCE, &[("content-encoding", "gzip")], b"{}").await;
     assert_eq!(refused(packed), (415, "unsupported_media_type".into(), "Content-Encoding".into()));
-    for kind in ["application/json", "application/json; charset=utf-8", "application/merge-patch+json"] {
+    for kind in ["application/json", "application/json; charset=utf-8", "application/merge-patch+json", FORM] {
         world.admin.send("POST", AUDIENCE, &typed(kind), b"{}").await.expect(200);
     }
     // A body in pieces that fits is whole again.

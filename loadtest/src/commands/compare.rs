@@ -93,7 +93,11 @@ async fn compare(args: Args) -> anyhow::Result<ExitCode> {
     for _ in 0..args.rounds {
         for (sender, requests, turns) in &mut turns {
             let slow = if sender.computes_tokens() { 1 } else { sender.slowness() };
-            let task = Task { requests: *requests, warm_up: warm_up.div_ceil(slow), ..task(&receiver.credentials, args.connections, args.streams)? };
+            let task = Task {
+                requests: *requests,
+                warm_up: warm_up.div_ceil(slow),
+                ..task(&receiver.credentials, args.connections, args.streams)?
+            };
             receiver.take_counts().await?;
             let before = receiver.cpu();
             let done = sender.take_turn(&task, cores, folder.path()).await?;

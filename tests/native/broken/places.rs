@@ -125,7 +125,7 @@ fn bodies() -> Vec<Row> {
         too_large("PATCH", "/v1/hubs/demo/installations/dev-1", long(r#"[""#, r#""]"#)),
         too_large("POST", AUDIENCE, long(r#"{"audience":""#, r#""}"#)),
         media("PUT", HUB, "content-type", "text/plain", "must be application/json"),
-        media("POST", BROADCASTS, "content-type", "application/x-www-form-urlencoded", "must be application/json"),
+        media("POST", BROADCASTS, "content-type", "multipart/form-data", "must be application/json"),
         media(
             "PUT",
             "/v1/hubs/demo/installations/dev-1",
