@@ -7,7 +7,7 @@
 //! - [`clock`]: where the time comes from.
 //! - [`store`]: the truth. One trait, engines behind it.
 //! - [`queue`]: the messenger. One trait, engines behind it.
-//! - [`gateway`]: push services as we speak to them: batch in, batch out.
+//! - [`gateway`]: push services as we speak to them: batch in, batch out; in [`gateway::http2`] the delivery engine.
 //! - [`fanout`]: accept, plan, run, retry, pace, control, reconcile.
 //! - [`identity`]: who is calling and what they may do; keys and credentials at rest. Knows no HTTP.
 //! - [`config`]: defaults → file → environment, as one checked value.

@@ -5,13 +5,13 @@
 //! more than the sender under test measures itself. So this is a small server of our own:
 //!
 //! - [`frame`]: frame headers, error codes, the writers of control frames.
-//! - [`huffman`], [`hpack`]: header compression; decoding with a dynamic table, encoding without one.
+//! - [`hpack`]: header compression; decoding with a dynamic table of its own, encoding without one. Constants and Huffman
+//!   code are the RFC's, so they are the engine's as well.
 //! - [`request`]: one received request, its header fields in a single buffer.
 //! - [`connection`]: the protocol of one connection, without I/O: bytes in, events out, bytes out.
 pub mod connection;
 pub mod frame;
 pub mod hpack;
-pub mod huffman;
 pub mod request;
 
 pub use connection::{Connection, ConnectionError, Event, Settings};

@@ -79,7 +79,9 @@ fn literal(block: &[u8]) -> Option<&[u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{devices::Devices, http2::huffman};
+    use fanfare::gateway::http2::hpack::huffman;
+
+    use crate::devices::Devices;
 
     fn marks() -> Marks {
         Marks::new(Devices::new(1), 1_000)
