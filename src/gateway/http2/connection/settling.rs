@@ -72,7 +72,7 @@ impl Settling {
 
     /// A request ended.
     pub(super) fn word(&mut self, open: Open, ended: Ended<'_>, now: BootInstant) {
-        let authorization = open.authorization;
+        let (authorization, begun) = (open.authorization, open.begun);
         let item = self.close(open);
         self.heard += 1;
         match ended {
@@ -80,7 +80,7 @@ impl Settling {
                 self.answered = true;
                 self.last_answer = now;
                 self.last_heard = now;
-                self.window.answered(self.allowed);
+                self.window.answered(self.allowed, now.after(begun));
                 self.judge(item, &RawAnswer { status, retry_after, body, authorization }, now);
             }
             Ended::GoingAway => self.resend(item, GOING_AWAY),
