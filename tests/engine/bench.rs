@@ -113,6 +113,7 @@ impl Identity {
 /// A transport to a server on a port of this machine.
 pub(crate) struct Bench {
     transport: Box<dyn Transport>,
+    meter: Arc<GatewayMeter>,
     // Connections end with their threads.
     _senders: Arc<Senders>,
 }
@@ -127,8 +128,8 @@ impl Bench {
         };
         let service = Arc::new(Plain { length: how.length });
         let meter = Arc::new(GatewayMeter::default());
-        let transport = connect::open(settings, service, senders, meter, &SystemClock::shared());
-        Self { transport, _senders: Arc::clone(senders) }
+        let transport = connect::open(settings, service, senders, Arc::clone(&meter), &SystemClock::shared());
+        Self { transport, meter, _senders: Arc::clone(senders) }
     }
 
     /// Sends to all of them in batches of that many, waits for the one word on each, and closes.
@@ -165,6 +166,7 @@ impl Bench {
         self.transport.close(PATIENCE).await;
         drop(tell);
         assert_eq!(replies.recv().await, None, "a word too many");
+        assert_eq!((self.meter.connections(), self.meter.streams()), (0, 0), "gauges of what is closed");
         told
     }
 }

@@ -235,6 +235,8 @@ impl Wire for Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         self.shared.meter.add_connections(-1);
-        self.shared.meter.add_streams(-i64::try_from(self.session.open()).unwrap_or(0));
+        // What ended since the gauge was brought up to date, and what never will.
+        let open = i64::try_from(self.session.open()).unwrap_or(0);
+        self.shared.meter.add_streams(-self.settling.ended - open);
     }
 }
