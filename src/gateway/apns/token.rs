@@ -131,6 +131,8 @@ struct State {
     /// The last two tokens, the newest last.
     current: Option<Token>,
     previous: Option<Token>,
+    /// The newest token that the service called expired and that was replaced; 0: none.
+    expired: u64,
     /// The service found that tokens change too often: until then none is made, and the older one is sent while it is
     /// good.
     frozen_until: Option<BootInstant>,
@@ -181,10 +183,12 @@ impl Mint {
         state.preferred(now)
     }
 
-    /// Whether a token is so old that it must no longer be sent, whatever a connection's interval says.
+    /// Whether a token must no longer be sent, whatever a connection's interval says: it is too old, or the service called
+    /// it expired.
     pub fn is_dead(&self, number: u64) -> bool {
         let now = self.clock.boot();
-        self.state.lock().find(number).is_none_or(|token| !token.is_good(now))
+        let state = self.state.lock();
+        number <= state.expired || state.find(number).is_none_or(|token| !token.is_good(now))
     }
 
     /// The service called the token with this number expired.
@@ -200,7 +204,11 @@ impl Mint {
             self.mint(&mut state, now);
         }
         match &state.current {
-            Some(token) if token.authorization.number != number => Renewal::Renewed(token.authorization.clone()),
+            Some(token) if token.authorization.number != number => {
+                let renewed = Renewal::Renewed(token.authorization.clone());
+                state.expired = state.expired.max(number);
+                renewed
+            }
             _ => Renewal::ClockFault,
         }
     }

@@ -53,6 +53,21 @@ async fn a_connection_changes_its_token_once_in_20_minutes_and_never_sends_a_dea
     assert_eq!(late.number(), 2);
 }
 
+/// A target that was refused with it comes back from one connection, and must not be sent with it again on another.
+#[tokio::test(start_paused = true)]
+async fn what_one_connection_was_told_is_expired_no_other_sends() {
+    let service = service();
+    let mut one = Held::default();
+    service.authorize(&mut one);
+    minutes(30).await;
+    let mut fresh = Held::default();
+    service.authorize(&mut fresh);
+    assert_eq!((one.number(), fresh.number()), (1, 1));
+    assert_eq!(answered(&service, &mut one, 403, "ExpiredProviderToken").resend, Resend::Renewed);
+    service.authorize(&mut fresh);
+    assert_eq!((one.number(), fresh.number()), (2, 2));
+}
+
 /// T9.
 #[tokio::test(start_paused = true)]
 async fn an_expired_token_is_renewed_once_when_old_and_the_hub_s_trouble_when_young() {
