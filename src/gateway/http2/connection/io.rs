@@ -11,7 +11,8 @@ use crate::gateway::pool::dial::Stream;
 
 /// Bytes that are read at once. A frame that has not come whole waits in here: the longest has 16,393.
 const READ: usize = 64 * 1024;
-/// Bytes that are written at once: what the TLS layer holds, so that more would not leave in fewer writes.
+/// Bytes that are written at once: as many as the TLS layer holds by its own limit, which must stay. Without it what is
+/// put out for a peer that does not read would pile up there, where nothing bounds it.
 const WRITE: usize = 64 * 1024;
 /// Bytes that are read before anything is written again.
 const READ_IN_A_ROUND: usize = 4 * READ;
@@ -28,9 +29,7 @@ pub(super) struct Socket {
 }
 
 impl Socket {
-    pub(super) fn new(mut stream: Stream) -> Self {
-        // What is put out at once is bounded already; a bound in the TLS layer would only cut it into more writes.
-        stream.get_mut().1.set_buffer_limit(None);
+    pub(super) fn new(stream: Stream) -> Self {
         let buffer = vec![0; READ].into_boxed_slice();
         Self { stream, buffer, filled: 0, unflushed: false, blocked: false }
     }
@@ -142,3 +141,6 @@ impl Connection {
         Ok(moved)
     }
 }
+
+#[cfg(test)]
+mod tests;
