@@ -23,6 +23,32 @@ async fn everyone_gets_one_despite(go_away: GoAway, connections: usize) {
     assert!(bench.sim.counts().go_aways > 0);
 }
 
+/// `push-services.md` 1.6: even where the service would take more at once.
+#[tokio::test]
+async fn a_new_connection_begins_with_one_push_until_it_was_answered() {
+    const LATENCY: u32 = 300;
+    let script = Script::new().latency(LATENCY.into());
+    let bench = Bench::new(ApnsConfig { streams_before_auth: 1_000, ..scripted(script) }, 1).await;
+    bench.send(Lane::Bulk, 0..50).await.told().await.assert_all(&Verdict::Delivered);
+    let at: Vec<u32> = bench.sim.receipts().all().iter().map(|receipt| receipt.at_ms).collect();
+    // Times of receipts are whole milliseconds.
+    assert!(at[1] - at[0] >= LATENCY - 1, "{at:?}");
+    assert!(at[49] - at[1] < LATENCY, "one after the other: {at:?}");
+}
+
+/// A connection that is not answered holds up its window for `warm_up` and no longer.
+#[tokio::test]
+async fn a_new_connection_does_not_wait_for_ever_for_its_first_answer() {
+    let first = When { token_prefix: Some(prefix(0)), ..When::default() };
+    let script = Script::new().rule(first, Act::Stall { accepted: true });
+    let config = ApnsConfig { streams_before_auth: 1_000, ..scripted(script) };
+    let tuning = Tuning { warm_up: Duration::from_millis(100), ..quick() };
+    let bench = Bench::tuned(config, 1, tuning).await;
+    let sent = bench.send(Lane::Bulk, 0..20).await;
+    tokio::time::timeout(Duration::from_secs(20), bench.sim.receipts().wait_for(20)).await.unwrap();
+    drop(sent);
+}
+
 /// T5.
 #[tokio::test]
 async fn streams_above_a_goaway_are_sent_again_and_those_below_are_awaited() {

@@ -273,6 +273,8 @@ async fn play(fault: (When, Fault), identity: Arc<Identity>, senders: Arc<Sender
     let server = Server { authority, ledger: ledger.clone(), fault, happened: Arc::default() };
     let _server = AbortOnDropHandle::new(tokio::spawn(server.listen(listener, TlsAcceptor::from(identity.server()))));
     let tuning = Tuning {
+        // The exchange is that of a connection in use: all requests at once.
+        warm_up: Duration::ZERO,
         open_timeout: Duration::from_millis(1_500),
         soft_timeout: Duration::from_millis(500),
         hard_timeout: Duration::from_millis(1_000),
@@ -355,7 +357,8 @@ async fn in_the_middle_of_a_long_write() {
             }
         }));
         let targets: Vec<To> = (0..400).map(|seq| (seq, format!("/push/{seq}"))).collect();
-        let how = How { connections: 1, length: long, tuning: quick() };
+        let tuning = Tuning { warm_up: Duration::ZERO, ..quick() };
+        let how = How { connections: 1, length: long, tuning };
         let told = Bench::new(port, &identity, &senders, how).send(&targets, 400).await;
         assert_eq!(ledger.faults(&told, false), Vec::<String>::new(), "round {round}");
     }

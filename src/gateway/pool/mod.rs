@@ -62,6 +62,8 @@ pub struct Tuning {
     pub tick: Duration,
     /// Name, TCP, TLS and HTTP/2 together.
     pub open_timeout: Duration,
+    /// A new connection has one request open until that was answered, for so long at the most (1.6).
+    pub warm_up: Duration,
     /// A connection without any answer for so long gets no more requests, and a ping.
     pub soft_timeout: Duration,
     /// A request without an answer for so long is given up.
@@ -89,6 +91,7 @@ impl Default for Tuning {
             streams: 1_000,
             tick: Duration::from_millis(100),
             open_timeout: Duration::from_secs(10),
+            warm_up: Duration::from_secs(1),
             soft_timeout: Duration::from_secs(10),
             hard_timeout: Duration::from_secs(60),
             busy_ping: Duration::from_secs(30),
@@ -100,6 +103,15 @@ impl Default for Tuning {
             most_pause: Duration::from_secs(30),
             refused_rest: Duration::from_millis(50),
         }
+    }
+}
+
+impl Tuning {
+    /// How many of `limit` requests a connection may have open: one while it is new. Of its open requests the first has
+    /// waited for so long.
+    pub(in crate::gateway) fn warm(&self, limit: usize, answered: bool, open: usize, waited: Duration) -> usize {
+        let is_new = !answered && !self.warm_up.is_zero() && (open == 0 || waited < self.warm_up);
+        if is_new { limit.min(1) } else { limit }
     }
 }
 

@@ -47,7 +47,8 @@ async fn play(seed: u64, gentle: bool, identity: Arc<Identity>, senders: Arc<Sen
     let _server = AbortOnDropHandle::new(tokio::spawn(accept));
 
     let targets: Vec<To> = (0..rng.u64(10..60)).map(|seq| (seq, format!("/push/{seq}"))).collect();
-    let usual = quick();
+    // Half of the seeds put all requests out at once, half begin with one.
+    let usual = Tuning { warm_up: Duration::from_millis(50 * (seed % 2)), ..quick() };
     let tuning = if gentle {
         usual
     } else {

@@ -23,7 +23,9 @@ impl Connection {
         if waits || self.written.is_blocked() {
             return false;
         }
-        let limit = requests.current_max_send_streams().min(self.shared.tuning.streams);
+        let tuning = &self.shared.tuning;
+        let limit = requests.current_max_send_streams().min(tuning.streams);
+        let limit = tuning.warm(limit, self.answered, self.open.len(), now.after(self.last_answer));
         let free = limit.saturating_sub(self.open.len()).min(HANDED_AT_ONCE);
         if free == 0 {
             return false;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::Connection;
-use super::settling::Open;
+use super::settling::{Open, Settling};
 use crate::clock::BootInstant;
 use crate::gateway::http2::hpack::Indexing;
 use crate::gateway::http2::session::{OwnedField, Target, Template};
@@ -83,7 +83,9 @@ impl Connection {
         if waits || !self.session.output().is_empty() {
             return false;
         }
-        let limit = self.settling.window.of(self.settling.allowed);
+        let Settling { answered, last_answer, allowed, .. } = self.settling;
+        let limit = self.settling.window.of(allowed);
+        let limit = self.shared.tuning.warm(limit, answered, self.session.open(), now.after(last_answer));
         let free = self.session.room().min(limit.saturating_sub(self.session.open())).min(AT_ONCE);
         if free == 0 {
             return false;
@@ -128,7 +130,7 @@ impl Connection {
 fn begin(
     session: &mut super::Session<Open>,
     filling: &mut Filling,
-    settling: &mut super::Settling,
+    settling: &mut Settling,
     mut item: Item,
     now: BootInstant,
     wall: Timestamp,
