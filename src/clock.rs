@@ -73,6 +73,30 @@ impl Clock for SystemClock {
     }
 }
 
+/// The boot clock in the terms of `governor`'s limiters.
+#[derive(Clone, Debug)]
+pub struct LimiterClock(SharedClock);
+
+impl LimiterClock {
+    /// Limiters that go by this clock.
+    pub fn new(clock: SharedClock) -> Self {
+        Self(clock)
+    }
+
+    /// The boot clock itself.
+    pub fn boot(&self) -> BootInstant {
+        self.0.boot()
+    }
+}
+
+impl governor::clock::Clock for LimiterClock {
+    type Instant = Duration;
+
+    fn now(&self) -> Duration {
+        self.0.boot().after(BootInstant::default())
+    }
+}
+
 /// A clock that follows tokio's, so that a test with paused time turns every deadline, timer and timestamp at once.
 #[derive(Clone, Copy, Debug)]
 pub struct TokioClock {

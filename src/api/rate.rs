@@ -13,21 +13,9 @@ use governor::{Quota, RateLimiter};
 use http::{Method, request::Parts};
 
 use super::error::ApiError;
-use crate::clock::{BootInstant, SharedClock};
+use crate::clock::{LimiterClock, SharedClock};
 use crate::config::{Action, Rates};
 use crate::identity::keys::Caller;
-
-/// The boot clock in the limiter's terms.
-#[derive(Clone, Debug)]
-struct LimiterClock(SharedClock);
-
-impl governor::clock::Clock for LimiterClock {
-    type Instant = Duration;
-
-    fn now(&self) -> Duration {
-        self.0.boot().after(BootInstant::default())
-    }
-}
 
 type Limiter = RateLimiter<Caller, HashMapStateStore<Caller>, LimiterClock, NoOpMiddleware<Duration>>;
 
@@ -46,7 +34,7 @@ impl std::fmt::Debug for RateLimits {
 impl RateLimits {
     /// Limits with nothing used of them.
     pub fn new(rates: &Rates, clock: SharedClock) -> Self {
-        let clock = LimiterClock(clock);
+        let clock = LimiterClock::new(clock);
         let limiter = |(action, rate): (Action, crate::config::Rate)| {
             let burst = NonZeroU32::new(rate.burst).unwrap_or(NonZeroU32::MIN);
             let quota = Quota::per_second(NonZeroU32::new(rate.per_second)?).allow_burst(burst);

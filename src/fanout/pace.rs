@@ -13,25 +13,13 @@ use governor::{Quota, RateLimiter};
 use parking_lot::Mutex;
 
 use super::ramp::Line;
-use crate::clock::{BootInstant, SharedClock};
+use crate::clock::{BootInstant, LimiterClock, SharedClock};
 use crate::model::broadcast::Lane;
 
 /// Without a bulk send for so long, a gentle pacer begins slowly again.
 const IDLE: Duration = Duration::from_mins(1);
 /// How long what was granted is averaged.
 const RECENT: Duration = Duration::from_secs(5);
-
-/// The boot clock in the limiter's terms.
-#[derive(Clone, Debug)]
-struct LimiterClock(SharedClock);
-
-impl governor::clock::Clock for LimiterClock {
-    type Instant = Duration;
-
-    fn now(&self) -> Duration {
-        self.0.boot().after(BootInstant::default())
-    }
-}
 
 type Limiter = RateLimiter<NotKeyed, InMemoryState, LimiterClock, NoOpMiddleware<Duration>>;
 
@@ -94,7 +82,7 @@ pub(super) enum Grant {
 impl Pacer {
     /// A pacer of that rate.
     pub(super) fn new(clock: SharedClock, per_second: u32) -> Self {
-        let pacer = Self { clock: LimiterClock(clock), gentle: false, state: Mutex::default() };
+        let pacer = Self { clock: LimiterClock::new(clock), gentle: false, state: Mutex::default() };
         pacer.set(per_second);
         pacer
     }
@@ -117,7 +105,7 @@ impl Pacer {
     /// The service had too much and rests for so long: afterwards the pace is a fraction of what it was, and rises
     /// again ([`Line::returning`]). Every answer of the same overload may say so.
     pub(super) fn slow(&self, rest: Duration) {
-        let now = self.clock.0.boot();
+        let now = self.clock.boot();
         let mut state = self.state.lock();
         let resumes = now.plus(rest);
         if let Some(ramp) = &mut state.ramp
@@ -145,7 +133,7 @@ impl Pacer {
     /// wait for a line to rise: they are few, and somebody waits for them.
     pub(super) fn take(&self, lane: Lane, wanted: usize) -> Grant {
         let wanted = NonZeroU32::new(u32::try_from(wanted).unwrap_or(u32::MAX)).unwrap_or(NonZeroU32::MIN);
-        let now = self.clock.0.boot();
+        let now = self.clock.boot();
         let mut state = self.state.lock();
         if lane == Lane::Bulk {
             state.climb(now, self.gentle, &self.clock);

@@ -1,6 +1,5 @@
 //! A gateway, the service it speaks to, and a worker's side of the seam.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,18 +9,16 @@ use fanfare::gateway::apns::{ApnsAuth, ApnsGateway, ApnsSettings, Mints, Shared}
 use fanfare::gateway::pool::Tuning;
 use fanfare::gateway::senders::Senders;
 use fanfare::gateway::transport::GatewayMeter;
-use fanfare::gateway::{Answer, Batch, Gateway, Reply, SharedRequest, StopFlag, Targets, Unsent};
+use fanfare::gateway::{Batch, Gateway, Reply, SharedRequest, StopFlag, Targets};
 use fanfare::model::broadcast::{BroadcastRequest, Content, Lane, Payloads, Priority};
 use fanfare::model::id::{BroadcastId, Seq};
 use fanfare::model::time::Timestamp;
-use fanfare::model::verdict::{Reason, Verdict};
 use loadtest::gateways::{ApnsConfig, ApnsSim, ProviderKey, Simulated, Token};
 use parking_lot::Mutex;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 pub(crate) const TOPIC: &str = "com.example.app";
-/// What no test takes unless something hangs.
-const PATIENCE: Duration = Duration::from_secs(30);
+use crate::seam::{Told, gather};
 
 /// The system's clock, turned ahead by hand.
 #[derive(Debug, Default)]
@@ -173,47 +170,10 @@ pub(crate) struct Sent {
 }
 
 impl Sent {
-    /// Waits for the word on every target; each gets exactly one.
-    pub(crate) async fn told(mut self) -> Told {
-        let mut told = BTreeMap::new();
-        let gathered = tokio::time::timeout(PATIENCE, async {
-            while (told.len() as u64) < self.seqs.end - self.seqs.start {
-                let Some(pile) = self.replies.recv().await else { break };
-                for Reply { seq, what } in pile {
-                    assert!(self.seqs.contains(&seq.0));
-                    assert_eq!(told.insert(seq.0, what), None, "target {seq} was answered twice");
-                }
-            }
-        });
-        let hung = gathered.await.is_err();
-        assert!(!hung, "only {} of {:?} were answered", told.len(), self.seqs);
-        Told(told)
-    }
-}
-
-/// The word on each target.
-#[derive(Debug)]
-pub(crate) struct Told(pub(crate) BTreeMap<u64, Answer>);
-
-impl Told {
-    pub(crate) fn verdict(&self, seq: u64) -> (Verdict, &str) {
-        match &self.0[&seq] {
-            Answer::Verdict { verdict, reason, .. } => (verdict.clone(), reason.as_ref().map_or("", Reason::as_str)),
-            Answer::Unsent(why) => panic!("target {seq} was not sent: {why:?}"),
-        }
-    }
-
-    pub(crate) fn count(&self, wanted: &Verdict) -> usize {
-        self.0.values().filter(|what| matches!(what, Answer::Verdict { verdict, .. } if verdict == wanted)).count()
-    }
-
-    pub(crate) fn unsent(&self, wanted: Unsent) -> usize {
-        self.0.values().filter(|what| **what == Answer::Unsent(wanted)).count()
-    }
-
-    pub(crate) fn assert_all(&self, wanted: &Verdict) {
-        let other =
-            self.0.iter().find(|(_, what)| !matches!(what, Answer::Verdict { verdict, .. } if verdict == wanted));
-        assert_eq!(other, None);
+    /// Waits for the word on every target.
+    pub(crate) async fn told(self) -> Told {
+        let told = gather(usize::try_from(self.seqs.end - self.seqs.start).unwrap(), self.replies).await;
+        assert!(told.0.keys().all(|seq| self.seqs.contains(seq)));
+        told
     }
 }

@@ -9,6 +9,8 @@ mod credentials;
 mod flow;
 mod handing_back;
 mod requests;
+#[path = "../seam/mod.rs"]
+mod seam;
 
 use fanfare::gateway::connect::Client;
 

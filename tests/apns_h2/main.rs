@@ -15,6 +15,8 @@ mod flow;
 mod handing_back;
 #[path = "../apns/requests.rs"]
 mod requests;
+#[path = "../seam/mod.rs"]
+mod seam;
 
 use fanfare::gateway::connect::Client;
 

@@ -1,6 +1,5 @@
 //! A gateway, the service it speaks to, and a worker's side of the seam.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,15 +7,13 @@ use std::time::Duration;
 use fanfare::clock::{Clock, SharedClock, SystemClock};
 use fanfare::gateway::fcm::{FcmGateway, FcmSettings};
 use fanfare::gateway::senders::Senders;
-use fanfare::gateway::{Answer, Batch, Gateway, Reply, SharedRequest, StopFlag, Targets, Unsent};
+use fanfare::gateway::{Batch, Gateway, Reply, SharedRequest, StopFlag, Targets};
 use fanfare::model::broadcast::{BroadcastRequest, Content, Lane, Notification, Payloads, Priority};
 use fanfare::model::id::{BroadcastId, Seq};
-use fanfare::model::verdict::{Reason, Verdict};
 use loadtest::gateways::{Authority, FcmConfig, FcmSim, Script, Simulated, Token};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-/// What no test takes unless something hangs.
-const PATIENCE: Duration = Duration::from_secs(30);
+use crate::seam::{Told, gather};
 
 pub(crate) struct Bench {
     pub(crate) sim: FcmSim,
@@ -135,44 +132,8 @@ pub(crate) struct Sent {
 }
 
 impl Sent {
-    /// Waits for the word on every target; each gets exactly one.
-    pub(crate) async fn told(mut self) -> Told {
-        let mut told = BTreeMap::new();
-        let gathered = tokio::time::timeout(PATIENCE, async {
-            while let Some(pile) = self.replies.recv().await {
-                for Reply { seq, what } in pile {
-                    assert_eq!(told.insert(seq.0, what), None, "target {seq} was answered twice");
-                }
-            }
-        });
-        let hung = gathered.await.is_err();
-        assert!(!hung && told.len() == self.owed, "{} of {} were answered", told.len(), self.owed);
-        Told(told)
-    }
-}
-
-/// The word on each target.
-#[derive(Debug)]
-pub(crate) struct Told(pub(crate) BTreeMap<u64, Answer>);
-
-impl Told {
-    pub(crate) fn verdict(&self, seq: u64) -> (Verdict, &str) {
-        match &self.0[&seq] {
-            Answer::Verdict { verdict, reason, .. } => (verdict.clone(), reason.as_ref().map_or("", Reason::as_str)),
-            Answer::Unsent(why) => panic!("target {seq} was not sent: {why:?}"),
-        }
-    }
-
-    pub(crate) fn with(&self, wanted: &Verdict) -> Vec<u64> {
-        let has = |what: &Answer| matches!(what, Answer::Verdict { verdict, .. } if verdict == wanted);
-        self.0.iter().filter(|(_, what)| has(what)).map(|(seq, _)| *seq).collect()
-    }
-
-    pub(crate) fn count(&self, wanted: &Verdict) -> usize {
-        self.with(wanted).len()
-    }
-
-    pub(crate) fn unsent(&self, wanted: Unsent) -> usize {
-        self.0.values().filter(|what| **what == Answer::Unsent(wanted)).count()
+    /// Waits for the word on every target.
+    pub(crate) async fn told(self) -> Told {
+        gather(self.owed, self.replies).await
     }
 }

@@ -22,7 +22,7 @@ async fn one_token_serves_all_connections() {
 #[tokio::test]
 async fn a_refused_token_is_renewed_once_and_everyone_is_served() {
     let bench = Bench::scripted(Script::new().latency(5)).await;
-    assert_eq!(bench.send(0..20).await.told().await.count(&Verdict::Delivered), 20);
+    bench.send(0..20).await.told().await.assert_all(&Verdict::Delivered);
     bench.sim.forget_tokens();
     let mut left: Vec<u64> = (20..520).collect();
     for _ in 0..2 {

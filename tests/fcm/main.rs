@@ -7,4 +7,6 @@ mod broadcasts;
 mod connections;
 mod credentials;
 mod messages;
+#[path = "../seam/mod.rs"]
+mod seam;
 mod world;

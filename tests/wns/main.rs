@@ -10,6 +10,8 @@ mod bench;
 #[expect(dead_code, reason = "the tests of the API need more of it")]
 #[path = "../native/client.rs"]
 mod client;
+#[path = "../seam/mod.rs"]
+mod seam;
 mod service;
 mod world;
 
@@ -97,9 +99,9 @@ async fn too_many_requests_throttle_the_project_and_bring_the_rest_back() {
 #[tokio::test]
 async fn a_refused_token_is_renewed_once_for_all_and_everyone_is_served() {
     let bench = Bench::new(WnsConfig::default()).await;
-    assert_eq!(bench.send(0..20).await.told().await.count(&Verdict::Delivered), 20);
+    bench.send(0..20).await.told().await.assert_all(&Verdict::Delivered);
     bench.sim.forget_tokens();
-    assert_eq!(bench.send(20..120).await.told().await.count(&Verdict::Delivered), 100);
+    bench.send(20..120).await.told().await.assert_all(&Verdict::Delivered);
     assert_eq!(bench.sim.tokens_given(), 2);
     assert_eq!(bench.sim.receipts().repeated(), vec![]);
 }

@@ -11,6 +11,8 @@
 //! - [`lean`]: an APNs that only counts, for measuring what sends to it.
 //! - [`fleet`]: all services and the control port together, with their credentials in files.
 //! - `listener`, `session`: connections; shared by all services that speak HTTP/2.
+use std::sync::Arc;
+
 pub mod answer;
 pub mod apns;
 pub mod authority;
@@ -39,19 +41,35 @@ pub use script::Script;
 pub use token::Token;
 pub use wns::{WnsConfig, WnsSim};
 
+use self::{script::ActiveScript, session::Shared};
+
 /// What control, tests and runs ask of every simulated service.
 pub trait Simulated: Send + Sync {
-    /// What was received.
-    fn receipts(&self) -> &Receipts;
+    /// What its connections share.
+    fn shared(&self) -> &Shared;
 
-    fn counts(&self) -> Counts;
+    /// What was received.
+    fn receipts(&self) -> &Receipts {
+        &self.shared().receipts
+    }
+
+    fn counts(&self) -> Counts {
+        self.shared().counters.counts()
+    }
 
     /// The script at work.
-    fn script(&self) -> Script;
+    fn script(&self) -> Script {
+        self.shared().script.borrow().script.clone()
+    }
 
     /// Replaces the script, on open connections too: they count their requests anew.
-    fn set_script(&self, script: Script);
+    fn set_script(&self, script: Script) {
+        self.shared().script.send_replace(Arc::new(ActiveScript::new(script)));
+    }
 
     /// Forgets receipts and counts; script and connections stay.
-    fn reset(&self);
+    fn reset(&self) {
+        self.shared().receipts.clear();
+        self.shared().counters.reset();
+    }
 }

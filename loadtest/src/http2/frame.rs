@@ -1,10 +1,12 @@
 //! Frame headers and the control frames that a server writes (RFC 9113 sections 4 and 6).
 use std::{fmt, str::FromStr};
 
+/// The RFC's numbers, and frames that are the same from either side.
+pub use fanfare::gateway::http2::frame::{
+    PREFACE, flag, kind, setting, settings as write_settings, window_update as write_window_update,
+};
 use serde::{Deserialize, Serialize};
 
-/// What a client sends first (RFC 9113 section 3.4).
-pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// Bytes before each frame's payload.
 pub const HEADER_BYTES: usize = 9;
 /// The largest payload that we take; the smallest allowed value and the default (RFC 9113 section 4.2).
@@ -13,39 +15,6 @@ pub const MAX_PAYLOAD: usize = 16_384;
 pub const DEFAULT_WINDOW: u32 = 65_535;
 /// The largest stream id and the largest window.
 pub const MAX_31_BITS: u32 = 0x7fff_ffff;
-
-/// Frame types (RFC 9113 section 6).
-pub mod kind {
-    pub const DATA: u8 = 0;
-    pub const HEADERS: u8 = 1;
-    pub const PRIORITY: u8 = 2;
-    pub const RST_STREAM: u8 = 3;
-    pub const SETTINGS: u8 = 4;
-    pub const PUSH_PROMISE: u8 = 5;
-    pub const PING: u8 = 6;
-    pub const GOAWAY: u8 = 7;
-    pub const WINDOW_UPDATE: u8 = 8;
-    pub const CONTINUATION: u8 = 9;
-}
-
-/// Frame flags (RFC 9113 section 6). `ACK` shares its bit with `END_STREAM`.
-pub mod flag {
-    pub const ACK: u8 = 0x1;
-    pub const END_STREAM: u8 = 0x1;
-    pub const END_HEADERS: u8 = 0x4;
-    pub const PADDED: u8 = 0x8;
-    pub const PRIORITY: u8 = 0x20;
-}
-
-/// SETTINGS identifiers (RFC 9113 section 6.5.2).
-pub mod setting {
-    pub const HEADER_TABLE_SIZE: u16 = 1;
-    pub const ENABLE_PUSH: u16 = 2;
-    pub const MAX_CONCURRENT_STREAMS: u16 = 3;
-    pub const INITIAL_WINDOW_SIZE: u16 = 4;
-    pub const MAX_FRAME_SIZE: u16 = 5;
-    pub const MAX_HEADER_LIST_SIZE: u16 = 6;
-}
 
 /// The nine bytes before a payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,19 +47,6 @@ pub fn write_header(out: &mut Vec<u8>, length: usize, kind: u8, flags: u8, strea
     let length = u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes();
     let stream = stream.to_be_bytes();
     out.extend_from_slice(&[length[1], length[2], length[3], kind, flags, stream[0], stream[1], stream[2], stream[3]]);
-}
-
-pub fn write_settings(out: &mut Vec<u8>, settings: &[(u16, u32)]) {
-    write_header(out, settings.len() * 6, kind::SETTINGS, 0, 0);
-    for (id, value) in settings {
-        out.extend_from_slice(&id.to_be_bytes());
-        out.extend_from_slice(&value.to_be_bytes());
-    }
-}
-
-pub fn write_window_update(out: &mut Vec<u8>, stream: u32, increment: u32) {
-    write_header(out, 4, kind::WINDOW_UPDATE, 0, stream);
-    out.extend_from_slice(&increment.to_be_bytes());
 }
 
 pub fn write_reset(out: &mut Vec<u8>, stream: u32, code: ErrorCode) {

@@ -1,4 +1,6 @@
 //! HPACK (RFC 7541): a decoder with its dynamic table, and the few literals that responses are written with.
+//!
+//! The decoder is not the engine's, whose encoder would be read with the same table that it wrote with.
 use std::collections::VecDeque;
 
 use fanfare::gateway::http2::hpack::{huffman, table::STATIC};

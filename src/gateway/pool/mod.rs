@@ -42,6 +42,7 @@ pub(super) mod intake;
 pub(super) mod job;
 mod line;
 mod reach;
+pub(super) mod reasons;
 pub(super) mod wire;
 
 /// Which service, and how many connections to it.
@@ -107,6 +108,15 @@ impl Default for Tuning {
 }
 
 impl Tuning {
+    /// How long a connection may sleep that has been silent for so long, and that is asked to rest no longer than that.
+    pub(in crate::gateway) fn sleep(&self, busy: bool, silent: Duration, rest: Duration) -> Duration {
+        match (busy, rest) {
+            (false, _) => self.idle_ping.saturating_sub(silent).max(self.tick),
+            (true, Duration::ZERO) => self.tick,
+            (true, rest) => self.tick.min(rest),
+        }
+    }
+
     /// How many of `limit` requests a connection may have open: one while it is new. Of its open requests the first has
     /// waited for so long.
     pub(in crate::gateway) fn warm(&self, limit: usize, answered: bool, open: usize, waited: Duration) -> usize {

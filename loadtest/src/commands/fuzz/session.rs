@@ -88,7 +88,7 @@ impl Game<'_> {
         let body = vec![b'x'; pick(self.rng, &[0, 1, 250, 300, 20_000])];
         let (path, id) = (format!("/{}", self.begun), format!("{}", self.begun));
         self.template.number = self.rng.u64(1..3);
-        let target = Target { path: path.as_bytes(), id: id.as_bytes(), body: [&body, b"", b""] };
+        let target = Target { path: path.as_bytes(), id: id.as_bytes(), body: &body };
         self.session.begin(&self.template, target, self.begun);
         self.begun += 1;
     }

@@ -174,25 +174,8 @@ fn origin(address: SocketAddr) -> String {
 }
 
 impl Simulated for FcmSim {
-    fn receipts(&self) -> &Receipts {
-        &self.shared.receipts
-    }
-
-    fn counts(&self) -> Counts {
-        self.shared.counters.counts()
-    }
-
-    fn script(&self) -> Script {
-        self.shared.script.borrow().script.clone()
-    }
-
-    fn set_script(&self, script: Script) {
-        self.shared.script.send_replace(Arc::new(ActiveScript::new(script)));
-    }
-
-    fn reset(&self) {
-        self.shared.receipts.clear();
-        self.shared.counters.reset();
+    fn shared(&self) -> &Shared {
+        &self.shared
     }
 }
 

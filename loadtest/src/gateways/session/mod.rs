@@ -74,7 +74,7 @@ pub(crate) struct Judged {
 
 /// What the connections of one service share.
 #[derive(Debug)]
-pub(crate) struct Shared {
+pub struct Shared {
     pub(crate) receipts: Receipts,
     pub(crate) counters: Counters,
     pub(crate) clock: Clock,

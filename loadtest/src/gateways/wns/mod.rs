@@ -315,25 +315,8 @@ fn full(head: &http::request::Parts, body: &[u8]) -> FullRequest {
 }
 
 impl Simulated for WnsSim {
-    fn receipts(&self) -> &Receipts {
-        &self.state.shared.receipts
-    }
-
-    fn counts(&self) -> Counts {
-        self.state.shared.counters.counts()
-    }
-
-    fn script(&self) -> Script {
-        self.state.shared.script.borrow().script.clone()
-    }
-
-    fn set_script(&self, script: Script) {
-        self.state.shared.script.send_replace(Arc::new(ActiveScript::new(script)));
-    }
-
-    fn reset(&self) {
-        self.state.shared.receipts.clear();
-        self.state.shared.counters.reset();
+    fn shared(&self) -> &Shared {
+        &self.state.shared
     }
 }
 

@@ -35,7 +35,6 @@ use crate::gateway::pool::{Shared, Wire};
 use crate::gateway::senders::Gathering;
 use crate::gateway::transport::{Addressed, Held, OwnedAnswer};
 use crate::gateway::{SharedRequest, Unsent};
-use crate::model::verdict::Reason;
 
 mod reading;
 mod timing;
@@ -47,12 +46,6 @@ mod writing;
 const HANDED_AT_ONCE: usize = 128;
 /// Rounds before other tasks of the thread get their turn.
 const ROUNDS: usize = 8;
-
-const TIMED_OUT: Reason = Reason::known("no answer in time");
-const GOING_AWAY: Reason = Reason::known("connection going away");
-const REFUSED: Reason = Reason::known("stream refused");
-const RESET: Reason = Reason::known("stream reset");
-const LOST: Reason = Reason::known("connection lost");
 
 pub(in crate::gateway) struct Connection {
     shared: Arc<Shared>,

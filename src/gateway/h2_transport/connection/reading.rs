@@ -6,11 +6,12 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use h2::Reason as Code;
 
-use super::{Connection, GOING_AWAY, LOST, REFUSED, RESET, TIMED_OUT};
+use super::Connection;
 use crate::clock::BootInstant;
 use crate::gateway::Unsent;
 use crate::gateway::h2_transport::stream::{Ended, Open};
 use crate::gateway::pool::job::Item;
+use crate::gateway::pool::reasons::{GOING_AWAY, LOST, REFUSED, RESET, TIMED_OUT};
 use crate::gateway::transport::{ConnectionFate, RawAnswer, Resend};
 use crate::model::verdict::{Reason, Verdict};
 

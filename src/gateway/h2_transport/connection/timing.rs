@@ -5,8 +5,9 @@ use std::task::{Context, Poll};
 use h2::Reason as Code;
 use tokio::time::Instant;
 
-use super::{Connection, LOST};
+use super::Connection;
 use crate::clock::BootInstant;
+use crate::gateway::pool::reasons::LOST;
 
 impl Connection {
     /// Nothing was answered for so long that more requests would only wait behind the ones that do.
@@ -30,14 +31,8 @@ impl Connection {
     }
 
     fn set_timer(&mut self, now: BootInstant, busy: bool) {
-        let tuning = &self.shared.tuning;
-        let wait = if !busy {
-            tuning.idle_ping.saturating_sub(now.after(self.last_heard)).max(tuning.tick)
-        } else if self.rest_until > now {
-            tuning.tick.min(self.rest_until.after(now))
-        } else {
-            tuning.tick
-        };
+        let (silent, rest) = (now.after(self.last_heard), self.rest_until.after(now));
+        let wait = self.shared.tuning.sleep(busy, silent, rest);
         self.timer.as_mut().reset(Instant::now() + wait);
         self.timer_is_busy = busy;
     }

@@ -30,7 +30,7 @@ pub(super) async fn exchange(
     shared.service.address(request, Seq(0), channel, &mut addressed);
     let template = template(shared, request, &held).ok_or("the request cannot be written")?;
     let body: &[u8] = if addressed.body.is_empty() { &request.body } else { &addressed.body };
-    let target = Target { path: &addressed.path, id: &addressed.id, body: [body, &[], &[]] };
+    let target = Target { path: &addressed.path, id: &addressed.id, body };
     let mut alone = Alone {
         socket: Socket::new(dialed.stream),
         session: Session::new(&shared.endpoint.authority(), 1).noting_dates(),

@@ -147,5 +147,5 @@ fn begin(
     settling.ended -= 1;
     let Addressed { path, id, body } = &filling.addressed;
     let body: &[u8] = if body.is_empty() { &filling.body } else { body };
-    session.begin(&filling.template, Target { path, id, body: [body, &[], &[]] }, open);
+    session.begin(&filling.template, Target { path, id, body }, open);
 }

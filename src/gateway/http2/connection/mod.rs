@@ -29,7 +29,6 @@ use crate::gateway::pool::{Shared, Wire};
 use crate::gateway::senders::Gathering;
 use crate::gateway::transport::OwnedAnswer;
 use crate::gateway::{SharedRequest, Unsent};
-use crate::model::verdict::Reason;
 
 mod exchange;
 mod filling;
@@ -44,13 +43,6 @@ const MANY: usize = 32;
 const FEW: usize = 8;
 /// Rounds before other tasks of the thread get their turn.
 const ROUNDS: usize = 8;
-
-const TIMED_OUT: Reason = Reason::known("no answer in time");
-const GOING_AWAY: Reason = Reason::known("connection going away");
-const REFUSED: Reason = Reason::known("stream refused");
-const RESET: Reason = Reason::known("stream reset");
-const MALFORMED: Reason = Reason::known("malformed answer");
-const LOST: Reason = Reason::known("connection lost");
 
 pub(in crate::gateway) struct Connection {
     shared: Arc<Shared>,

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::window::Window;
-use super::{GOING_AWAY, LOST, MALFORMED, REFUSED, RESET};
 use crate::clock::BootInstant;
 use crate::gateway::Unsent;
 use crate::gateway::http2::session::Ended;
 use crate::gateway::pool::Shared;
 use crate::gateway::pool::job::{Item, Outbox};
+use crate::gateway::pool::reasons::{GOING_AWAY, LOST, MALFORMED, REFUSED, RESET};
 use crate::gateway::transport::{ConnectionFate, Held, RawAnswer, Resend};
 use crate::model::verdict::{Reason, Verdict};
 

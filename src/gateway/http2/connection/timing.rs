@@ -5,8 +5,9 @@ use std::task::Context;
 
 use tokio::time::Instant;
 
-use super::{Connection, LOST, TIMED_OUT};
+use super::Connection;
 use crate::clock::BootInstant;
+use crate::gateway::pool::reasons::{LOST, TIMED_OUT};
 
 impl Connection {
     /// Nothing was answered for so long that more requests would only wait behind the ones that do.
@@ -40,15 +41,8 @@ impl Connection {
     }
 
     fn set_timer(&mut self, now: BootInstant, busy: bool) {
-        let tuning = &self.shared.tuning;
-        let rest_until = self.settling.rest_until;
-        let wait = if !busy {
-            tuning.idle_ping.saturating_sub(now.after(self.settling.last_heard)).max(tuning.tick)
-        } else if rest_until > now {
-            tuning.tick.min(rest_until.after(now))
-        } else {
-            tuning.tick
-        };
+        let (silent, rest) = (now.after(self.settling.last_heard), self.settling.rest_until.after(now));
+        let wait = self.shared.tuning.sleep(busy, silent, rest);
         self.timer.as_mut().reset(Instant::now() + wait);
         self.timer_is_busy = busy;
     }

@@ -1,11 +1,22 @@
 //! Frames become words on requests, changed limits, and replies.
 
 use super::answer::{Assembly, Head, Kept};
-use super::{ConnectionError, Ended, MOST_REPLIES, RECEIVE_WINDOW, Session};
+use super::streams::UNENDED;
+use super::{ConnectionError, DEFAULT_WINDOW, Ended, MOST_REPLIES, RECEIVE_WINDOW, Session};
 use crate::gateway::http2::frame::{self, ErrorCode, FrameHead, LARGEST_WINDOW, LONGEST_PAYLOAD, flag, kind};
 
 /// Memory for answers that is kept for the next ones.
 const SPARE: usize = 64;
+
+/// What came of a frame.
+type Heard = Result<(), ConnectionError>;
+
+/// A whole frame.
+#[derive(Clone, Copy)]
+struct Frame<'a> {
+    head: FrameHead,
+    payload: &'a [u8],
+}
 
 impl<T> Session<T> {
     /// Takes in received bytes, whole frames only, and answers how many that were; the rest must come again with what
@@ -19,18 +30,14 @@ impl<T> Session<T> {
                 return Err(ConnectionError::new(ErrorCode::FRAME_SIZE_ERROR, "a frame over 16384 bytes"));
             }
             let Some((payload, after)) = after.split_at_checked(head.length) else { break };
-            self.frame(head, payload, word)?;
+            self.frame(Frame { head, payload }, word)?;
             rest = after;
         }
         Ok(bytes.len() - rest.len())
     }
 
-    fn frame(
-        &mut self,
-        head: FrameHead,
-        payload: &[u8],
-        word: &mut impl FnMut(T, Ended<'_>),
-    ) -> Result<(), ConnectionError> {
+    fn frame(&mut self, frame: Frame<'_>, word: &mut impl FnMut(T, Ended<'_>)) -> Heard {
+        let Frame { head, payload } = frame;
         if !self.peer.has_spoken() && (head.kind != kind::SETTINGS || head.has(flag::ACK)) {
             return Err(ConnectionError::protocol("no SETTINGS at the beginning"));
         }
@@ -38,14 +45,14 @@ impl<T> Session<T> {
             return Err(ConnectionError::protocol("a frame inside a header block"));
         }
         match head.kind {
-            kind::HEADERS => self.headers(head, payload, word),
-            kind::DATA => self.data(head, payload, word),
-            kind::CONTINUATION => self.continuation(head, payload, word),
-            kind::RST_STREAM => self.rst_stream(head, payload, word),
-            kind::SETTINGS => self.settings(head, payload),
-            kind::PING => self.hear_ping(head, payload),
-            kind::GOAWAY => self.goaway(head, payload, word),
-            kind::WINDOW_UPDATE => self.window_update(head, payload, word),
+            kind::HEADERS => self.headers(frame, word),
+            kind::DATA => self.data(frame, word),
+            kind::CONTINUATION => self.continuation(frame, word),
+            kind::RST_STREAM => self.rst_stream(frame, word),
+            kind::SETTINGS => self.settings(frame),
+            kind::PING => self.hear_ping(frame),
+            kind::GOAWAY => self.goaway(frame, word),
+            kind::WINDOW_UPDATE => self.window_update(frame, word),
             kind::PUSH_PROMISE => Err(ConnectionError::protocol("a push, which we do not take")),
             kind::PRIORITY if payload.len() != 5 => {
                 Err(ConnectionError::new(ErrorCode::FRAME_SIZE_ERROR, "PRIORITY of a wrong length"))
@@ -56,21 +63,17 @@ impl<T> Session<T> {
     }
 
     /// Whether a frame may speak of this stream: one that we have opened at some time.
-    fn check_stream(&self, stream: u32) -> Result<(), ConnectionError> {
+    fn check_stream(&self, stream: u32) -> Heard {
         if stream.is_multiple_of(2) || self.streams.is_idle(stream) {
             return Err(ConnectionError::protocol("a frame on a stream that is not open"));
         }
         Ok(())
     }
 
-    fn headers(
-        &mut self,
-        head: FrameHead,
-        payload: &[u8],
-        word: &mut impl FnMut(T, Ended<'_>),
-    ) -> Result<(), ConnectionError> {
+    fn headers(&mut self, frame: Frame<'_>, word: &mut impl FnMut(T, Ended<'_>)) -> Heard {
+        let Frame { head, .. } = frame;
         self.check_stream(head.stream)?;
-        let mut fragment = unpadded(head, payload)?;
+        let mut fragment = unpadded(frame)?;
         if head.has(flag::PRIORITY) {
             let what = "HEADERS too short for their priority";
             fragment = fragment.get(5..).ok_or(ConnectionError::new(ErrorCode::FRAME_SIZE_ERROR, what))?;
@@ -82,12 +85,8 @@ impl<T> Session<T> {
         Ok(())
     }
 
-    fn continuation(
-        &mut self,
-        head: FrameHead,
-        payload: &[u8],
-        word: &mut impl FnMut(T, Ended<'_>),
-    ) -> Result<(), ConnectionError> {
+    fn continuation(&mut self, frame: Frame<'_>, word: &mut impl FnMut(T, Ended<'_>)) -> Heard {
+        let Frame { head, payload } = frame;
         let Some(mut assembly) = self.assembly.take().filter(|assembly| assembly.stream == head.stream) else {
             return Err(ConnectionError::protocol("CONTINUATION without a beginning"));
         };
@@ -100,13 +99,7 @@ impl<T> Session<T> {
     }
 
     /// A whole header block: an answer's head, one before it (1xx), or its trailers.
-    fn block(
-        &mut self,
-        id: u32,
-        end_stream: bool,
-        block: &[u8],
-        word: &mut impl FnMut(T, Ended<'_>),
-    ) -> Result<(), ConnectionError> {
+    fn block(&mut self, id: u32, end_stream: bool, block: &[u8], word: &mut impl FnMut(T, Ended<'_>)) -> Heard {
         let head = Head::read(&mut self.decoder, block, self.notes_date.then_some(&mut self.date))?;
         let Some(stream) = self.streams.get_mut(id) else { return Ok(()) };
         match (&mut stream.kept, head.status, end_stream) {
@@ -124,15 +117,11 @@ impl<T> Session<T> {
         Ok(())
     }
 
-    fn data(
-        &mut self,
-        head: FrameHead,
-        payload: &[u8],
-        word: &mut impl FnMut(T, Ended<'_>),
-    ) -> Result<(), ConnectionError> {
+    fn data(&mut self, frame: Frame<'_>, word: &mut impl FnMut(T, Ended<'_>)) -> Heard {
+        let Frame { head, payload } = frame;
         self.check_stream(head.stream)?;
         self.count(payload.len())?;
-        let piece = unpadded(head, payload)?;
+        let piece = unpadded(frame)?;
         let id = head.stream;
         let Some(stream) = self.streams.get_mut(id) else { return Ok(()) };
         let Some(kept) = &mut stream.kept else {
@@ -145,7 +134,7 @@ impl<T> Session<T> {
         }
         kept.add(piece);
         kept.received += u32::try_from(payload.len()).unwrap_or(u32::MAX);
-        if kept.received >= super::DEFAULT_WINDOW {
+        if kept.received >= DEFAULT_WINDOW {
             // Its window is used up, and nobody wants to read more: what is known will do.
             self.drop_body(id);
             frame::rst_stream(&mut self.out, id, ErrorCode::CANCEL);
@@ -155,7 +144,7 @@ impl<T> Session<T> {
     }
 
     /// Counts received DATA against what we granted, and grants it again.
-    fn count(&mut self, length: usize) -> Result<(), ConnectionError> {
+    fn count(&mut self, length: usize) -> Heard {
         let length = u32::try_from(length).unwrap_or(u32::MAX);
         self.receive_window -= i64::from(length);
         if self.receive_window < 0 {
@@ -199,7 +188,7 @@ impl<T> Session<T> {
         word: &mut impl FnMut(T, Ended<'_>),
     ) {
         let Some(stream) = self.streams.take(id) else { return };
-        if stream.end == super::streams::UNENDED {
+        if stream.end == UNENDED {
             // Answered before its body was put out: the rest is not wanted (RFC 9113 section 8.1).
             self.pending.retain(|pending| pending.stream != id);
             frame::rst_stream(&mut self.out, id, ErrorCode::CANCEL);
@@ -214,7 +203,7 @@ impl<T> Session<T> {
 
     fn fail(&mut self, id: u32, ended: Ended<'_>, word: &mut impl FnMut(T, Ended<'_>)) {
         let Some(stream) = self.streams.take(id) else { return };
-        if stream.end == super::streams::UNENDED {
+        if stream.end == UNENDED {
             self.pending.retain(|pending| pending.stream != id);
         }
         if let Some(kept) = stream.kept {
@@ -223,12 +212,8 @@ impl<T> Session<T> {
         word(stream.user, ended);
     }
 
-    fn rst_stream(
-        &mut self,
-        head: FrameHead,
-        payload: &[u8],
-        word: &mut impl FnMut(T, Ended<'_>),
-    ) -> Result<(), ConnectionError> {
+    fn rst_stream(&mut self, frame: Frame<'_>, word: &mut impl FnMut(T, Ended<'_>)) -> Heard {
+        let Frame { head, payload } = frame;
         self.check_stream(head.stream)?;
         let code = ErrorCode(four(payload, "RST_STREAM of a wrong length")?);
         let ended = if code == ErrorCode::REFUSED_STREAM { Ended::Refused } else { Ended::Reset(code) };
@@ -248,13 +233,13 @@ impl<T> Session<T> {
 
     /// What is left of a request's body will not be sent, and the peer needs not be told.
     fn drop_body(&mut self, id: u32) {
-        if let Some(stream) = self.streams.get_mut(id).filter(|stream| stream.end == super::streams::UNENDED) {
+        if let Some(stream) = self.streams.get_mut(id).filter(|stream| stream.end == UNENDED) {
             stream.end = 0;
             self.pending.retain(|pending| pending.stream != id);
         }
     }
 
-    fn settings(&mut self, head: FrameHead, payload: &[u8]) -> Result<(), ConnectionError> {
+    fn settings(&mut self, Frame { head, payload }: Frame<'_>) -> Heard {
         on_connection(head)?;
         if head.has(flag::ACK) {
             let what = "an acknowledgement of SETTINGS with a payload";
@@ -280,7 +265,7 @@ impl<T> Session<T> {
         self.count_reply()
     }
 
-    fn hear_ping(&mut self, head: FrameHead, payload: &[u8]) -> Result<(), ConnectionError> {
+    fn hear_ping(&mut self, Frame { head, payload }: Frame<'_>) -> Heard {
         on_connection(head)?;
         let Some(opaque) = payload.first_chunk::<8>().filter(|_| payload.len() == 8) else {
             return Err(ConnectionError::new(ErrorCode::FRAME_SIZE_ERROR, "PING of a wrong length"));
@@ -294,7 +279,7 @@ impl<T> Session<T> {
     }
 
     /// A peer that asks for more replies than it reads would fill our memory.
-    fn count_reply(&mut self) -> Result<(), ConnectionError> {
+    fn count_reply(&mut self) -> Heard {
         self.unread_replies += 1;
         if self.unread_replies > MOST_REPLIES {
             return Err(ConnectionError::new(ErrorCode::ENHANCE_YOUR_CALM, "more SETTINGS and PINGs than it reads"));
@@ -302,12 +287,8 @@ impl<T> Session<T> {
         Ok(())
     }
 
-    fn goaway(
-        &mut self,
-        head: FrameHead,
-        payload: &[u8],
-        word: &mut impl FnMut(T, Ended<'_>),
-    ) -> Result<(), ConnectionError> {
+    fn goaway(&mut self, frame: Frame<'_>, word: &mut impl FnMut(T, Ended<'_>)) -> Heard {
+        let Frame { head, payload } = frame;
         on_connection(head)?;
         let Some(last) = payload.first_chunk::<4>().filter(|_| payload.len() >= 8) else {
             return Err(ConnectionError::new(ErrorCode::FRAME_SIZE_ERROR, "GOAWAY of a wrong length"));
@@ -322,12 +303,8 @@ impl<T> Session<T> {
         Ok(())
     }
 
-    fn window_update(
-        &mut self,
-        head: FrameHead,
-        payload: &[u8],
-        word: &mut impl FnMut(T, Ended<'_>),
-    ) -> Result<(), ConnectionError> {
+    fn window_update(&mut self, frame: Frame<'_>, word: &mut impl FnMut(T, Ended<'_>)) -> Heard {
+        let Frame { head, payload } = frame;
         let increment = i64::from(four(payload, "WINDOW_UPDATE of a wrong length")? & 0x7fff_ffff);
         if head.stream == 0 {
             self.send_window += increment;
@@ -358,7 +335,7 @@ impl<T> Session<T> {
     }
 }
 
-fn on_connection(head: FrameHead) -> Result<(), ConnectionError> {
+fn on_connection(head: FrameHead) -> Heard {
     if head.stream == 0 { Ok(()) } else { Err(ConnectionError::protocol("a frame of the connection on a stream")) }
 }
 
@@ -368,7 +345,7 @@ fn four(payload: &[u8], what: &'static str) -> Result<u32, ConnectionError> {
 }
 
 /// A payload without its padding (RFC 9113 section 6.1).
-fn unpadded(head: FrameHead, payload: &[u8]) -> Result<&[u8], ConnectionError> {
+fn unpadded<'a>(Frame { head, payload }: Frame<'a>) -> Result<&'a [u8], ConnectionError> {
     if !head.has(flag::PADDED) {
         return Ok(payload);
     }

@@ -36,8 +36,7 @@ pub struct Target<'a> {
     pub path: &'a [u8],
     /// Empty: no such field.
     pub id: &'a [u8],
-    /// The body in pieces.
-    pub body: [&'a [u8]; 3],
+    pub body: &'a [u8],
 }
 
 /// The encoded beginning of a template's header blocks, good while the encoder's version stays.
@@ -80,15 +79,15 @@ impl<T> Session<T> {
     /// Begins a request and answers its stream. There must be [`Session::room`].
     pub fn begin(&mut self, template: &Template, target: Target<'_>, user: T) -> u32 {
         let stream = self.streams.insert(user);
-        let length = target.body.iter().map(|piece| piece.len()).sum::<usize>();
+        let length = target.body.len();
         let end_stream = if length == 0 { flag::END_STREAM } else { 0 };
         self.write_head(template, target, stream, end_stream);
         let fits = length <= self.peer.longest_payload
             && i64::try_from(length).is_ok_and(|length| length <= self.send_window.min(self.peer.window));
         if fits {
-            self.write_data(stream, target.body, length);
+            self.write_data(stream, target.body);
         } else {
-            let body = Bytes::from(target.body.concat());
+            let body = Bytes::copy_from_slice(target.body);
             self.pending.push_back(Pending { stream, body, window: self.peer.window });
             self.push_pending();
         }
@@ -138,11 +137,12 @@ impl<T> Session<T> {
         }
     }
 
-    fn write_data(&mut self, stream: u32, body: [&[u8]; 3], length: usize) {
+    fn write_data(&mut self, stream: u32, body: &[u8]) {
+        let length = body.len();
         if length > 0 {
             let head = FrameHead { length, kind: kind::DATA, flags: flag::END_STREAM, stream };
             self.out.extend_from_slice(&head.bytes());
-            body.iter().for_each(|piece| self.out.extend_from_slice(piece));
+            self.out.extend_from_slice(body);
             self.send_window -= i64::try_from(length).unwrap_or(i64::MAX);
         }
         self.ended(stream);

@@ -87,8 +87,8 @@ impl<T> Streams<T> {
         let id = self.next;
         self.next += 2;
         self.len += 1;
-        self.slots[((id >> 1) & self.mask) as usize] =
-            Slot { id, stream: Some(Stream { user, end: UNENDED, kept: None }) };
+        let at = self.at(id);
+        self.slots[at] = Slot { id, stream: Some(Stream { user, end: UNENDED, kept: None }) };
         id
     }
 
@@ -100,13 +100,15 @@ impl<T> Streams<T> {
 
     /// An open stream.
     pub fn get_mut(&mut self, id: u32) -> Option<&mut Stream<T>> {
-        let slot = &mut self.slots[((id >> 1) & self.mask) as usize];
+        let at = self.at(id);
+        let slot = &mut self.slots[at];
         if slot.id == id { slot.stream.as_mut() } else { None }
     }
 
     /// Closes a stream.
     pub fn take(&mut self, id: u32) -> Option<Stream<T>> {
-        let slot = &mut self.slots[((id >> 1) & self.mask) as usize];
+        let at = self.at(id);
+        let slot = &mut self.slots[at];
         if slot.id != id {
             return None;
         }

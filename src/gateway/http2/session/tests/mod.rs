@@ -78,8 +78,7 @@ impl Scene {
     fn begin(&mut self, user: u32, body: &[u8]) -> u32 {
         assert!(self.session.room() > 0);
         let (path, id) = (format!("/3/device/{user:04}"), format!("id-{user}"));
-        let (before, after) = body.split_at(body.len() / 2);
-        let target = Target { path: path.as_bytes(), id: id.as_bytes(), body: [before, b"", after] };
+        let target = Target { path: path.as_bytes(), id: id.as_bytes(), body };
         self.session.begin(&self.template, target, user)
     }
 
