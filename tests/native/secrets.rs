@@ -20,6 +20,9 @@ use crate::client::{Answer, Client};
 use crate::real::{TEAM, hub};
 use crate::rights::token;
 use crate::world::{ADMIN, broadcast, finished, send, until};
+use others::Others;
+
+mod others;
 
 const HUB: &str = "/v1/hubs/demo";
 const DEVICES: u64 = 12;
@@ -200,6 +203,9 @@ async fn no_secret_is_logged_measured_or_told() {
     admin.put(HUB, &settings).await.expect(200);
     finished(&admin, &held).await;
 
+    let others = Others::start(&sim).await;
+    others.send(&admin, &mut secrets).await;
+
     // Broken requests that carry secrets where they do not belong.
     let text = |value: &str| Value::from(value);
     for body in
@@ -238,6 +244,7 @@ async fn no_secret_is_logged_measured_or_told() {
     keep(app.get(HUB).await);
     keep(admin.post("/v1/hubs/demo/broadcasts", &text(ADMIN)).await);
 
+    others.add_granted(&mut secrets);
     for request in (0..sim.receipts().len()).filter_map(|order| sim.receipts().full(order)) {
         let provider = request.header("authorization").unwrap_or_default().trim_start_matches("bearer ").to_owned();
         if !provider.is_empty() {

@@ -84,7 +84,12 @@ impl World {
 
 /// Follows a broadcast's events to their end and answers its last state.
 pub async fn finished(admin: &Client, id: &str) -> Value {
-    let events = admin.get(&format!("/v1/hubs/demo/broadcasts/{id}/events")).await.expect(200);
+    finished_at(admin, &format!("/v1/hubs/demo/broadcasts/{id}")).await
+}
+
+/// The same for the broadcast at this path.
+pub async fn finished_at(admin: &Client, path: &str) -> Value {
+    let events = admin.get(&format!("{path}/events")).await.expect(200);
     let last = events.text().trim_end().rsplit("\n\n").next().unwrap().to_owned();
     let (event, data) = last.split_once('\n').unwrap();
     assert_eq!(event, "event: end");
@@ -93,7 +98,12 @@ pub async fn finished(admin: &Client, id: &str) -> Value {
 
 /// Follows a broadcast's events until one is as wanted.
 pub async fn until(admin: &Client, id: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-    let mut events = admin.begin("GET", &format!("/v1/hubs/demo/broadcasts/{id}/events"), &[]).await;
+    until_at(admin, &format!("/v1/hubs/demo/broadcasts/{id}"), wanted).await
+}
+
+/// The same for the broadcast at this path.
+pub async fn until_at(admin: &Client, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+    let mut events = admin.begin("GET", &format!("{path}/events"), &[]).await;
     events.head().await.expect(200);
     loop {
         let event = String::from_utf8(events.next_chunk().await.expect("another event")).unwrap();

@@ -51,6 +51,7 @@ fn payloads() -> Vec<Row> {
     let long = |open: &str, length: usize, close: &str| format!("{open}{}{close}", "x".repeat(length));
     let apns = long(r#"{"payloads":{"apns":{"aps":{"alert":""#, 4_097, r#""}}}}"#);
     let fcm = long(r#"{"payloads":{"fcm":{"data":{"a":""#, 4_097, r#""}}}}"#);
+    let wns = long(r#"{"payloads":{"wns":""#, 5_001, r#""}}"#);
     let portable = long(r#"{"notification":{"title":"x","data":{"a":""#, 4_097, r#""}}}"#);
     let absent = "must be absent: the hub has no credentials for this platform";
     vec![
@@ -68,7 +69,9 @@ fn payloads() -> Vec<Row> {
         send(r#"{"payloads":{"fcm":{"data":{"from":"x"}}}}"#, "payloads.fcm.data.from", "this one is FCM's own"),
         send(r#"{"payloads":{"fcm":{"android":{"ttl":5}}}}"#, "payloads.fcm.android.ttl", "must be a duration"),
         send(r#"{"payloads":{"wns":{"a":1}}}"#, "payloads.wns", "must be a string"),
-        send(r#"{"payloads":{"wns":"<toast/>"}}"#, "payloads.wns", absent),
+        send(r#"{"payloads":{"wns":""}}"#, "payloads.wns", "must not be empty"),
+        send(&wns, "payloads.wns", "must have at most 5000 bytes for WNS (has 5001)"),
+        Row::invalid("POST", "/v1/hubs/bare/broadcasts", r#"{"payloads":{"wns":"<toast/>"}}"#, "payloads.wns", absent),
         send(r#"{"payloads":{"web_push":{"title":"x"}}}"#, "payloads.web_push", absent),
         Row::invalid(
             "POST",

@@ -61,5 +61,35 @@ pub fn rows(_: &World) -> Vec<Row> {
         put(r#"{"fcm":{"ca":"no PEM"}}"#, "fcm.ca", "must hold certificates in PEM"),
         put(r#"{"fcm":{"project":"demo"}}"#, "fcm.project", "is not known here"),
         Row::invalid("PUT", "/v1/hubs/bare", r#"{"fcm":{}}"#, "fcm.service_account", "is required"),
+        put(r#"{"wns":{"auth":"store"}}"#, "wns.auth", "must be"),
+        put(
+            r#"{"wns":{"auth":"live","tenant_id":"t","client_id":"ms-app://S-1-15-2-1"}}"#,
+            "wns.tenant_id",
+            "must not be given with auth",
+        ),
+        put(r#"{"wns":{"tenant_id":"t","client_secret":"s"}}"#, "wns.client_id", "is required"),
+        put(r#"{"wns":{"tenant_id":"t","client_id":"i","client_secret":""}}"#, "wns.client_secret", "must"),
+        put(
+            r#"{"wns":{"tenant_id":"t","client_id":"i","client_secret":"s","allowed_hosts":["a/b"]}}"#,
+            "wns.allowed_hosts",
+            "must be",
+        ),
+        put(
+            r#"{"wns":{"tenant_id":"t","client_id":"i","client_secret":"s","token_endpoint":"http://a"}}"#,
+            "wns.token_endpoint",
+            "must be",
+        ),
+        put(
+            r#"{"wns":{"client_id":"i","client_secret":"s","tenant_id":"t","tenant":"t"}}"#,
+            "wns.tenant",
+            "is not known here",
+        ),
+        Row::invalid(
+            "PUT",
+            "/v1/hubs/bare",
+            r#"{"wns":{"tenant_id":"t","client_id":"i"}}"#,
+            "wns.client_secret",
+            "is required",
+        ),
     ]
 }

@@ -60,7 +60,7 @@ fn missing() -> Vec<Row> {
         gone("no_installation", "GET", "/installations/nobody", "", "there is no such installation in this hub"),
         gone("no_installation", "PATCH", "/installations/nobody", "[]", "there is no such installation in this hub"),
         gone("no_key", "POST", "/keys/nokey:rotate", "", "has no access rule of this name"),
-        gone("no_sender", "POST", "/senders/wns:resume", "", "has no sender for this platform"),
+        gone("no_sender", "POST", "/senders/web_push:resume", "", "has no sender for this platform"),
         gone("no_sender", "POST", "/senders/pager:resume", "", "has no sender for this platform"),
         broadcast("GET", UNKNOWN.into(), ""),
         broadcast("GET", format!("{BROADCASTS}/7"), ""),

@@ -33,7 +33,7 @@ pub struct World {
 }
 
 impl World {
-    /// A hub `demo` with APNs and FCM, four devices and two broadcasts; and a hub `bare` without a push service.
+    /// A hub `demo` with APNs, FCM and WNS, four devices and two broadcasts; and a hub `bare` without a push service.
     pub async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let settings = [("LIMITS__BODY_BYTES", BODY_BYTES), ("LIMITS__IMPORT_LINE_BYTES", LINE_BYTES)];
@@ -42,6 +42,7 @@ impl World {
         let mut settings = hub();
         settings["apns"]["key"] = rcgen::KeyPair::generate().unwrap().serialize_pem().into();
         settings["fcm"] = json!({"service_account": service_account()});
+        settings["wns"] = json!({"tenant_id": "example.com", "client_id": "an-id", "client_secret": "a secret"});
         let shown = admin.put("/v1/hubs/demo", &settings).await.expect(201).json();
         let keys = shown["keys"].as_object().unwrap().iter();
         let keys = keys.map(|(rule, key)| (rule.clone(), key["primary"].as_str().unwrap().to_owned())).collect();
