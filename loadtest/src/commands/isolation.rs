@@ -4,12 +4,12 @@
 //! mix while FCM answers 429 beyond so many a second and WNS refuses every connection. Both are over when APNs has nothing
 //! pending; what the other platforms have left is cancelled. The order within a pair changes from pair to pair, so that a
 //! machine that grows slower or faster favours neither.
-use std::{collections::BTreeMap, path::PathBuf, process::ExitCode, time::Duration};
+use std::{collections::BTreeMap, process::ExitCode, time::Duration};
 
 use anyhow::ensure;
 use serde::Serialize;
 
-use super::{Place, exit, on_runtime, say, write_json};
+use super::{Measured, exit, on_runtime, say, write_json};
 use crate::{
     devices::{Mix, Platform},
     figures::{grouped, median},
@@ -40,19 +40,8 @@ pub struct Args {
     /// Requests a second that FCM takes
     #[arg(long, default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     fcm_quota: u64,
-    /// Of the devices
-    #[arg(long, default_value_t = 1, value_name = "N")]
-    seed: u64,
-    /// Give up on a broadcast after so many seconds
-    #[arg(long, default_value_t = 600, value_name = "N")]
-    within_seconds: u64,
-    /// Write the results here, too
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
     #[command(flatten)]
-    tuning: Tuning,
-    #[command(flatten)]
-    place: Place,
+    measured: Measured,
 }
 
 /// The same broadcast, without and with the others.
@@ -94,12 +83,12 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 async fn measure(args: Args) -> anyhow::Result<ExitCode> {
     ensure!(args.platforms.platforms() == Platform::ALL, "--platforms must give apns, fcm and wns a share each");
     let mut stage = Stage::set_up(Plan {
-        dir: args.place.dir.clone(),
-        keep: args.place.keep,
-        tuning: args.tuning.clone(),
+        dir: args.measured.place.dir.clone(),
+        keep: args.measured.place.keep,
+        tuning: args.measured.tuning.clone(),
         scripts: trouble(args.fcm_quota),
         mix: args.platforms,
-        seed: args.seed,
+        seed: args.measured.seed,
         ..Plan::default()
     })
     .await?;
@@ -113,7 +102,7 @@ async fn measure(args: Args) -> anyhow::Result<ExitCode> {
 
     let mut pairs = Vec::new();
     for number in 0..args.pairs {
-        let within = Duration::from_secs(args.within_seconds);
+        let within = Duration::from_secs(args.measured.within_seconds);
         let (alone, beside) = if number % 2 == 0 {
             let alone = one(&mut stage, &[Platform::Apns], within).await?;
             (alone, one(&mut stage, &Platform::ALL, within).await?)
@@ -144,13 +133,13 @@ async fn measure(args: Args) -> anyhow::Result<ExitCode> {
         installations: args.installations,
         platforms: args.platforms,
         fcm_quota: args.fcm_quota,
-        seed: args.seed,
-        tuning: args.tuning,
+        seed: args.measured.seed,
+        tuning: args.measured.tuning,
         pairs,
         medians,
         good,
     };
-    write_json(args.json.as_deref(), &report)?;
+    write_json(args.measured.json.as_deref(), &report)?;
     Ok(exit(good))
 }
 

@@ -22,6 +22,8 @@ use rustix::process::{Signal, set_parent_process_death_signal};
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::service::Tuning;
+
 /// Where the run's folder is.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Place {
@@ -31,6 +33,24 @@ pub struct Place {
     /// Leave the run's folder behind
     #[arg(long)]
     keep: bool,
+}
+
+/// What every measured run of broadcasts can be told.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Measured {
+    /// Of the devices, and of what happens by chance
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    seed: u64,
+    /// Give up on a broadcast after so many seconds
+    #[arg(long, default_value_t = 600, value_name = "N")]
+    within_seconds: u64,
+    /// Write the results here, too
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    #[command(flatten)]
+    tuning: Tuning,
+    #[command(flatten)]
+    place: Place,
 }
 
 /// Runs a command on a runtime. SIGINT and SIGTERM end it as an error would, so that children and folders go.

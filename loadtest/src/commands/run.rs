@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, ensure};
 use serde::Serialize;
 
-use super::{Place, exit, on_runtime, say, write_json};
+use super::{Measured, exit, on_runtime, say, write_json};
 use crate::{
     devices::{Mix, Platform},
     figures::{grouped, per_second, rate},
@@ -65,19 +65,8 @@ pub struct Args {
     /// What WNS answers
     #[arg(long, value_name = "FILE")]
     wns_script: Option<PathBuf>,
-    /// Of devices and kills
-    #[arg(long, default_value_t = 1, value_name = "N")]
-    seed: u64,
-    /// Give up on a broadcast after so many seconds
-    #[arg(long, default_value_t = 600, value_name = "N")]
-    within_seconds: u64,
-    /// Write the results here, too
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
     #[command(flatten)]
-    tuning: Tuning,
-    #[command(flatten)]
-    place: Place,
+    measured: Measured,
 }
 
 #[derive(Debug, Serialize)]
@@ -161,13 +150,13 @@ async fn measure(args: Args) -> anyhow::Result<ExitCode> {
     let awaited = args.awaited()?;
     let scripted = args.script_files().any(|(_, file)| file.is_some());
     let plan = Plan {
-        dir: args.place.dir,
-        keep: args.place.keep,
-        tuning: args.tuning.clone(),
+        dir: args.measured.place.dir,
+        keep: args.measured.place.keep,
+        tuning: args.measured.tuning.clone(),
         scripts,
         mix: args.platforms,
         fcm_rate: args.fcm_rate,
-        seed: args.seed,
+        seed: args.measured.seed,
         ..Plan::default()
     };
     let mut stage = Stage::set_up(plan).await?;
@@ -183,8 +172,8 @@ async fn measure(args: Args) -> anyhow::Result<ExitCode> {
         let order = Order {
             awaited: awaited.clone(),
             rate_per_second: args.rate,
-            kills: kills::moments(args.seed.wrapping_add(u64::from(number)), args.kills, owed),
-            within: Duration::from_secs(args.within_seconds),
+            kills: kills::moments(args.measured.seed.wrapping_add(u64::from(number)), args.kills, owed),
+            within: Duration::from_secs(args.measured.within_seconds),
             scripted,
             ..Order::new(&args.audience, &format!("Broadcast {number}"), &stage.devices.platforms())
         };
@@ -196,10 +185,10 @@ async fn measure(args: Args) -> anyhow::Result<ExitCode> {
     let good = outcomes.iter().all(Outcome::is_good);
     let report = Report {
         installations: args.installations,
-        seed: args.seed,
+        seed: args.measured.seed,
         import_seconds: seconds,
         imported_per_second,
-        tuning: args.tuning,
+        tuning: args.measured.tuning,
         platforms: args.platforms,
         awaited,
         dead: args.dead,
@@ -208,7 +197,7 @@ async fn measure(args: Args) -> anyhow::Result<ExitCode> {
         broadcasts: outcomes,
         good,
     };
-    write_json(args.json.as_deref(), &report)?;
+    write_json(args.measured.json.as_deref(), &report)?;
     Ok(exit(good))
 }
 

@@ -1,13 +1,13 @@
 //! `loadtest whole`: the whole way of a broadcast (plan, rows, render, send, verdict, outcome, checkpoint) beside h2load,
 //! which only sends. Both to the lean sink, turn by turn in one run.
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{process::ExitCode, time::Duration};
 
 use anyhow::{Context, bail};
 use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::{Place, compare, exit, on_runtime, say, write_json};
+use super::{Measured, compare, exit, on_runtime, say, write_json};
 use crate::{
     client::api::Standing,
     compare::{
@@ -30,19 +30,8 @@ pub struct Args {
     /// Rounds: a broadcast to everyone, and a fifth of that by h2load
     #[arg(long, default_value_t = 5, value_name = "R", value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: u32,
-    /// Of the devices
-    #[arg(long, default_value_t = 1, value_name = "N")]
-    seed: u64,
-    /// Give up on a broadcast after so many seconds
-    #[arg(long, default_value_t = 600, value_name = "N")]
-    within_seconds: u64,
-    /// Write the results here, too
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
     #[command(flatten)]
-    tuning: Tuning,
-    #[command(flatten)]
-    place: Place,
+    measured: Measured,
 }
 
 /// Requests in flight on a connection.
@@ -87,19 +76,28 @@ async fn measure(args: Args) -> anyhow::Result<ExitCode> {
     if let Some(why) = Sender::H2load.absent().await {
         bail!("h2load is what the service is measured by, and {why}");
     }
-    let mut site = Site::new(args.place.dir.as_deref())?;
-    if args.place.keep {
+    let mut site = Site::new(args.measured.place.dir.as_deref())?;
+    if args.measured.place.keep {
         site.keep();
     }
     let folder = site.dir().to_owned();
     let cores = Cores::choose()?;
-    let setting =
-        Setting { against: Against::Lean, streams: STREAMS, delay_ms: 0, seed: args.seed, devices: args.installations };
+    let setting = Setting {
+        against: Against::Lean,
+        streams: STREAMS,
+        delay_ms: 0,
+        seed: args.measured.seed,
+        devices: args.installations,
+    };
     let receiver = Receiver::start(setting, cores, &folder).await?;
-    site.configure(&args.tuning, None)?;
+    site.configure(&args.measured.tuning, None)?;
     let service = Service::start(site).await?;
-    service.api.put_hub(&hub(&receiver.credentials, args.tuning.connections)?).await.context("cannot make the hub")?;
-    let devices = Devices::new(args.seed);
+    service
+        .api
+        .put_hub(&hub(&receiver.credentials, args.measured.tuning.connections)?)
+        .await
+        .context("cannot make the hub")?;
+    let devices = Devices::new(args.measured.seed);
     let imported = service.api.import(&devices, 0..args.installations, |_| ()).await?;
     if imported.imported != args.installations {
         bail!("of {} installations {} were imported", args.installations, imported.imported);
@@ -110,7 +108,7 @@ async fn measure(args: Args) -> anyhow::Result<ExitCode> {
     for number in 0..args.rounds {
         service.settle(Duration::from_secs(20)).await;
         let mut round = broadcast(&service, &receiver, &args, number).await?;
-        let connections = usize::try_from(args.tuning.connections).unwrap_or(1);
+        let connections = usize::try_from(args.measured.tuning.connections).unwrap_or(1);
         let task = compare::task(&receiver.credentials, connections, STREAMS)?;
         let task = Task { requests: (args.installations / 5).max(1_000), warm_up: 0, ..task };
         let done = Sender::H2load.take_turn(&task, cores, &folder).await?;
@@ -144,7 +142,7 @@ fn conclude(args: Args, rounds: Vec<Round>) -> anyhow::Result<ExitCode> {
          {rate_ratio:.2} times its rate",
         of(|round| round.service_cpu_micros),
     ))?;
-    let Args { installations, seed, tuning, json, .. } = args;
+    let Args { installations, measured: Measured { seed, tuning, json, .. }, .. } = args;
     write_json(json.as_deref(), &Report { installations, seed, tuning, rounds, cpu_ratio, rate_ratio, good })?;
     Ok(exit(good))
 }
@@ -169,7 +167,7 @@ async fn broadcast(service: &Service, receiver: &Receiver, args: &Args, number: 
     let payload: Value = serde_json::from_str(BODY)?;
     let request = json!({ "audience": "all", "payloads": { "apns": payload } });
     let id = service.api.broadcast(&request, &format!("whole-{number}")).await?;
-    let standing = ended(service, &id, Duration::from_secs(args.within_seconds)).await?;
+    let standing = ended(service, &id, Duration::from_secs(args.measured.within_seconds)).await?;
     let took = match standing.finished_at {
         Some(finished) => finished.since(standing.accepted_at),
         None => begun.elapsed(),
