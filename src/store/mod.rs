@@ -22,6 +22,8 @@ use crate::model::target::AudienceKind;
 
 mod broadcasts;
 mod error;
+mod index;
+mod registration;
 mod registry;
 pub mod sqlite;
 

@@ -17,6 +17,7 @@ use crate::model::outcome::reason;
 use crate::model::platform::Platform;
 use crate::model::time::Timestamp;
 use crate::store::Result;
+use crate::store::index::IndexView;
 
 /// An audience with at most that many targets is planned inline.
 pub(super) const INLINE_TARGETS: u64 = 2_048;
