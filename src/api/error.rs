@@ -248,6 +248,11 @@ impl From<ChangeError> for ApiError {
                 "read_only",
                 "the configuration decides this hub; change it there and restart",
             ),
+            ChangeError::Contended => Self::known(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "contended",
+                "other requests keep changing this hub; try again",
+            ),
             ChangeError::Field(error) => error.into(),
             ChangeError::Store(error) => error.into(),
             other @ (ChangeError::Seal(_) | ChangeError::NoRandomness(_)) => Self::internal(other),
