@@ -166,7 +166,8 @@ CREATE TABLE outcome_chunk (
     seqs       bytea NOT NULL,                         -- ChunkSet::encode; staged: evidence by offset (life/codec.rs)
     PRIMARY KEY (broadcast, platform, chunk, place, detail, due)
 ) PARTITION BY RANGE (broadcast);
-ALTER TABLE outcome_chunk ALTER COLUMN seqs SET STORAGE PLAIN;
+-- In the row too (its partitions set toast_tuple_target); only the evidence against thousands of targets is longer.
+ALTER TABLE outcome_chunk ALTER COLUMN seqs SET STORAGE EXTERNAL;
 
 CREATE TABLE reason (
     broadcast  uuid NOT NULL,
