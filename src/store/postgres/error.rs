@@ -33,6 +33,11 @@ impl Fault {
         Self { error, kind }
     }
 
+    /// Somebody was faster: the same works when it is tried again.
+    pub(super) fn again(why: &str) -> Self {
+        Self::new(StoreError::Unavailable(why.to_owned()), FaultKind::Conflict)
+    }
+
     /// The same, for a call that asked for a commit.
     pub(super) fn of_commit(error: &tokio_postgres::Error) -> Self {
         let fault = Self::from_driver(error);

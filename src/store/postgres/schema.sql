@@ -63,9 +63,10 @@ CREATE TABLE tag_chunk (
     chunk        integer NOT NULL,
     cardinality  integer NOT NULL,
     tag          text COLLATE "C" NOT NULL,
-    seqs         bytea STORAGE PLAIN NOT NULL,         -- ChunkSet::encode
+    seqs         bytea NOT NULL,                       -- ChunkSet::encode
     PRIMARY KEY (hub, tag, chunk)
 ) WITH (fillfactor = 50);
+ALTER TABLE tag_chunk ALTER COLUMN seqs SET STORAGE PLAIN;
 
 CREATE TABLE index_delta (
     hub      integer NOT NULL,
@@ -162,9 +163,11 @@ CREATE TABLE outcome_chunk (
     detail     integer NOT NULL,                       -- retry: attempt; done: outcome << 8 | reason number
     due        bigint NOT NULL,                        -- retry: ms, else 0
     at         bigint NOT NULL,                        -- last write, ms
-    seqs       bytea STORAGE PLAIN NOT NULL,           -- ChunkSet::encode; staged: evidence by offset (life/codec.rs)
+    seqs       bytea NOT NULL,                         -- ChunkSet::encode; staged: evidence by offset (life/codec.rs)
     PRIMARY KEY (broadcast, platform, chunk, place, detail, due)
 ) PARTITION BY RANGE (broadcast);
+-- In the row too (its partitions set toast_tuple_target); only the evidence against thousands of targets is longer.
+ALTER TABLE outcome_chunk ALTER COLUMN seqs SET STORAGE EXTERNAL;
 
 CREATE TABLE reason (
     broadcast  uuid NOT NULL,

@@ -3,9 +3,13 @@
 use super::error::Done;
 use super::*;
 
+mod partitions;
+
 /// What the operations share in this process.
 #[derive(Debug, Default)]
-pub(super) struct Shared {}
+pub(super) struct Shared {
+    partitions: partitions::Partitions,
+}
 
 fn unwritten<T>() -> Done<T> {
     Err(StoreError::Unavailable("this engine does not do that yet".to_owned()).into())
@@ -68,6 +72,7 @@ pub(super) async fn conservation(_: &Parts) -> Done<BTreeMap<HubId, u64>> {
     unwritten()
 }
 
-pub(super) async fn sweep(_: &Parts) -> Done<bool> {
-    unwritten()
+pub(super) async fn sweep(parts: &Parts) -> Done<bool> {
+    let now = parts.time.now(&parts.pool.get().await?).await?;
+    parts.life.partitions.drop_one(parts, now).await
 }

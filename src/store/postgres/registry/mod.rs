@@ -3,6 +3,9 @@
 use super::error::Done;
 use super::*;
 
+mod hub;
+mod target_rows;
+
 /// What the operations share in this process.
 #[derive(Debug, Default)]
 pub(super) struct Shared {}
@@ -11,16 +14,16 @@ fn unwritten<T>() -> Done<T> {
     Err(StoreError::Unavailable("this engine does not do that yet".to_owned()).into())
 }
 
-pub(super) async fn put_hub(_: &Parts, _: &HubName, _: Vec<u8>) -> Done<HubRecord> {
-    unwritten()
+pub(super) async fn put_hub(parts: &Parts, name: &HubName, settings: Vec<u8>) -> Done<HubRecord> {
+    hub::put(parts, name, &settings).await
 }
 
-pub(super) async fn hubs(_: &Parts) -> Done<Vec<HubRecord>> {
-    unwritten()
+pub(super) async fn hubs(parts: &Parts) -> Done<Vec<HubRecord>> {
+    hub::all(parts).await
 }
 
-pub(super) async fn delete_hub(_: &Parts, _: &HubName) -> Done<bool> {
-    unwritten()
+pub(super) async fn delete_hub(parts: &Parts, name: &HubName) -> Done<bool> {
+    hub::delete(parts, name).await
 }
 
 pub(super) async fn apply(_: &Parts, _: HubId, _: Vec<Change>) -> Done<Vec<Applied>> {
@@ -49,16 +52,17 @@ pub(super) async fn count(_: &Parts, _: HubId, _: &Audience, _: AudienceKind) ->
     unwritten()
 }
 
-pub(super) async fn read_rows(_: &Parts, _: HubId, _: ChunkNo, _: &ChunkSet) -> Done<TargetRows> {
-    unwritten()
+pub(super) async fn read_rows(parts: &Parts, hub: HubId, chunk: ChunkNo, set: &ChunkSet) -> Done<TargetRows> {
+    let client = parts.pool.get().await?;
+    target_rows::read(&client, hub, chunk, set, |_, expires| Some(expires)).await
 }
 
 pub(super) async fn fold(_: &Parts) -> Done<bool> {
     unwritten()
 }
 
-pub(super) async fn sweep(_: &Parts) -> Done<bool> {
-    unwritten()
+pub(super) async fn sweep(parts: &Parts) -> Done<bool> {
+    hub::purge(parts).await
 }
 
 pub(super) fn commits(_: &Parts) -> Commits {
