@@ -151,6 +151,17 @@ pub enum Role {
     Worker,
 }
 
+impl Role {
+    /// The word of the command line.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Api => "api",
+            Self::Worker => "worker",
+        }
+    }
+}
+
 impl Service {
     /// Starts the parts of `role` on the current runtime.
     pub fn start(

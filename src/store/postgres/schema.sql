@@ -20,6 +20,23 @@ CREATE TABLE hub_counter (
     commit_no  bigint NOT NULL DEFAULT 0               -- number of the last registry commit
 ) WITH (fillfactor = 10);
 
+-- One row: grows with every change of a hub's settings and of a sender, so that nodes see at a glance whether there is
+-- anything to learn.
+CREATE TABLE hubs_revision (number bigint NOT NULL) WITH (fillfactor = 10);
+INSERT INTO hubs_revision (number) VALUES (0);
+
+-- What keeps senders from sending (store/senders.rs).
+CREATE TABLE sender (
+    hub       integer NOT NULL REFERENCES hub ON DELETE CASCADE,
+    platform  smallint NOT NULL,                       -- Platform
+    kind      smallint NOT NULL,                       -- HoldKind
+    reason    text NOT NULL,
+    since     bigint NOT NULL,                         -- ms
+    until     bigint NOT NULL,                         -- ms
+    version   bigint NOT NULL,                         -- hubs_revision at its last write
+    PRIMARY KEY (hub, platform)
+);
+
 CREATE TABLE deleted_hub (id integer PRIMARY KEY);     -- whose rows are still to be removed
 
 CREATE TABLE installation (
