@@ -45,6 +45,9 @@ mod slots;
 pub use meter::{Meter, NoMeter};
 pub use sender::Blocked;
 
+/// How long the queue may take to let this process go.
+const LEAVING: Duration = Duration::from_secs(2);
+
 /// Where a worker gets its gateways from.
 pub trait Gateways: Send + Sync + 'static {
     /// The hub's gateway of that platform, when it has credentials for it.
@@ -98,9 +101,9 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// How many shards of a broadcast are queued at once: twice the slots, so that a free slot never waits.
+    /// How many shards of a broadcast are queued at once: twice the fleet's slots, so that a free slot never waits.
     fn window(&self) -> usize {
-        self.settings.shards_in_flight * 2
+        self.settings.shards_in_flight * 2 * self.queue.workers()
     }
 
     /// Queues what a broadcast has ready. A failure costs delay only: the reconciler does the same.
@@ -116,7 +119,8 @@ impl Worker {
             return;
         }
         if let Err(error) = self.queue.publish(work).await {
-            tracing::warn!(%error, "cannot queue work; the reconciler will");
+            // Each engine says once when it goes away.
+            tracing::debug!(%error, "cannot queue work; the reconciler will");
         }
     }
 }
@@ -155,9 +159,10 @@ impl Service {
         settings: Settings,
         role: Role,
     ) -> Self {
+        let fleet = pace::Fleet::of(&queue);
         let worker = Arc::new(Worker {
-            senders: sender::Senders::new(clock.clone()),
-            actives: active::Actives::new(clock.clone()),
+            senders: sender::Senders::new(clock.clone(), fleet.clone()),
+            actives: active::Actives::new(clock.clone(), fleet),
             begun: begun::Begun::new(clock.now()),
             slots: slots::Slots::new(settings.shards_in_flight),
             shutdown: CancellationToken::new(),
@@ -221,6 +226,9 @@ impl Service {
     pub async fn stop(&self, within: Duration) -> bool {
         self.worker.shutdown.cancel();
         self.worker.tasks.close();
-        tokio::time::timeout(within, self.worker.tasks.wait()).await.is_ok()
+        let all = tokio::time::timeout(within, self.worker.tasks.wait()).await.is_ok();
+        // What was taken from the queue and not begun is for others, at once. If that fails they wait a little.
+        let _ = tokio::time::timeout(LEAVING, self.worker.queue.leave()).await;
+        all
     }
 }

@@ -10,12 +10,13 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::breaker::Breaker;
-use super::pace::Pacer;
+use super::pace::{Fleet, Pacer};
 use crate::clock::SharedClock;
 use crate::model::id::HubId;
 use crate::model::platform::Platform;
 use crate::model::time::Timestamp;
 use crate::model::verdict::Reason;
+use crate::queue::Paced;
 
 /// How long a project rests when its service gives no delay (`push-services.md` 2.3).
 const THROTTLED: Duration = Duration::from_secs(60);
@@ -58,11 +59,12 @@ struct State {
 }
 
 impl Sender {
-    fn new(clock: SharedClock, platform: Platform) -> Self {
+    fn new(clock: SharedClock, fleet: &Fleet, hub: HubId, platform: Platform) -> Self {
+        let of = Paced::Sender(hub, platform);
         let pacer = match platform {
             // The one service that asks for it (`push-services.md` 2.4).
-            Platform::Fcm => Pacer::gentle(clock),
-            _ => Pacer::new(clock, 0),
+            Platform::Fcm => Pacer::gentle(clock, fleet, of),
+            _ => Pacer::new(clock, fleet, of),
         };
         Self { pacer, breaker: Breaker::default(), state: Mutex::default() }
     }
@@ -148,19 +150,21 @@ impl Sender {
 #[derive(Debug)]
 pub(super) struct Senders {
     clock: SharedClock,
+    fleet: Fleet,
     senders: Mutex<HashMap<(HubId, Platform), Arc<Sender>>>,
 }
 
 impl Senders {
     /// None yet; each is made when first asked for.
-    pub(super) fn new(clock: SharedClock) -> Self {
-        Self { clock, senders: Mutex::default() }
+    pub(super) fn new(clock: SharedClock, fleet: Fleet) -> Self {
+        Self { clock, fleet, senders: Mutex::default() }
     }
 
     /// The sender of a hub and platform.
     pub(super) fn get(&self, hub: HubId, platform: Platform) -> Arc<Sender> {
         let mut senders = self.senders.lock();
-        senders.entry((hub, platform)).or_insert_with(|| Arc::new(Sender::new(self.clock.clone(), platform))).clone()
+        let new = || Arc::new(Sender::new(self.clock.clone(), &self.fleet, hub, platform));
+        senders.entry((hub, platform)).or_insert_with(new).clone()
     }
 
     /// All of them.
@@ -188,7 +192,7 @@ mod tests {
 
     #[test]
     fn a_throttled_sender_opens_by_itself_and_a_paused_one_does_not() {
-        let sender = Sender::new(SystemClock::shared(), Platform::Fcm);
+        let sender = Sender::new(SystemClock::shared(), &Fleet::default(), HubId(1), Platform::Fcm);
         sender.throttle(at(0), Reason::known("slow"), Some(Duration::from_secs(30)));
         assert!(sender.blocked(at(29)).is_some());
         assert!(sender.blocked(at(30)).is_none());
@@ -202,7 +206,7 @@ mod tests {
 
     #[test]
     fn probes_come_ever_later_and_never_after_mass_invalidation() {
-        let sender = Sender::new(SystemClock::shared(), Platform::Fcm);
+        let sender = Sender::new(SystemClock::shared(), &Fleet::default(), HubId(1), Platform::Fcm);
         sender.pause(at(0), Reason::known("Forbidden"));
         assert!(!sender.wants_probe(at(29)));
         assert!(sender.wants_probe(at(30)));
@@ -214,7 +218,7 @@ mod tests {
 
     #[test]
     fn unreachable_waits_double_until_reached() {
-        let sender = Sender::new(SystemClock::shared(), Platform::Fcm);
+        let sender = Sender::new(SystemClock::shared(), &Fleet::default(), HubId(1), Platform::Fcm);
         let waited = |now: Timestamp| sender.blocked(now).map(|blocked| blocked.until.since(now));
         sender.unreachable(at(0));
         assert_eq!(waited(at(0)), Some(Duration::from_millis(500)));

@@ -29,13 +29,13 @@ use crate::identity::key_file::{self, KeyFileError};
 use crate::identity::keys::{AdminKey, AdminKeyError};
 use crate::identity::secrets::{Vault, VaultError};
 use crate::queue::Queue;
-use crate::queue::memory::MemoryQueue;
 use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
 
 mod certificate;
 mod gateways;
 mod listener;
+mod queue;
 mod store;
 
 pub use gateways::Opener;
@@ -147,7 +147,7 @@ impl Running {
         check_role(config, role)?;
         let clock = options.clock.unwrap_or_else(SystemClock::shared);
         let store: Arc<dyn Store> = open_store(config, clock.clone())?;
-        let queue: Arc<dyn Queue> = Arc::new(MemoryQueue::new(clock.clone()));
+        let queue: Arc<dyn Queue> = queue::open_queue(config, clock.clone())?;
         let (admin, admin_key_made) = admin_key(config)?;
         let metrics = Metrics::new();
         if let StoreUrl::Sqlite(path) = &config.store.url {

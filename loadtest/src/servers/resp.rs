@@ -1,6 +1,6 @@
 //! Redis' protocol as far as tests need it: one command, one answer, on a connection of its own.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 

@@ -98,9 +98,8 @@ fn credentials(url: &str) -> Option<(Option<String>, Option<String>)> {
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     let Some((login, _)) = authority.rsplit_once('@') else { return Some((None, None)) };
     let (user, password) = login.split_once(':').map_or((login, None), |(user, password)| (user, Some(password)));
-    let some = |text: &str| -> Option<Option<String>> {
-        if text.is_empty() { Some(None) } else { decode(text).map(Some) }
-    };
+    let some =
+        |text: &str| -> Option<Option<String>> { if text.is_empty() { Some(None) } else { decode(text).map(Some) } };
     Some((some(user)?, password.map_or(Some(None), some)?))
 }
 

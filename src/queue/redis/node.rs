@@ -96,7 +96,8 @@ impl Node {
         read.arg("STREAMS").arg(self.wire.places.stream(place)).arg(">");
         let late = || std::io::Error::new(std::io::ErrorKind::TimedOut, "a wait for entries was not answered");
         let answer = tokio::time::timeout(patience + LIMIT, read.query_async::<Value>(link)).await;
-        let streams: Option<Vec<(String, Vec<(String, Vec<Vec<u8>>)>)>> = from_redis_value(answer.map_err(|_| late())??)?;
+        let streams: Option<Vec<(String, Vec<(String, Vec<Vec<u8>>)>)>> =
+            from_redis_value(answer.map_err(|_| late())??)?;
         let entries = streams.into_iter().flatten().flat_map(|(_, entries)| entries);
         let taken = entries.filter_map(|(id, fields)| {
             let [_, work, _, info] = <[Vec<u8>; 4]>::try_from(fields).ok()?;

@@ -12,8 +12,8 @@ mod sentinels;
 pub use cluster::Cluster;
 pub use sentinels::Sentinels;
 
-pub use super::resp::Reply;
 use super::process::{Process, free_port};
+pub use super::resp::Reply;
 use super::resp::ask;
 
 /// The program; found on the path.
@@ -48,8 +48,7 @@ impl Redis {
     /// Starts a server with these words on its command line, such as `--requirepass`, `secret`.
     pub async fn start_with(options: &[&str]) -> Result<Self> {
         let options = options.iter().map(|&word| word.to_owned()).collect();
-        let mut server =
-            Self { folder: tempfile::tempdir()?, port: free_port()?, options, process: None };
+        let mut server = Self { folder: tempfile::tempdir()?, port: free_port()?, options, process: None };
         server.restart().await?;
         Ok(server)
     }

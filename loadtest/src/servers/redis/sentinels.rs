@@ -85,7 +85,8 @@ impl Sentinels {
     async fn other_master_than(&self, port: u16) -> Result<()> {
         until("the Sentinels agree on another master", || {
             let other = self.sentinels.iter().all(|sentinel| sentinel.master().is_ok_and(|master| master != port));
-            other && self.master().is_ok_and(|at| self.servers[at].info("role").is_ok_and(|role| role.trim() == "master"))
+            other
+                && self.master().is_ok_and(|at| self.servers[at].info("role").is_ok_and(|role| role.trim() == "master"))
         })
         .await
     }
