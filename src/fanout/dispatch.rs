@@ -52,7 +52,7 @@ async fn receive(worker: Arc<Worker>, lane: Lane) {
                 }
             }
             Err(error) => {
-                tracing::warn!(lane = lane.label(), %error, "cannot receive from the queue");
+                worker.trouble.say("cannot receive from the queue", &error);
                 tokio::time::sleep(REST).await;
             }
         }
@@ -122,7 +122,7 @@ async fn run<A: Future<Output = ()>>(
         // Taken by somebody else, over, or paused: there is nothing to do until somebody says so.
         Ok(Err(_)) => return,
         Err(error) => {
-            tracing::warn!(%shard, %error, "cannot lease a shard");
+            worker.trouble.say("cannot lease a shard", &error);
             Ended::GivenBack { due: worker.clock.now().plus(REST) }
         }
     };

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use super::Worker;
 
+const CANNOT_LOOK: &str = "cannot look for unfinished work";
+
 /// How far ahead due work is queued.
 pub(super) const HORIZON: Duration = Duration::from_secs(5);
 
@@ -35,7 +37,10 @@ pub(super) fn start(worker: &Arc<Worker>) {
 /// One round.
 pub(super) async fn once(worker: &Worker) {
     match worker.store.ready(None, HORIZON, worker.window()).await {
-        Ok(work) => worker.publish(work).await,
-        Err(error) => tracing::warn!(%error, "cannot look for unfinished work"),
+        Ok(work) => {
+            worker.trouble.over(CANNOT_LOOK);
+            worker.publish(work).await;
+        }
+        Err(error) => worker.trouble.say(CANNOT_LOOK, &error),
     }
 }
