@@ -22,6 +22,7 @@ use crate::model::target::AudienceKind;
 
 mod broadcasts;
 mod error;
+mod life;
 mod registry;
 pub mod sqlite;
 

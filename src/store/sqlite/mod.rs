@@ -113,8 +113,11 @@ fn lock_path(path: &Path) -> PathBuf {
     name.into()
 }
 
+/// What brings a file from each version to the next, from a file without a schema on.
+const MIGRATIONS: [&str; 2] = [include_str!("schema.sql"), include_str!("schema_2.sql")];
+
 /// This build's schema version, kept in SQLite's `user_version`.
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = MIGRATIONS.len() as i64;
 
 /// Brings the schema to this version. Answers `Corrupt` for a file of a newer version.
 fn migrate(connection: &mut Connection) -> Result<()> {
@@ -124,10 +127,10 @@ fn migrate(connection: &mut Connection) -> Result<()> {
             "the file has schema version {version}, this build knows up to {SCHEMA_VERSION}"
         )));
     }
-    if version < 1 {
+    for (after, migration) in (1i64..).zip(MIGRATIONS).filter(|(after, _)| *after > version) {
         let tx = connection.transaction()?;
-        tx.execute_batch(include_str!("schema.sql"))?;
-        tx.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+        tx.execute_batch(migration)?;
+        tx.pragma_update(None, "user_version", after)?;
         tx.commit()?;
     }
     Ok(())
