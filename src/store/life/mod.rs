@@ -10,7 +10,8 @@
 //!
 //! - [`records`]: what is stored of a broadcast and a shard, and what changes it; [`codec`]: what lies in blobs.
 //! - [`ledger`]: the sets of a shard and the only code that moves targets between them; [`reasons`]: their texts.
-//! - [`plan`]: an audience written down, on a snapshot of the index; [`duplicates`] resolves shared handles.
+//! - [`draft`]: the next stretch of an audience, evaluated on a snapshot of the index; [`duplicates`] resolves shared
+//!   handles; [`plan`]: what the stretch does to the rows.
 //! - [`inline`]: small plans, whose shards live in the broadcast's own row, or nowhere but in memory.
 //! - [`lease`]: who may hold a shard, what of it a holder gets, and what a checkpoint does to the lease.
 //! - [`ready`], [`outcomes`], [`conservation`]: what others ask.
@@ -20,6 +21,8 @@
 
 pub(in crate::store) mod codec;
 pub(in crate::store) mod conservation;
+pub(in crate::store) mod draft;
+mod duplicates;
 pub(in crate::store) mod inline;
 pub(in crate::store) mod lease;
 pub(in crate::store) mod ledger;

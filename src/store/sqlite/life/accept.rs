@@ -6,10 +6,11 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::super::Parts;
 use super::super::engine::Precedence;
-use super::draft::{From, evaluate};
+use super::super::registry::Snapshot;
 use super::rows::{hub_exists, insert_broadcast};
-use crate::model::id::{BroadcastId, ChunkNo};
+use crate::model::id::BroadcastId;
 use crate::model::time::Timestamp;
+use crate::store::life::draft::{self, From};
 use crate::store::life::plan::{KEY_LIFE, first_work, plan_inline};
 use crate::store::life::records::{BroadcastRow, encode_request};
 use crate::store::{AcceptError, Accepted, NewBroadcast, StoreError};
@@ -23,15 +24,8 @@ pub(in super::super) async fn accept(parts: &Arc<Parts>, new: NewBroadcast) -> R
     } else {
         let (registry, new) = (parts.registry.clone(), new.clone());
         let small = move |connection: &Connection| {
-            let from = From {
-                hub: new.hub,
-                audience: &new.audience,
-                content: &new.request.content,
-                broadcast: None,
-                chunk: ChunkNo(0),
-                bound: None,
-            };
-            evaluate(&registry, connection, from, true, now)
+            let view = Snapshot::open(&registry, connection, new.hub, now)?;
+            draft::small(&view, From::start(&new.audience, &new.request.content))
         };
         Some(parts.engine.read(small).await?).filter(|draft| draft.small)
     };

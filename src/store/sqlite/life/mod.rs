@@ -3,7 +3,7 @@
 //! The rules are [`life`](crate::store::life)'s; here are the statements, and what is particular to one process:
 //!
 //! - `rows`, `sets`: the tables. A broadcast's row, its shards, and one row for each set of a chunk.
-//! - `draft`, `duplicates`, `plan`: an audience written down.
+//! - `accept`, `plan`: an audience written down.
 //! - `inline`, `spill`: small plans at work in memory, and their way into ordinary rows.
 //! - `lease`, `checkpoint`: what a worker does.
 //! - `control`, `view`, `ready`, `outcomes`, `conservation`: what others ask.
@@ -15,8 +15,6 @@ mod accept;
 mod checkpoint;
 mod conservation;
 mod control;
-mod draft;
-mod duplicates;
 mod inline;
 mod lease;
 mod outcomes;

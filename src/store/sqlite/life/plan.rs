@@ -8,12 +8,13 @@ use rusqlite::Connection;
 
 use super::super::Parts;
 use super::super::engine::Precedence;
-use super::draft::{From, evaluate as evaluate_stretch};
+use super::super::registry::Snapshot;
 use super::rows::{fetch_broadcast, hub_exists, insert_shard, request, save_broadcast, save_inline};
-use super::sets::{Table, load_reasons, save_reasons};
+use super::sets::{Table, load_reasons, planned, save_reasons};
 use crate::model::id::{BroadcastId, Epoch};
 use crate::model::shard::LeaseError;
 use crate::model::time::Timestamp;
+use crate::store::life::draft::{self, From};
 use crate::store::life::plan::{Step, Stepped, apply, stored_audience};
 use crate::store::life::reasons::Reasons;
 use crate::store::{PlanStep, Result};
@@ -64,15 +65,10 @@ pub(in super::super) async fn plan_step(
                 Ok(audience) => audience,
                 Err(why) => return Ok(Ok(Step::Fail(why))),
             };
-            let from = From {
-                hub: row.hub,
-                audience: &audience,
-                content: &request.content,
-                broadcast: Some(id),
-                chunk: row.plan_chunk,
-                bound: row.plan_bound,
-            };
-            let draft = evaluate_stretch(&registry, connection, from, false, now)?;
+            let (chunk, bound) = (row.plan_chunk, row.plan_bound);
+            let from = From { audience: &audience, content: &request.content, chunk, bound };
+            let view = Snapshot::open(&registry, connection, row.hub, now)?;
+            let draft = draft::stretch(&view, from, &|platform, chunk| planned(connection, id, platform, chunk))?;
             Ok(Ok(Step::Stretch(row.plan_chunk, Box::new(draft))))
         };
         let step = match parts.engine.read(evaluate).await? {

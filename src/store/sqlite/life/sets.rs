@@ -3,6 +3,7 @@
 use rusqlite::{Connection, Row, params};
 
 use super::rows::{number, time};
+use crate::model::chunk_set::ChunkSet;
 use crate::model::id::{BroadcastId, ChunkNo};
 use crate::model::outcome::Place;
 use crate::model::platform::Platform;
@@ -126,6 +127,21 @@ pub(super) fn of_chunk(
         each(place, codec::decode_cell(place, time(row, 3)?, blob(row, 4)?, None)?)?;
     }
     Ok(())
+}
+
+/// All targets planned in a chunk, in whatever place they are now.
+pub(super) fn planned(
+    connection: &Connection,
+    broadcast: BroadcastId,
+    platform: Platform,
+    chunk: ChunkNo,
+) -> Result<ChunkSet> {
+    let mut all = ChunkSet::new();
+    of_chunk(connection, broadcast, platform, chunk, |_, cell| {
+        all.union_with(&cell.set);
+        Ok(())
+    })?;
+    Ok(all)
 }
 
 /// Place, detail and due from that column on.

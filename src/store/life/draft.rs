@@ -1,19 +1,17 @@
-//! The next stretch of a plan, evaluated on a reader's snapshot: nothing is written here, so the writer never waits
-//! for an evaluation. Accept and the planner use the same code.
+//! The next stretch of a plan, evaluated on a snapshot of the index: nothing is written here, so no writer waits for an
+//! evaluation. Accept and the planner use the same code.
 
 use std::collections::BTreeMap;
 
-use rusqlite::Connection;
-
-use super::super::registry::{self, Snapshot};
 use super::duplicates::Duplicates;
+use super::plan::{Draft, INLINE_TARGETS, Planned};
 use crate::model::audience::Audience;
 use crate::model::broadcast::Content;
 use crate::model::chunk_set::ChunkSet;
-use crate::model::id::{BroadcastId, ChunkNo, HubId, Seq};
-use crate::model::time::Timestamp;
+use crate::model::id::{ChunkNo, Seq};
+use crate::model::platform::Platform;
 use crate::store::Result;
-use crate::store::life::plan::{Draft, INLINE_TARGETS, Planned};
+use crate::store::index::IndexView;
 
 /// A stretch covers at most that many chunks …
 const STRETCH_CHUNKS: usize = 64;
@@ -22,34 +20,48 @@ const STRETCH_TARGETS: u64 = 262_144;
 
 /// Where a plan goes on, and what it is for.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct From<'a> {
-    pub(super) hub: HubId,
-    pub(super) audience: &'a Audience,
-    pub(super) content: &'a Content,
-    /// Its broadcast, when earlier stretches of it were written.
-    pub(super) broadcast: Option<BroadcastId>,
-    pub(super) chunk: ChunkNo,
+pub(in crate::store) struct From<'a> {
+    pub(in crate::store) audience: &'a Audience,
+    pub(in crate::store) content: &'a Content,
+    pub(in crate::store) chunk: ChunkNo,
     /// Noted by the first stretch.
-    pub(super) bound: Option<Seq>,
+    pub(in crate::store) bound: Option<Seq>,
 }
 
-/// Evaluates the next stretch. With `small_only`, one of an audience that is not small is left empty and has its
-/// `next` where it began.
-pub(super) fn evaluate(
-    registry: &registry::Shared,
-    connection: &Connection,
+impl<'a> From<'a> {
+    /// The beginning of a plan.
+    pub(in crate::store) const fn start(audience: &'a Audience, content: &'a Content) -> Self {
+        Self { audience, content, chunk: ChunkNo(0), bound: None }
+    }
+}
+
+/// Evaluates a whole audience that is small. One that is not is left empty and has its `next` where it began.
+pub(in crate::store) fn small(view: &impl IndexView, from: From<'_>) -> Result<Draft> {
+    evaluate(view, from, &|_, _| Ok(ChunkSet::new()), true)
+}
+
+/// Evaluates the next stretch. `planned` answers all targets that earlier stretches planned in a chunk.
+pub(in crate::store) fn stretch(
+    view: &impl IndexView,
     from: From<'_>,
-    small_only: bool,
-    now: Timestamp,
+    planned: &impl Fn(Platform, ChunkNo) -> Result<ChunkSet>,
 ) -> Result<Draft> {
-    let snapshot = Snapshot::open(registry, connection, from.hub, now)?;
+    evaluate(view, from, planned, false)
+}
+
+fn evaluate(
+    view: &impl IndexView,
+    from: From<'_>,
+    planned: &impl Fn(Platform, ChunkNo) -> Result<ChunkSet>,
+    small_only: bool,
+) -> Result<Draft> {
     let platforms = from.content.platforms();
-    let mut evaluation = snapshot.evaluate(from.audience, from.content.kind(), platforms.as_deref())?;
-    let bound = from.bound.unwrap_or_else(|| snapshot.next_seq());
+    let mut evaluation = view.evaluate(from.audience, from.content.kind(), platforms.as_deref())?;
+    let bound = from.bound.unwrap_or_else(|| view.next_seq());
     let mut draft = Draft {
         platforms: BTreeMap::new(),
         bound,
-        user_bound: from.audience.names_user().then(|| snapshot.commit_no().0),
+        user_bound: from.audience.names_user().then(|| view.commit_no().0),
         next: None,
         small: from.chunk == ChunkNo(0) && evaluation.upper_bound() <= INLINE_TARGETS,
     };
@@ -59,7 +71,7 @@ pub(super) fn evaluate(
     }
     let chunks: Vec<ChunkNo> = evaluation.chunks().to_vec();
     let chunks = chunks.into_iter().filter(|chunk| *chunk >= from.chunk && chunk.first_seq() < bound);
-    let mut duplicates = Duplicates::new(connection, from.hub, from.broadcast, from.chunk);
+    let mut duplicates = Duplicates::new(view, planned, from.chunk);
     let mut targets = 0;
     for (taken, chunk) in chunks.enumerate() {
         // A small audience may lie in any number of chunks: one is as cheap as its few targets.
@@ -78,7 +90,7 @@ pub(super) fn evaluate(
             targets += u64::from(pending.len());
             let marked = match &marked {
                 Some(marked) => marked,
-                None => marked.insert(snapshot.shared(chunk)?),
+                None => marked.insert(view.shared(chunk)?),
             };
             let duplicates = duplicates.split(platform, chunk, &mut pending, marked)?;
             draft.platforms.entry(platform).or_default().push(Planned { chunk, pending, duplicates });
