@@ -124,7 +124,6 @@ impl Worker {
         if work.is_empty() {
             return;
         }
-        // Each engine says once when it goes away; this says that it lasts.
         match self.queue.publish(work).await {
             Ok(()) => self.trouble.over(CANNOT_QUEUE),
             Err(error) => self.trouble.say(CANNOT_QUEUE, &error),
@@ -177,8 +176,7 @@ impl Service {
         settings: Settings,
         role: Role,
     ) -> Self {
-        let trouble = Trouble::default();
-        let fleet = pace::Fleet::of(&queue);
+        let (fleet, trouble) = (pace::Fleet::of(&queue), Trouble::default());
         let worker = Arc::new(Worker {
             senders: sender::Senders::new(clock.clone(), fleet.clone()),
             actives: active::Actives::new(clock.clone(), fleet),

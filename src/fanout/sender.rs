@@ -264,8 +264,8 @@ impl Senders {
     /// The sender of a hub and platform.
     pub(super) fn get(&self, hub: HubId, platform: Platform) -> Arc<Sender> {
         let mut senders = self.senders.lock();
-        let new = || Arc::new(Sender::new(self.clock.clone(), &self.fleet, hub, platform, self.news.clone()));
-        senders.entry((hub, platform)).or_insert_with(new).clone()
+        let made = || Arc::new(Sender::new(self.clock.clone(), &self.fleet, hub, platform, self.news.clone()));
+        senders.entry((hub, platform)).or_insert_with(made).clone()
     }
 
     /// All of them.

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 
-use super::super::process::free_port;
+use super::super::free_port;
 use super::{Redis, Reply, until};
 
 /// The slots of each master, first and last.

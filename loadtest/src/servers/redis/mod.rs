@@ -12,7 +12,8 @@ mod sentinels;
 pub use cluster::Cluster;
 pub use sentinels::Sentinels;
 
-use super::process::{Process, free_port};
+use super::free_port;
+use super::process::Process;
 pub use super::resp::Reply;
 use super::resp::ask;
 

@@ -2,7 +2,8 @@
 
 use anyhow::{Context, Result};
 
-use super::super::process::{Process, free_port};
+use super::super::free_port;
+use super::super::process::Process;
 use super::super::resp::ask;
 use super::{PROGRAM, Redis, Reply, until};
 
