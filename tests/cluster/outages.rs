@@ -51,7 +51,8 @@ async fn while_the_store_is_away_requests_are_told_to_come_back_and_the_log_stay
     let (api, worker) = (fleet.node("api"), fleet.node("worker"));
     api.admin.put("/v1/hubs/demo", &json!({})).await.expect(201);
     fleet.postgres.kill().unwrap();
-    let audience = || api.admin.post("/v1/hubs/demo/audience", &json!({"audience": "a"}));
+    let asked = json!({"audience": "a"});
+    let audience = || api.admin.post("/v1/hubs/demo/audience", &asked);
     let refused = audience().await.expect(503);
     assert!(refused.header("retry-after").is_some(), "{refused:?}");
     let missing = api.admin.get("/readyz").await.expect(503).json();

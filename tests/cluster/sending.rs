@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use loadtest::gateways::Simulated;
 use serde_json::json;
 
 use crate::fleet::{Fleet, counter, finished, register, send, until, within};
