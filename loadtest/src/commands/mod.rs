@@ -1,4 +1,6 @@
 //! The commands of the binary, one file each.
+pub mod chaos;
+pub mod clocked;
 pub mod compare;
 pub mod count;
 pub mod demo;
