@@ -22,6 +22,7 @@ use crate::model::target::AudienceKind;
 
 mod broadcasts;
 mod error;
+pub mod postgres;
 mod registry;
 pub mod sqlite;
 

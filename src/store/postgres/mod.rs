@@ -1,0 +1,229 @@
+//! The engine for more than one machine: PostgreSQL, shared by every node.
+//!
+//! - [`pool`](self), `error`, `time`, `options`, `migrate`: the way to the database.
+//! - `registry`: hubs, installations, the index and its deltas, rows for workers.
+//! - `life`: accept, plan, lease, checkpoint, outcomes.
+//!
+//! The rules are those of every engine (`store::index`, `store::registration`, `store::life`); here is how they are kept
+//! when several processes write at once. No process holds anything that another needs: what is not in the database does
+//! not count. Leases and due times go by the database's clock, so the nodes' clocks need not agree.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::time::timeout;
+
+use super::sqlite::Retention;
+use super::{
+    AcceptError, Accepted, Applied, Change, Checkpoint, CheckpointReply, Commits, ControlError, HubRecord,
+    InstallationPage, NewBroadcast, OutcomePage, OutcomeQuery, PatchError, PlanStep, ReadyWork, Result, ShardWork,
+    Standing, Store, StoreError, StoredInstallation, TargetRows,
+};
+use crate::model::audience::Audience;
+use crate::model::broadcast::{Broadcast, Wish};
+use crate::model::chunk_set::ChunkSet;
+use crate::model::id::{BroadcastId, ChunkNo, Epoch, HubId, HubName, InstallationId, Seq, ShardRef};
+use crate::model::installation::{InstallationLimits, Patch};
+use crate::model::platform::Platform;
+use crate::model::shard::LeaseError;
+use crate::model::target::AudienceKind;
+
+mod error;
+mod life;
+mod migrate;
+mod options;
+mod pool;
+mod registry;
+mod time;
+
+pub use migrate::{SCHEMA_VERSION, SchemaVersion};
+pub use options::Options;
+pub use time::Time;
+
+use error::Done;
+use pool::Pool;
+
+/// No operation takes longer: beyond it the way to the database is broken somewhere where nobody says so.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// The store in PostgreSQL. A cheap handle.
+#[derive(Clone, Debug)]
+pub struct PostgresStore {
+    parts: Arc<Parts>,
+}
+
+/// What every operation has at hand.
+#[derive(Debug)]
+struct Parts {
+    pool: Pool,
+    time: Time,
+    retention: Retention,
+    registry: registry::Shared,
+    life: life::Shared,
+}
+
+impl PostgresStore {
+    /// Connects and brings the schema up to date.
+    pub async fn open(options: &Options, time: Time, retention: Retention) -> Result<Self> {
+        let store = Self::unopened(options, time, retention)?;
+        within(migrate::migrate(&store.parts.pool)).await?;
+        Ok(store)
+    }
+
+    /// A store that has contacted nobody and changes no schema: for a look.
+    pub fn unopened(options: &Options, time: Time, retention: Retention) -> Result<Self> {
+        let parts = Parts {
+            pool: Pool::new(options)?,
+            time,
+            retention,
+            registry: registry::Shared::default(),
+            life: life::Shared::default(),
+        };
+        Ok(Self { parts: Arc::new(parts) })
+    }
+
+    /// What the database holds of us; changes nothing.
+    pub async fn schema_version(&self) -> Result<SchemaVersion> {
+        within(async { migrate::look(&self.parts.pool.get().await?).await }).await
+    }
+
+    /// Lets go of every connection; those in use go when their operation is over.
+    pub fn close(&self) {
+        self.parts.pool.close();
+    }
+}
+
+/// Holds an operation to its time.
+async fn within<T>(operation: impl Future<Output = Done<T>>) -> Result<T> {
+    match timeout(LIMIT, operation).await {
+        Ok(done) => Ok(done?),
+        Err(_) => Err(StoreError::Unavailable(format!("the database has not answered for {} s", LIMIT.as_secs()))),
+    }
+}
+
+#[async_trait]
+impl Store for PostgresStore {
+    async fn put_hub(&self, name: &HubName, settings: Vec<u8>) -> Result<HubRecord> {
+        within(registry::put_hub(&self.parts, name, settings)).await
+    }
+
+    async fn hubs(&self) -> Result<Vec<HubRecord>> {
+        within(registry::hubs(&self.parts)).await
+    }
+
+    async fn delete_hub(&self, name: &HubName) -> Result<bool> {
+        within(registry::delete_hub(&self.parts, name)).await
+    }
+
+    async fn apply(&self, hub: HubId, changes: Vec<Change>) -> Result<Vec<Applied>> {
+        within(registry::apply(&self.parts, hub, changes)).await
+    }
+
+    async fn patch(
+        &self,
+        hub: HubId,
+        id: &InstallationId,
+        patch: Patch,
+        limits: InstallationLimits,
+    ) -> Result<Applied, PatchError> {
+        within(registry::patch(&self.parts, hub, id, patch, limits)).await?
+    }
+
+    async fn installation(&self, hub: HubId, id: &InstallationId) -> Result<Option<StoredInstallation>> {
+        within(registry::installation(&self.parts, hub, id)).await
+    }
+
+    async fn installations(
+        &self,
+        hub: HubId,
+        audience: &Audience,
+        from: Seq,
+        limit: usize,
+    ) -> Result<InstallationPage> {
+        within(registry::installations(&self.parts, hub, audience, from, limit)).await
+    }
+
+    async fn count(&self, hub: HubId, audience: &Audience, kind: AudienceKind) -> Result<BTreeMap<Platform, u64>> {
+        within(registry::count(&self.parts, hub, audience, kind)).await
+    }
+
+    async fn read_rows(&self, hub: HubId, chunk: ChunkNo, set: &ChunkSet) -> Result<TargetRows> {
+        within(registry::read_rows(&self.parts, hub, chunk, set)).await
+    }
+
+    async fn accept(&self, new: NewBroadcast) -> Result<Accepted, AcceptError> {
+        within(life::accept(&self.parts, new)).await?
+    }
+
+    async fn broadcast(&self, hub: HubId, id: BroadcastId) -> Result<Option<Broadcast>> {
+        within(life::broadcast(&self.parts, hub, id)).await
+    }
+
+    async fn broadcasts(&self, hub: HubId, before: Option<BroadcastId>, limit: usize) -> Result<Vec<Broadcast>> {
+        within(life::broadcasts(&self.parts, hub, before, limit)).await
+    }
+
+    async fn outcomes(&self, hub: HubId, id: BroadcastId, query: OutcomeQuery) -> Result<Option<OutcomePage>> {
+        within(life::outcomes(&self.parts, hub, id, query)).await
+    }
+
+    async fn wish(&self, hub: HubId, id: BroadcastId, wish: Wish) -> Result<Broadcast, ControlError> {
+        within(life::wish(&self.parts, hub, id, wish)).await?
+    }
+
+    async fn set_rate(&self, hub: HubId, id: BroadcastId, per_second: u32) -> Result<Broadcast, ControlError> {
+        within(life::set_rate(&self.parts, hub, id, per_second)).await?
+    }
+
+    async fn lease_plan(&self, id: BroadcastId, length: Duration) -> Result<Result<Epoch, LeaseError>> {
+        within(life::lease_plan(&self.parts, id, length)).await
+    }
+
+    async fn plan_step(&self, id: BroadcastId, epoch: Epoch, length: Duration) -> Result<Result<PlanStep, LeaseError>> {
+        within(life::plan_step(&self.parts, id, epoch, length)).await
+    }
+
+    async fn lease(&self, shard: ShardRef, length: Duration) -> Result<Result<ShardWork, LeaseError>> {
+        within(life::lease(&self.parts, shard, length)).await
+    }
+
+    async fn checkpoint(
+        &self,
+        shard: ShardRef,
+        epoch: Epoch,
+        checkpoint: Checkpoint,
+    ) -> Result<Result<CheckpointReply, LeaseError>> {
+        within(life::checkpoint(&self.parts, shard, epoch, checkpoint)).await
+    }
+
+    async fn ready(&self, only: Option<BroadcastId>, horizon: Duration, window: usize) -> Result<Vec<ReadyWork>> {
+        within(life::ready(&self.parts, only, horizon, window)).await
+    }
+
+    async fn standings(&self, ids: &[BroadcastId]) -> Result<BTreeMap<BroadcastId, Standing>> {
+        within(life::standings(&self.parts, ids)).await
+    }
+
+    async fn conservation(&self) -> Result<BTreeMap<HubId, u64>> {
+        within(life::conservation(&self.parts)).await
+    }
+
+    async fn fold(&self) -> Result<bool> {
+        within(registry::fold(&self.parts)).await
+    }
+
+    async fn sweep(&self) -> Result<bool> {
+        let more = within(registry::sweep(&self.parts)).await?;
+        Ok(within(life::sweep(&self.parts)).await? || more)
+    }
+
+    fn commits(&self) -> Commits {
+        registry::commits(&self.parts)
+    }
+
+    async fn ping(&self) -> Result<()> {
+        within(async { Ok(self.parts.pool.get().await?.batch_execute("").await?) }).await
+    }
+}
