@@ -70,6 +70,11 @@ impl Oracle {
         self.excused.extend(devices);
     }
 
+    /// How many are excused.
+    pub fn excused(&self) -> u64 {
+        self.excused.len() as u64
+    }
+
     /// How many devices a broadcast to this audience is owed to, on these platforms.
     pub fn owed(&self, audience: &Predicate, platforms: &[Platform]) -> u64 {
         (0..self.population).filter(|n| self.owes(audience, platforms, *n)).count() as u64

@@ -126,7 +126,7 @@ impl Child {
 
     /// An error would mean that the keeper is gone, which it is only after the end of the process.
     fn order(&self, signal: Signal) {
-        drop(self.orders.send(signal));
+        let _ = self.orders.send(signal);
     }
 
     /// SIGTERM, and SIGKILL when it is not gone `within` that time: then `None`.
