@@ -5,6 +5,7 @@
 //! - [`model`]: what the service is about. Pure, no I/O: installations, tags, audiences, chunk sets, broadcasts,
 //!   shards, verdicts, outcomes.
 //! - [`clock`]: where the time comes from.
+//! - [`trouble`]: failures that come again and again, said seldom.
 //! - [`store`]: the truth. One trait, engines behind it.
 //! - [`queue`]: the messenger. One trait, engines behind it.
 //! - [`gateway`]: push services as we speak to them: batch in, batch out; in [`gateway::http2`] the delivery engine.
@@ -29,3 +30,4 @@ pub mod queue;
 pub mod service;
 pub mod store;
 pub mod telemetry;
+pub mod trouble;

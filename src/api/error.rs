@@ -1,12 +1,14 @@
 //! The one place where what went wrong becomes an answer: `{"error":{"code":…,"message":…,"field":…}}`.
 //!
 //! Handlers return typed errors of the rooms below; the `From`s here say which status each is. What is our fault (5xx)
-//! is logged here, once, and its cause stays here: a caller learns that it was us, not what our disk is called.
+//! is logged once, past [`log_faults`], and its cause stays here: a caller learns that it was us, not what our disk is called.
 
 use std::borrow::Cow;
 use std::time::Duration;
 
 use axum::Json;
+use axum::extract::{Request, State};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
@@ -17,6 +19,7 @@ use crate::identity::sas::SasError;
 use crate::model::audience::AudienceError;
 use crate::model::field::FieldError;
 use crate::store::{AcceptError, ControlError, PatchError, StoreError};
+use crate::trouble::Trouble;
 
 /// How long a caller should wait when the store is away or too much is under way, in seconds.
 const RETRY_AFTER: u64 = 1;
@@ -75,6 +78,12 @@ impl ApiError {
     /// 405; the router adds `Allow`.
     pub fn method_not_allowed() -> Self {
         Self::known(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this path does not take this method")
+    }
+
+    /// 404 of everything but operations where a process only sends.
+    pub fn only_sends() -> Self {
+        let message = "this process only sends (--role worker); ask one that takes requests";
+        Self::known(StatusCode::NOT_FOUND, "no_route", message)
     }
 
     /// 404 of a hub.
@@ -148,21 +157,49 @@ impl ApiError {
         Inner { code: self.code, message: &self.message, field: self.field.as_deref() }
     }
 
-    /// Writes our own faults to the log.
-    pub fn log(&self) {
-        let cause = self.cause.as_deref().unwrap_or_default();
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            tracing::warn!(code = self.code, cause, "request turned away");
-        } else if self.status.is_server_error() {
-            tracing::error!(code = self.code, cause, "request failed");
+    /// What of it belongs in the log, when it is our own fault.
+    pub fn fault(&self) -> Option<Fault> {
+        let passing = self.status == StatusCode::SERVICE_UNAVAILABLE;
+        let cause = || self.cause.clone().unwrap_or_else(|| self.message.to_string());
+        self.status.is_server_error().then(|| Fault { code: self.code, passing, cause: cause() })
+    }
+}
+
+/// A fault of ours, on its way to the log: an answer carries it past whoever writes the log.
+#[derive(Clone, Debug)]
+pub struct Fault {
+    code: &'static str,
+    /// The store is away, or too much is under way: every request says so meanwhile.
+    passing: bool,
+    cause: String,
+}
+
+impl Fault {
+    /// Writes it to the log: a mistake at once, an outage now and then.
+    pub fn log(&self, trouble: &Trouble) {
+        match (self.passing, self.code) {
+            (false, code) => tracing::error!(code, cause = self.cause, "request failed"),
+            (true, "unavailable") => trouble.say("cannot serve requests, which are told to come back", &self.cause),
+            (true, _) => trouble.say("cannot take all requests, some are told to come back", &self.cause),
         }
     }
 }
 
+/// The middleware that logs what answers carry.
+pub async fn log_faults(State(trouble): State<Trouble>, request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    if let Some(fault) = response.extensions().get::<Fault>() {
+        fault.log(&trouble);
+    }
+    response
+}
+
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        self.log();
         let mut response = (self.status, Json(Said { error: self.inner() })).into_response();
+        if let Some(fault) = self.fault() {
+            response.extensions_mut().insert(fault);
+        }
         let headers = response.headers_mut();
         match self.status {
             StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
@@ -247,6 +284,11 @@ impl From<ChangeError> for ApiError {
                 StatusCode::CONFLICT,
                 "read_only",
                 "the configuration decides this hub; change it there and restart",
+            ),
+            ChangeError::Contended => Self::known(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "contended",
+                "other requests keep changing this hub; try again",
             ),
             ChangeError::Field(error) => error.into(),
             ChangeError::Store(error) => error.into(),

@@ -21,7 +21,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::clock::SharedClock;
 use crate::config::LimitsConfig;
 use crate::directory::Directory;
-use crate::fanout;
+use crate::fanout::{self, Role};
 use crate::identity::keys::AdminKey;
 use crate::model::audience::AudienceLimits;
 use crate::model::installation::InstallationLimits;
@@ -38,7 +38,7 @@ pub mod rate;
 mod refusals;
 mod request;
 
-use error::ApiError;
+use error::{ApiError, log_faults};
 use rate::RateLimits;
 
 /// Registrations that may wait for their commit at once. A commit takes some milliseconds, so this is many times what
@@ -51,6 +51,8 @@ pub struct App {
     pub queue: Arc<dyn Queue>,
     pub directory: Arc<Directory>,
     pub fanout: fanout::Service,
+    /// What this process is for.
+    pub role: Role,
     pub clock: SharedClock,
     pub limits: Limits,
     pub metrics: Arc<Metrics>,
@@ -116,18 +118,24 @@ pub fn paths() -> Vec<&'static str> {
     routes().map(|(path, _)| path).collect()
 }
 
-/// Everything that is served.
+/// Everything that this process serves: all of it, or for one that only sends what its operators need.
 pub fn router(app: Arc<App>) -> Router {
     let mut router = Router::new();
     let meter = |route| RouteMeter::new(route, app.metrics.clone(), app.clock.clone());
-    for (path, methods) in routes() {
+    let only_sends = app.role == Role::Worker;
+    let served: Vec<Route> = if only_sends { ops::routes() } else { routes().collect() };
+    for (path, methods) in served {
         let methods = methods.fallback(async || ApiError::method_not_allowed());
         router = router.route(path, methods.layer(from_fn_with_state(meter(path), count)));
     }
-    let nowhere = axum::routing::any(async || ApiError::no_route());
+    let nowhere = axum::routing::any(async move || match only_sends {
+        true => ApiError::only_sends(),
+        false => ApiError::no_route(),
+    });
     router
         .fallback_service(nowhere.layer(from_fn_with_state(meter("none"), count)))
         .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn_with_state(app.fanout.trouble().clone(), log_faults))
         .with_state(app)
 }
 

@@ -11,7 +11,10 @@ use http::{StatusCode, header};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::error::ApiError;
+use super::request::Params;
 use super::{App, Route};
+use crate::model::field::FieldError;
 
 /// A store or queue that answers later than this is not ready: balancers ask about once a second.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -76,6 +79,10 @@ impl Asked {
         }
     }
 
+    fn serves_without_queue(&self) -> bool {
+        self.store.is_ok() && !self.draining
+    }
+
     fn missing(&self) -> Vec<String> {
         let stopping = self.draining.then(|| "this process is stopping".to_owned());
         let store = self.store.as_ref().err().map(|why| format!("store: {why}"));
@@ -85,25 +92,37 @@ impl Asked {
 }
 
 /// 200 when requests can be served (store and queue answer, and the store was opened, so its schema is this build's),
-/// else 503.
+/// else 503. `ignore=queue`: without the queue too. Broadcasts are accepted then all the same and wait for it, so a
+/// balancer that asks so keeps its nodes while the queue is away.
 #[utoipa::path(
     get,
     path = "/readyz",
     tag = "operations",
     operation_id = "readyz",
     summary = "Can requests be served?",
+    params(
+        ("ignore" = Option<String>, Query, description = "`queue`: ready without the queue, too; broadcasts are accepted then and wait for it", pattern = "^queue$"),
+    ),
     responses(
         (status = 200, description = "They can", body = Readiness),
         (status = 503, description = "They cannot; `missing` says why", body = Readiness),
     ),
     security(()),
 )]
-pub(super) async fn readyz(State(app): State<Arc<App>>) -> impl IntoResponse {
-    let missing = Asked::all(&app).await.missing();
-    match missing.is_empty() {
+pub(super) async fn readyz(State(app): State<Arc<App>>, mut params: Params) -> Result<impl IntoResponse, ApiError> {
+    let without_queue = match params.take("ignore").as_deref() {
+        None => false,
+        Some("queue") => true,
+        Some(_) => return Err(FieldError::new("ignore", "must be queue").into()),
+    };
+    params.finish()?;
+    let asked = Asked::all(&app).await;
+    let missing = asked.missing();
+    let ready = missing.is_empty() || without_queue && asked.serves_without_queue();
+    Ok(match ready {
         true => (StatusCode::OK, Json(Readiness { status: "ready", missing })),
         false => (StatusCode::SERVICE_UNAVAILABLE, Json(Readiness { status: "not ready", missing })),
-    }
+    })
 }
 
 /// Prometheus' text format.

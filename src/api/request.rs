@@ -8,7 +8,7 @@ use axum::extract::{FromRequest, FromRequestParts, Query, RawPathParams, Request
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use http::request::Parts;
-use http::{HeaderMap, header};
+use http::{HeaderMap, Method, header};
 
 use super::App;
 use super::error::ApiError;
@@ -67,16 +67,29 @@ impl FromRequestParts<Arc<App>> for Visit {
         };
         let named = params.as_ref().and_then(|params| params.iter().find(|(name, _)| *name == "hub"));
         let named = named.map_or("", |(_, value)| value);
-        let hub = app.directory.hub(named);
-        let rules = hub.as_ref().map_or(&[][..], |hub| &hub.settings.keys);
-        let caller = identify(parts, app, hub.as_ref().map_or(named, |hub| hub.name.as_str()), rules)?;
+        let mut hub = app.directory.hub(named);
+        let mut caller = identify(parts, app, named, hub.as_deref());
+        // The whole path is the hub: it is being made, and whether there is one is decided in the store.
+        let makes_it = parts.method == Method::PUT && params.as_ref().is_some_and(|params| params.iter().count() == 1);
+        let is_unknown = match &caller {
+            Err(_) => parts.headers.contains_key(header::AUTHORIZATION),
+            Ok(_) => hub.is_none() && !named.is_empty() && !makes_it,
+        };
+        if is_unknown {
+            app.directory.look().await?;
+            hub = app.directory.hub(named);
+            caller = identify(parts, app, named, hub.as_deref());
+        }
+        let caller = caller?;
         app.rates.admit(&caller, parts)?;
         Ok(Self { caller, hub, params })
     }
 }
 
 /// Whom the `Authorization` header stands for on this hub.
-fn identify(parts: &Parts, app: &App, hub: &str, rules: &[AccessRule]) -> Result<Caller, ApiError> {
+fn identify(parts: &Parts, app: &App, named: &str, hub: Option<&Hub>) -> Result<Caller, ApiError> {
+    let rules = hub.map_or(&[][..], |hub| &hub.settings.keys);
+    let hub = hub.map_or(named, |hub| hub.name.as_str());
     let missing = || ApiError::unauthorised("the request needs an Authorization header: Bearer KEY, or a SAS token");
     let header = parts.headers.get(header::AUTHORIZATION).ok_or_else(missing)?;
     let header = header.to_str().map_err(|_| ApiError::unauthorised("the Authorization header must be ASCII"))?;

@@ -62,8 +62,9 @@ mod tests {
 
     #[test]
     fn what_this_build_lacks_is_a_comment() {
-        let (_, out, err) = check(Some("[store]\nurl = 'postgres://u:secret@h/db'"), &[]);
+        let (_, out, err) = check(Some("[store]\nurl = 'postgres://u:secret@h/db'\n[mobile]\nhub = 'demo'"), &[]);
         assert_eq!(err, "");
+        assert!(out.starts_with("# serve refuses this: config: mobile: must be absent"), "{out}");
         assert!(out.contains("url = \"postgres://u:***@h/db\"") && !out.contains("secret@"), "{out}");
         out.parse::<toml::Table>().unwrap();
     }

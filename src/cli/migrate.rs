@@ -16,6 +16,7 @@ pub(super) fn run(
     let config = Config::load_with(args.config.as_deref(), environment)?;
     config.require_built()?;
     // Opening brings the schema up to date; that is all there is to do.
-    drop(open_store(&config, SystemClock::shared())?);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    drop(runtime.block_on(open_store(&config, SystemClock::shared()))?);
     Ok(writeln!(stdout, "the store has the schema of version {}", env!("CARGO_PKG_VERSION"))?)
 }

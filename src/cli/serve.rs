@@ -75,7 +75,11 @@ async fn serve(config: &Config, role: RoleName, stderr: &mut (impl Write + IsTer
         RoleName::Api => Role::Api,
         RoleName::Worker => Role::Worker,
     };
-    let running = Running::start(config, Options { role: Some(role), ..Options::default() }).await?;
+    let running = tokio::select! {
+        running = Running::start(config, Options { role: Some(role), ..Options::default() }) => running?,
+        _ = terminate.recv() => return stopped_early(),
+        _ = interrupt.recv() => return stopped_early(),
+    };
     announce(&running, stderr)?;
     tokio::select! {
         _ = terminate.recv() => {}
@@ -90,6 +94,13 @@ async fn serve(config: &Config, role: RoleName, stderr: &mut (impl Write + IsTer
     Ok(())
 }
 
+/// A stop while it still waited for its store: nothing was begun.
+#[expect(clippy::unnecessary_wraps, reason = "it is the end of a command")]
+fn stopped_early() -> Result<(), Failure> {
+    tracing::info!("stopped before the start was complete");
+    Ok(())
+}
+
 /// Where it listens; and the admin key once, when somebody is there to see it.
 fn announce(running: &Running, stderr: &mut (impl Write + IsTerminal)) -> Result<(), Failure> {
     if let (key, Some(path)) = running.admin_key() {
@@ -99,7 +110,8 @@ fn announce(running: &Running, stderr: &mut (impl Write + IsTerminal)) -> Result
             false => writeln!(stderr, "the admin key is in {path}")?,
         }
     }
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), "listening on http://{}", running.address());
+    let role = running.app().role.word();
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), role, "listening on http://{}", running.address());
     if let Some(address) = running.tls_address() {
         tracing::info!("listening on https://{address}");
     }

@@ -2,7 +2,7 @@
 //!
 //! Nobody is contacted and nothing is written; whether a push service likes a key is `doctor`'s question.
 
-use super::{ApnsAuth, Config, ConfigError, section::dotted};
+use super::{ApnsAuth, Config, ConfigError, StoreUrl, section::dotted};
 use crate::identity::{
     key_file,
     secret::{MASK, Secret},
@@ -26,6 +26,11 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     if let Some(tls) = &config.server.tls {
         let key = read("server.tls.key_file", &tls.key_file)?;
         certified(("server.tls.cert_file", &tls.cert_file), ("server.tls.key_file", Some(&tls.key_file)), &key)?;
+    }
+    if let (StoreUrl::Postgres(url), Some(Err(error))) =
+        (&config.store.url, config.store.postgres().map(|options| options.check()))
+    {
+        return Err(ConfigError::new("store.url", format!("must be usable; {error}"), &url.to_string()));
     }
     own_keys(config)?;
     for (name, hub) in &config.hubs {

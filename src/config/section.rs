@@ -181,6 +181,11 @@ impl<'a> Section<'a> {
         self.required(key, "must be a path", |text| self.resolve(text))
     }
 
+    /// Where relative paths begin.
+    pub(super) fn base(&self) -> &Path {
+        &self.tree.base
+    }
+
     pub(super) fn resolve(&self, path: &str) -> Option<PathBuf> {
         (!path.is_empty() && !path.contains('\0')).then(|| self.tree.base.join(Path::new(path)))
     }

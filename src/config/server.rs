@@ -11,6 +11,8 @@ pub struct ServerConfig {
     pub listen: SocketAddr,
     /// How long a stop may take; what is unfinished then is taken up again after its lease.
     pub drain_seconds: u32,
+    /// How long a start waits for a store that does not answer yet.
+    pub start_seconds: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<TlsConfig>,
 }
@@ -28,12 +30,13 @@ const ADDRESS: &str = "must be IP:PORT, such as 127.0.0.1:8080 or [::]:8080";
 
 impl ServerConfig {
     pub(super) fn read(s: &Section<'_>) -> Result<Self, ConfigError> {
-        s.only(&["listen", "drain_seconds", "tls"])?;
+        s.only(&["listen", "drain_seconds", "start_seconds", "tls"])?;
         let listen =
             s.parsed("listen", ADDRESS, |t| t.parse().ok())?.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8080)));
         Ok(Self {
             listen,
             drain_seconds: s.integer("drain_seconds", 20, 0..=3600)?,
+            start_seconds: s.integer("start_seconds", 60, 0..=3600)?,
             tls: s.optional_section("tls")?.map(|tls| TlsConfig::read(&tls, listen)).transpose()?,
         })
     }

@@ -1,12 +1,18 @@
 //! `[store]` and `[queue]`: which engine keeps the truth and which carries messages.
 
 use super::{error::ConfigError, section::Section, url::ServiceUrl};
+use crate::store::postgres::Options;
 use serde::{Serialize, Serializer};
 use std::path::PathBuf;
 
 #[derive(Debug, Clone, Serialize)]
 pub struct StoreConfig {
     pub url: StoreUrl,
+    /// To PostgreSQL, the most of each process.
+    pub connections: u32,
+    /// The configuration's folder, where a relative `sslrootcert` of the URL begins.
+    #[serde(skip)]
+    pub base: PathBuf,
 }
 
 /// The engine that keeps the truth.
@@ -19,11 +25,22 @@ pub enum StoreUrl {
 
 impl StoreConfig {
     pub(super) fn read(s: &Section<'_>) -> Result<Self, ConfigError> {
-        s.only(&["url"])?;
+        s.only(&["url", "connections"])?;
         let rule = "must be sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE";
         let url = s.parsed("url", rule, |text| store_url(s, text))?;
         let url = url.or_else(|| s.resolve("data/fanfare.db").map(StoreUrl::Sqlite));
-        Ok(Self { url: url.ok_or_else(|| s.fail("url", rule))? })
+        Ok(Self {
+            url: url.ok_or_else(|| s.fail("url", rule))?,
+            connections: s.integer("connections", 16, 2..=1000)?,
+            base: s.base().to_owned(),
+        })
+    }
+
+    /// How to reach PostgreSQL, when that is the store.
+    pub fn postgres(&self) -> Option<Options> {
+        let StoreUrl::Postgres(url) = &self.url else { return None };
+        let (url, base) = (url.expose().to_owned(), self.base.clone());
+        Some(Options { url, connections: self.connections as usize, base })
     }
 }
 

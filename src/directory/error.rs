@@ -33,6 +33,9 @@ pub enum ChangeError {
     /// The configuration decides it.
     #[error("the configuration decides this hub; change it there")]
     ReadOnly,
+    /// Others came first each time.
+    #[error("others keep changing this hub")]
+    Contended,
     #[error(transparent)]
     Field(#[from] FieldError),
     #[error(transparent)]

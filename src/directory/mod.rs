@@ -9,12 +9,19 @@
 //!
 //! Hubs that the configuration names are brought to that state when the directory opens, and nobody else changes them
 //! (what the configuration leaves open, such as keys where it names none, stays open).
+//!
+//! Other processes of the service have directories of their own. A change is written only over what it was made from
+//! ([`Store::replace_hub`]); who came second looks again and decides anew, so no two processes undo each other's
+//! changes, not even those that start at once and bring the same hubs to their state. What others changed is learnt by
+//! [`Directory::catch_up`], each half second and for a request that names something unknown ([`look`]).
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 use tokio_util::task::TaskTracker;
 
 use crate::config::HubConfig;
@@ -30,6 +37,7 @@ use crate::telemetry::Metrics;
 
 mod configured;
 mod error;
+mod look;
 mod sealed;
 pub mod settings;
 mod survey;
@@ -38,9 +46,14 @@ mod tests;
 
 pub use configured::ConfiguredHubError;
 pub use error::{ChangeError, OpenError};
+use look::Looking;
 pub use sealed::UnreadableHub;
 use settings::{Account, HubSettings, fresh_key};
 pub use survey::{Surveyed, survey};
+
+/// How often a change is tried again that others came before. More in a row means that something changes this hub all
+/// the time.
+const ATTEMPTS: usize = 8;
 
 /// How long a gateway that was replaced may take to finish what it holds.
 const OLD_GATEWAY: Duration = Duration::from_secs(60);
@@ -95,7 +108,7 @@ impl Hub {
 pub struct Changed {
     pub hub: Arc<Hub>,
     pub created: bool,
-    /// Platforms with a new gateway: senders that were paused for their credentials may go on.
+    /// Platforms with a new gateway: senders that were paused for their credentials go on.
     pub reopened: Vec<Platform>,
 }
 
@@ -116,6 +129,12 @@ pub struct Directory {
     snapshot: ArcSwap<Snapshot>,
     /// Held by whoever changes something.
     changing: tokio::sync::Mutex<()>,
+    /// The store's revision that the snapshot is at least as new as.
+    revision: AtomicU64,
+    /// Set when other processes change the store as well.
+    looking: Option<Looking>,
+    /// Senders whose account another process changed.
+    renewed: Mutex<Vec<(HubId, Platform)>>,
     closing: TaskTracker,
 }
 
@@ -147,8 +166,12 @@ impl Directory {
             metrics,
             snapshot: ArcSwap::default(),
             changing: tokio::sync::Mutex::default(),
+            revision: AtomicU64::default(),
+            looking: None,
+            renewed: Mutex::default(),
             closing: TaskTracker::new(),
         };
+        directory.revision.store(directory.store.hubs_revision().await?, Ordering::Release);
         for record in directory.store.hubs().await? {
             directory.load(record).await?;
         }
@@ -156,6 +179,12 @@ impl Directory {
             directory.bring(name, hub).await?;
         }
         Ok(directory)
+    }
+
+    /// Other processes change the store too: what is unknown here may be known there.
+    #[must_use]
+    pub fn shared(self) -> Self {
+        Self { looking: Some(Looking::default()), ..self }
     }
 
     /// The hub of that name, ASCII case ignored.
@@ -167,6 +196,11 @@ impl Directory {
         }
     }
 
+    /// Whether there is a hub of this number.
+    pub fn knows(&self, hub: HubId) -> bool {
+        self.snapshot.load().by_id.contains_key(&hub)
+    }
+
     /// All of them, by name.
     pub fn hubs(&self) -> Vec<Arc<Hub>> {
         let mut hubs: Vec<_> = self.snapshot.load().by_id.values().cloned().collect();
@@ -174,35 +208,47 @@ impl Directory {
         hubs
     }
 
-    /// Creates a hub or replaces its settings by what `decide` makes of the present ones.
+    /// Creates a hub or replaces its settings by what `decide` makes of the present ones; it is asked again when another
+    /// process changed them meanwhile.
     pub async fn put(
         &self,
         name: &HubName,
-        decide: impl FnOnce(Option<&HubSettings>) -> Result<HubSettings, ChangeError> + Send,
+        decide: impl Fn(Option<&HubSettings>) -> Result<HubSettings, ChangeError> + Send + Sync,
     ) -> Result<Changed, ChangeError> {
         let _changing = self.changing.lock().await;
-        let current = self.hub(name.as_str());
         if self.fixed.contains_key(&folded(name.as_str())) {
             return Err(ChangeError::ReadOnly);
         }
-        let settings = decide(current.as_ref().map(|hub| &hub.settings))?;
-        self.replace(name, settings, current).await
+        for _ in 0..ATTEMPTS {
+            let current = self.hub(name.as_str());
+            let settings = decide(current.as_ref().map(|hub| &hub.settings))?;
+            if let Some(changed) = self.replace(name, settings, current).await? {
+                return Ok(changed);
+            }
+            self.read_all().await?;
+        }
+        Err(ChangeError::Contended)
     }
 
     /// Gives a rule a fresh primary key; the old one becomes its secondary, so that its holders have time to change.
     pub async fn rotate(&self, name: &str, rule: &str) -> Result<AccessRule, ChangeError> {
         let _changing = self.changing.lock().await;
-        let current = self.hub(name).ok_or(ChangeError::NoHub)?;
-        if current.fixed.is_some_and(|fixed| fixed.keys) {
-            return Err(ChangeError::ReadOnly);
+        for _ in 0..ATTEMPTS {
+            let current = self.hub(name).ok_or(ChangeError::NoHub)?;
+            if current.fixed.is_some_and(|fixed| fixed.keys) {
+                return Err(ChangeError::ReadOnly);
+            }
+            let mut settings = current.settings.clone();
+            let mut rules = settings.keys.iter_mut();
+            let rule = rules.find(|known| known.name.eq_ignore_ascii_case(rule)).ok_or(ChangeError::NoRule)?;
+            rule.secondary = Some(std::mem::replace(&mut rule.primary, fresh_key()?));
+            let rotated = rule.clone();
+            if self.replace(&current.name.clone(), settings, Some(current)).await?.is_some() {
+                return Ok(rotated);
+            }
+            self.read_all().await?;
         }
-        let mut settings = current.settings.clone();
-        let rules = &mut settings.keys;
-        let rule = rules.iter_mut().find(|known| known.name.eq_ignore_ascii_case(rule)).ok_or(ChangeError::NoRule)?;
-        rule.secondary = Some(std::mem::replace(&mut rule.primary, fresh_key()?));
-        let rotated = rule.clone();
-        self.replace(&current.name.clone(), settings, Some(current)).await?;
-        Ok(rotated)
+        Err(ChangeError::Contended)
     }
 
     /// Deletes a hub with all it holds.
@@ -217,9 +263,32 @@ impl Directory {
         if existed { Ok(()) } else { Err(ChangeError::NoHub) }
     }
 
-    /// Learns what other nodes changed. A hub that cannot be read keeps its last good state here.
+    /// Learns what other processes changed. A hub that cannot be read keeps its last good state here.
     pub async fn refresh(&self) -> Result<(), StoreError> {
+        let revision = self.store.hubs_revision().await?;
+        self.catch_up(revision).await
+    }
+
+    /// Learns what was changed up to this revision of the store; costs nothing where that is known.
+    pub async fn catch_up(&self, revision: u64) -> Result<(), StoreError> {
+        if self.revision.load(Ordering::Acquire) >= revision {
+            return Ok(());
+        }
         let _changing = self.changing.lock().await;
+        if self.revision.load(Ordering::Acquire) < revision {
+            self.read_all().await?;
+            self.revision.fetch_max(revision, Ordering::AcqRel);
+        }
+        Ok(())
+    }
+
+    /// Senders whose account another process changed since this was last asked.
+    pub fn take_renewed(&self) -> Vec<(HubId, Platform)> {
+        std::mem::take(&mut *self.renewed.lock())
+    }
+
+    /// Reads every hub, and opens what is not known in this version. Only for whoever holds `changing`.
+    async fn read_all(&self) -> Result<(), StoreError> {
         let records = self.store.hubs().await?;
         for gone in self.hubs().iter().filter(|hub| records.iter().all(|record| record.id != hub.id)) {
             self.forget(gone);
@@ -228,8 +297,10 @@ impl Directory {
             if self.hub(record.name.as_str()).is_some_and(|hub| hub.version == record.version && hub.id == record.id) {
                 continue;
             }
-            if let Err(error) = self.load(record).await {
-                tracing::error!(%error, "a hub that another node changed cannot be read here");
+            match self.load(record).await {
+                Ok(renewed) => self.renewed.lock().extend(renewed),
+                Err(OpenError::Store(error)) => return Err(error),
+                Err(error) => tracing::error!(%error, "a hub that another process changed cannot be read here"),
             }
         }
         Ok(())
@@ -247,50 +318,69 @@ impl Directory {
     }
 
     async fn bring(&self, name: &str, hub: &HubConfig) -> Result<(), OpenError> {
-        let current = self.hub(name);
-        let keys = current.as_ref().map(|hub| hub.settings.keys.as_slice());
-        let settings = configured::settings(name, hub, keys)?;
-        if current.as_ref().is_some_and(|hub| hub.settings.same_as(&settings)) {
-            return Ok(());
+        for _ in 0..ATTEMPTS {
+            let current = self.hub(name);
+            let keys = current.as_ref().map(|hub| hub.settings.keys.as_slice());
+            let settings = configured::settings(name, hub, keys)?;
+            if current.as_ref().is_some_and(|hub| hub.settings.same_as(&settings)) {
+                return Ok(());
+            }
+            let name = HubName::parse(name).map_err(|error| ConfiguredHubError::Config(unnameable(name, &error)))?;
+            let replaced = self.replace(&name, settings, current).await.map_err(|error| match error {
+                ChangeError::Store(error) => OpenError::Store(error),
+                ChangeError::Seal(source) => OpenError::Seal { hub: name, source },
+                ChangeError::NoRandomness(error) => OpenError::Configured(error.into()),
+                ChangeError::Field(error) => OpenError::Account { hub: name, error },
+                other => OpenError::Account { hub: name, error: FieldError::new("hub", other.to_string()) },
+            })?;
+            if replaced.is_some() {
+                return Ok(());
+            }
+            // Another process that starts just now came first; most likely nothing is left to do.
+            self.read_all().await?;
         }
-        let name = HubName::parse(name).map_err(|error| ConfiguredHubError::Config(unnameable(name, &error)))?;
-        self.replace(&name, settings, current).await.map(drop).map_err(|error| match error {
-            ChangeError::Store(error) => OpenError::Store(error),
-            ChangeError::Seal(source) => OpenError::Seal { hub: name, source },
-            ChangeError::NoRandomness(error) => OpenError::Configured(error.into()),
-            ChangeError::Field(error) => OpenError::Account { hub: name, error },
-            other => OpenError::Account { hub: name, error: FieldError::new("hub", other.to_string()) },
-        })
+        Err(StoreError::Unavailable(format!("other processes keep changing hub {name}")).into())
     }
 
-    /// Puts a stored hub into the snapshot. A single account that this build refuses costs its gateway, not the start:
-    /// the hub's other services, and its registrations, go on.
-    async fn load(&self, mut record: HubRecord) -> Result<(), OpenError> {
+    /// Puts a stored hub into the snapshot, and answers which senders of a hub that was known have a new account. A
+    /// single account that this build refuses costs its gateway, not the start: the hub's other services, and its
+    /// registrations, go on.
+    async fn load(&self, mut record: HubRecord) -> Result<Vec<(HubId, Platform)>, OpenError> {
         let (settings, stale) = sealed::read(&self.vault, &record.name, &record.settings)?;
         if stale {
             let sealed = |source| OpenError::Seal { hub: record.name.clone(), source };
             let settings = sealed::write(&self.vault, &record.name, &settings).map_err(sealed)?;
-            record = self.store.put_hub(&record.name, settings).await?;
+            let seen = Some((record.id, record.version));
+            // Where another process came first it is sealed afresh already, or is read again with what was changed.
+            if let Some(resealed) = self.store.replace_hub(&record.name, settings, seen, &[]).await? {
+                record = resealed;
+            }
         }
-        let current = self.hub(record.name.as_str());
+        let current = self.hub(record.name.as_str()).filter(|hub| hub.id == record.id);
         let mut gateways = BTreeMap::new();
+        let mut renewed = Vec::new();
         for account in settings.accounts() {
+            let platform = account.platform();
             match self.gateway_for(&record.name, account, current.as_deref()) {
-                Ok((gateway, _)) => drop(gateways.insert(account.platform(), gateway)),
+                Ok((gateway, fresh)) => {
+                    gateways.insert(platform, gateway);
+                    renewed.extend((fresh && current.is_some()).then_some((record.id, platform)));
+                }
                 Err(error) => tracing::error!(hub = %record.name, %error, "an account cannot be used"),
             }
         }
         self.install(record, settings, gateways);
-        Ok(())
+        Ok(renewed)
     }
 
-    /// Opens what changed, writes the settings, and puts the hub into the snapshot. Nothing changes when it fails.
+    /// Opens what changed, writes the settings, and puts the hub into the snapshot. Nothing changes when it fails, or
+    /// when another process changed the hub meanwhile (`None`).
     async fn replace(
         &self,
         name: &HubName,
         settings: HubSettings,
         current: Option<Arc<Hub>>,
-    ) -> Result<Changed, ChangeError> {
+    ) -> Result<Option<Changed>, ChangeError> {
         // The name that the hub was made with: its secrets are bound to that.
         let name = current.as_ref().map_or(name, |hub| &hub.name);
         let (mut gateways, mut reopened) = (BTreeMap::new(), Vec::new());
@@ -301,9 +391,12 @@ impl Directory {
             gateways.insert(platform, gateway);
             reopened.extend(fresh.then_some(platform));
         }
-        let record = self.store.put_hub(name, sealed::write(&self.vault, name, &settings)?).await?;
+        let seen = current.as_ref().map(|hub| (hub.id, hub.version));
+        let sealed = sealed::write(&self.vault, name, &settings)?;
+        let record = self.store.replace_hub(name, sealed, seen, &reopened).await?;
+        let Some(record) = record else { return Ok(None) };
         let hub = self.install(record, settings, gateways);
-        Ok(Changed { hub, created: current.is_none(), reopened })
+        Ok(Some(Changed { hub, created: current.is_none(), reopened }))
     }
 
     /// The present gateway where it does, else a new one; and whether it is new.

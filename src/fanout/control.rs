@@ -57,6 +57,6 @@ async fn look(worker: &Worker, ids: &[BroadcastId]) {
                 }
             }
         }
-        Err(error) => tracing::warn!(%error, "cannot read what broadcasts are to do"),
+        Err(error) => worker.trouble.say("cannot read what broadcasts are to do", &error),
     }
 }

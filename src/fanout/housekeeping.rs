@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Worker;
 use super::sender::Sender;
+use super::{Worker, fleet};
 use crate::gateway::Probe;
 use crate::model::broadcast::Lane;
 use crate::model::id::HubId;
@@ -30,6 +30,18 @@ enum Job {
     Probe,
 }
 
+impl Job {
+    /// What a failure of it means.
+    const fn cannot(self) -> &'static str {
+        match self {
+            Self::Fold => "cannot fold the index",
+            Self::Sweep => "cannot sweep what is over",
+            Self::Measure => "cannot measure conservation",
+            Self::Probe => "cannot probe paused senders",
+        }
+    }
+}
+
 async fn repeat(worker: Arc<Worker>, job: Job) {
     let every = match job {
         Job::Fold => FOLD_EVERY,
@@ -51,7 +63,7 @@ async fn repeat(worker: Arc<Worker>, job: Job) {
             Ok(true) => Duration::from_millis(1),
             Ok(false) => every,
             Err(error) => {
-                tracing::warn!(?job, %error, "housekeeping failed");
+                worker.trouble.say(job.cannot(), &error);
                 every
             }
         };
@@ -70,7 +82,7 @@ async fn measure(worker: &Worker) -> Result<()> {
         }
     }
     for ((hub, platform), sender) in worker.senders.all() {
-        let blocked = sender.blocked(now).map(|blocked| blocked.paused);
+        let blocked = sender.blocked(now).map(|hold| hold.is_paused());
         worker.meter.sender(hub, platform, blocked == Some(true), sender.breaker.is_tripped());
         worker.meter.resting(hub, platform, blocked == Some(false));
     }
@@ -80,7 +92,7 @@ async fn measure(worker: &Worker) -> Result<()> {
 
 async fn probe(worker: &Worker) {
     for ((hub, platform), sender) in worker.senders.all() {
-        if sender.wants_probe(worker.clock.now()) {
+        if fleet::claim_probe(worker, hub, platform, &sender).await {
             probe_one(worker, hub, platform, &sender).await;
         }
     }
@@ -89,11 +101,11 @@ async fn probe(worker: &Worker) {
 async fn probe_one(worker: &Worker, hub: HubId, platform: Platform, sender: &Sender) {
     let Some(gateway) = worker.gateways.gateway(hub, platform) else { return };
     match gateway.probe().await {
-        Probe::Works => {
-            if sender.resume() {
-                tracing::info!(%hub, %platform, "the service takes our credentials again; sender resumed");
-            }
-        }
+        Probe::Works => match fleet::release(worker, hub, platform, sender.paused_version()).await {
+            Ok(true) => tracing::info!(%hub, %platform, "the service takes our credentials again; sender resumed"),
+            Ok(false) => {}
+            Err(error) => worker.trouble.say("cannot release a paused sender", &error),
+        },
         Probe::Refused(reason) => tracing::warn!(%hub, %platform, %reason, "the service still refuses our credentials"),
         Probe::Unreachable(error) => tracing::warn!(%hub, %platform, %error, "cannot ask the service"),
     }

@@ -24,13 +24,15 @@ use crate::model::broadcast::{Broadcast, Wish};
 use crate::model::id::{BroadcastId, HubId};
 use crate::model::platform::Platform;
 use crate::queue::{Poke, Queue};
-use crate::store::{AcceptError, Accepted, ControlError, NewBroadcast, ReadyWork, Store};
+use crate::store::{AcceptError, Accepted, ControlError, Hold, NewBroadcast, ReadyWork, Store, StoreError};
+use crate::trouble::Trouble;
 
 mod active;
 mod begun;
 mod breaker;
 mod control;
 mod dispatch;
+mod fleet;
 mod housekeeping;
 mod meter;
 mod pace;
@@ -43,7 +45,12 @@ mod sender;
 mod slots;
 
 pub use meter::{Meter, NoMeter};
-pub use sender::Blocked;
+
+/// The reconciler tries again each second.
+const CANNOT_QUEUE: &str = "cannot queue work";
+
+/// How long the queue may take to let this process go.
+const LEAVING: Duration = Duration::from_secs(2);
 
 /// Where a worker gets its gateways from.
 pub trait Gateways: Send + Sync + 'static {
@@ -92,22 +99,24 @@ pub(crate) struct Worker {
     actives: active::Actives,
     begun: begun::Begun,
     slots: slots::Slots,
+    /// What fails again and again.
+    trouble: Trouble,
     /// No new work; what runs is finished or handed back.
     shutdown: CancellationToken,
     tasks: TaskTracker,
 }
 
 impl Worker {
-    /// How many shards of a broadcast are queued at once: twice the slots, so that a free slot never waits.
+    /// How many shards of a broadcast are queued at once: twice the fleet's slots, so that a free slot never waits.
     fn window(&self) -> usize {
-        self.settings.shards_in_flight * 2
+        self.settings.shards_in_flight * 2 * self.queue.workers()
     }
 
     /// Queues what a broadcast has ready. A failure costs delay only: the reconciler does the same.
     async fn refill(&self, id: BroadcastId) {
         match self.store.ready(Some(id), reconcile::HORIZON, self.window()).await {
             Ok(work) => self.publish(work).await,
-            Err(error) => tracing::warn!(broadcast = %id, %error, "cannot look for ready work"),
+            Err(error) => self.trouble.say("cannot look for ready work", &error),
         }
     }
 
@@ -115,8 +124,9 @@ impl Worker {
         if work.is_empty() {
             return;
         }
-        if let Err(error) = self.queue.publish(work).await {
-            tracing::warn!(%error, "cannot queue work; the reconciler will");
+        match self.queue.publish(work).await {
+            Ok(()) => self.trouble.over(CANNOT_QUEUE),
+            Err(error) => self.trouble.say(CANNOT_QUEUE, &error),
         }
     }
 }
@@ -144,6 +154,17 @@ pub enum Role {
     Worker,
 }
 
+impl Role {
+    /// The word of the command line.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Api => "api",
+            Self::Worker => "worker",
+        }
+    }
+}
+
 impl Service {
     /// Starts the parts of `role` on the current runtime.
     pub fn start(
@@ -155,11 +176,13 @@ impl Service {
         settings: Settings,
         role: Role,
     ) -> Self {
+        let (fleet, trouble) = (pace::Fleet::of(&queue), Trouble::default());
         let worker = Arc::new(Worker {
-            senders: sender::Senders::new(clock.clone()),
-            actives: active::Actives::new(clock.clone()),
+            senders: sender::Senders::new(clock.clone(), fleet.clone()),
+            actives: active::Actives::new(clock.clone(), fleet),
             begun: begun::Begun::new(clock.now()),
             slots: slots::Slots::new(settings.shards_in_flight),
+            trouble,
             shutdown: CancellationToken::new(),
             tasks: TaskTracker::new(),
             store,
@@ -174,6 +197,7 @@ impl Service {
             control::start(&worker);
             reconcile::start(&worker);
             housekeeping::start(&worker);
+            fleet::start(&worker);
         }
         Self { worker }
     }
@@ -201,26 +225,51 @@ impl Service {
 
     async fn poke(&self, id: BroadcastId) {
         if let Err(error) = self.worker.queue.poke(Poke(id)).await {
-            tracing::warn!(%error, "cannot poke the other nodes; they look each second");
+            self.worker.trouble.say("cannot poke the other nodes, which look each second", &error);
         }
     }
 
-    /// Senders of a hub that cannot send now, and why.
-    pub fn blocked_senders(&self, hub: HubId) -> BTreeMap<Platform, Blocked> {
+    /// What fails again and again, for other parts of the same process.
+    pub fn trouble(&self) -> &Trouble {
+        &self.worker.trouble
+    }
+
+    /// Senders of a hub that cannot send now, here or in another process, and why.
+    pub fn blocked_senders(&self, hub: HubId) -> BTreeMap<Platform, Hold> {
         self.worker.senders.blocked(hub)
     }
 
-    /// Lets a paused sender go on: by hand, or because its settings changed. Answers whether it was paused.
-    pub async fn resume_sender(&self, hub: HubId, platform: Platform) -> bool {
-        let was = self.worker.senders.get(hub, platform).resume();
+    /// Lets a paused sender go on in every process: by hand, or because its settings changed. Answers whether it was
+    /// paused.
+    pub async fn resume_sender(&self, hub: HubId, platform: Platform) -> Result<bool, StoreError> {
+        let was = fleet::release(&self.worker, hub, platform, None).await?;
         reconcile::once(&self.worker).await;
-        was
+        Ok(was)
+    }
+
+    /// A sender got a new account, here or in another process: what kept the old one is over. (Its record ended with the
+    /// change.)
+    pub async fn renew_sender(&self, hub: HubId, platform: Platform) {
+        self.worker.senders.renew(hub, platform);
+        reconcile::once(&self.worker).await;
+    }
+
+    /// Takes in what all processes have noted of senders, up to the store's revision `read_at` at least; those of other
+    /// hubs than `is_there` says are forgotten.
+    pub async fn learn_senders(&self, read_at: u64, is_there: impl Fn(HubId) -> bool) -> Result<(), StoreError> {
+        let records = self.worker.store.senders().await?;
+        self.worker.senders.learn(records, read_at);
+        self.worker.senders.retain(is_there);
+        Ok(())
     }
 
     /// Takes no new work, lets what runs finish or hand back, and answers whether all did within that time.
     pub async fn stop(&self, within: Duration) -> bool {
         self.worker.shutdown.cancel();
         self.worker.tasks.close();
-        tokio::time::timeout(within, self.worker.tasks.wait()).await.is_ok()
+        let all = tokio::time::timeout(within, self.worker.tasks.wait()).await.is_ok();
+        // What was taken from the queue and not begun is for others, at once. If that fails they wait a little.
+        let _ = tokio::time::timeout(LEAVING, self.worker.queue.leave()).await;
+        all
     }
 }

@@ -18,7 +18,7 @@ pub(super) async fn run<A: Future<Output = ()>>(worker: &Arc<Worker>, id: Broadc
             return;
         }
         Err(error) => {
-            tracing::warn!(broadcast = %id, %error, "cannot lease a plan; the reconciler will issue it again");
+            worker.trouble.say("cannot lease a plan", &error);
             return;
         }
     };
@@ -35,7 +35,7 @@ pub(super) async fn run<A: Future<Output = ()>>(worker: &Arc<Worker>, id: Broadc
                 return;
             }
             Err(error) => {
-                tracing::warn!(broadcast = %id, %error, "cannot plan; the reconciler will issue it again");
+                worker.trouble.say("cannot plan", &error);
                 return;
             }
         }

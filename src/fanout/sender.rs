@@ -1,21 +1,26 @@
 //! A hub's sender for one platform: whether it may send now, and what its answers say about addresses as a whole.
 //!
 //! A paused sender (bad credentials, tripped breaker) and a throttled one hold no slot: shards that meet them are given
-//! back. Nothing here is durable; a restart finds out again with one answer.
+//! back. What keeps one is told to the other processes of the service through the store ([`fleet`](super::fleet)): a
+//! pause and a rest of the whole project hold for all of them, that a service cannot be reached holds where it was tried
+//! and is shown everywhere.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 use super::breaker::Breaker;
-use super::pace::Pacer;
+use super::pace::{Fleet, Pacer};
 use crate::clock::SharedClock;
 use crate::model::id::HubId;
 use crate::model::platform::Platform;
 use crate::model::time::Timestamp;
 use crate::model::verdict::Reason;
+use crate::queue::Paced;
+use crate::store::{Hold, HoldKind, Noted, SenderRecord};
 
 /// How long a project rests when its service gives no delay (`push-services.md` 2.3).
 const THROTTLED: Duration = Duration::from_secs(60);
@@ -26,19 +31,11 @@ const UNREACHABLE: (Duration, Duration) = (Duration::from_millis(500), Duration:
 /// The first and the longest wait before a paused sender is probed.
 const PROBE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(900));
 
+/// A rest that grows by less than this is not worth telling: every answer of an overload may name its own.
+const WORTH_TELLING: Duration = Duration::from_secs(1);
+
 /// The reason of a sender that the breaker paused.
 pub(super) const MASS_INVALIDATION: Reason = Reason::known("mass_invalidation");
-
-/// Why a sender cannot send now.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Blocked {
-    pub reason: Reason,
-    pub since: Timestamp,
-    /// When to look again; a paused sender may go on earlier, by hand or by a probe.
-    pub until: Timestamp,
-    /// Paused for its credentials or by its breaker, rather than throttled or out of reach.
-    pub paused: bool,
-}
 
 /// One hub's sender for one platform in this process.
 #[derive(Debug)]
@@ -46,53 +43,66 @@ pub(super) struct Sender {
     pub pacer: Pacer,
     pub breaker: Breaker,
     state: Mutex<State>,
+    /// Rung when there is something to tell.
+    news: Arc<Notify>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    blocked: Option<Blocked>,
+    hold: Option<Hold>,
+    /// The version of the record that says so; `None` while nobody was told.
+    noted: Option<u64>,
     /// Failures to reach the service in a row.
     unreachable: u32,
-    /// Probes since it was paused.
-    probes: u32,
+}
+
+/// A probe that is due: what to note in the place of which version, so that one process alone asks.
+#[derive(Debug)]
+pub(super) struct Claim {
+    pub hold: Hold,
+    pub version: u64,
 }
 
 impl Sender {
-    fn new(clock: SharedClock, platform: Platform) -> Self {
+    fn new(clock: SharedClock, fleet: &Fleet, hub: HubId, platform: Platform, news: Arc<Notify>) -> Self {
+        let of = Paced::Sender(hub, platform);
         let pacer = match platform {
             // The one service that asks for it (`push-services.md` 2.4).
-            Platform::Fcm => Pacer::gentle(clock),
-            _ => Pacer::new(clock, 0),
+            Platform::Fcm => Pacer::gentle(clock, fleet, of),
+            _ => Pacer::new(clock, fleet, of),
         };
-        Self { pacer, breaker: Breaker::default(), state: Mutex::default() }
+        Self { pacer, breaker: Breaker::default(), state: Mutex::default(), news }
     }
 
     /// What keeps it from sending at `now`.
-    pub(super) fn blocked(&self, now: Timestamp) -> Option<Blocked> {
+    pub(super) fn blocked(&self, now: Timestamp) -> Option<Hold> {
         let mut state = self.state.lock();
-        if state.blocked.as_ref().is_some_and(|blocked| !blocked.paused && blocked.until <= now) {
-            state.blocked = None;
+        if state.hold.as_ref().is_some_and(|hold| hold.is_over(now)) {
+            (state.hold, state.noted) = (None, None);
         }
-        state.blocked.clone()
+        state.hold.clone()
     }
 
     /// The service wants the whole project to rest; afterwards it goes on slower than before.
     pub(super) fn throttle(&self, now: Timestamp, reason: Reason, after: Option<Duration>) {
         let after = after.unwrap_or(THROTTLED).min(super::retry::LONGEST_RETRY_AFTER);
         self.pacer.slow(after);
-        self.block(now, reason, after);
+        self.hold(
+            &mut self.state.lock(),
+            Hold { kind: HoldKind::Throttled, reason, since: now, until: now.plus(after) },
+        );
     }
 
     /// No connection could be had.
     pub(super) fn unreachable(&self, now: Timestamp) {
         let mut state = self.state.lock();
-        if state.blocked.is_some() {
+        if state.hold.as_ref().is_some_and(|hold| !hold.is_over(now)) {
             return;
         }
         let wait = UNREACHABLE.0.saturating_mul(1 << state.unreachable.min(10)).min(UNREACHABLE.1);
         state.unreachable += 1;
         let reason = Reason::known("unreachable");
-        state.blocked = Some(Blocked { reason, since: now, until: now.plus(wait), paused: false });
+        self.hold(&mut state, Hold { kind: HoldKind::Unreachable, reason, since: now, until: now.plus(wait) });
     }
 
     /// The service answered: it can be reached.
@@ -101,46 +111,126 @@ impl Sender {
         state.unreachable = 0;
     }
 
-    fn block(&self, now: Timestamp, reason: Reason, after: Duration) {
-        let mut state = self.state.lock();
-        let until = now.plus(after);
-        match &mut state.blocked {
-            Some(blocked) if blocked.paused || blocked.until >= until => {}
-            blocked => *blocked = Some(Blocked { reason, since: now, until, paused: false }),
-        }
-    }
-
     /// The service refuses the credentials, or the breaker tripped. Answers whether it was not paused before.
     pub(super) fn pause(&self, now: Timestamp, reason: Reason) -> bool {
-        let mut state = self.state.lock();
-        if state.blocked.as_ref().is_some_and(|blocked| blocked.paused) {
-            return false;
+        let hold = Hold { kind: HoldKind::Paused, reason, since: now, until: now.plus(PROBE.0) };
+        self.hold(&mut self.state.lock(), hold)
+    }
+
+    /// Takes a hold that was found out here, where the present one yields to it.
+    fn hold(&self, state: &mut State, mut next: Hold) -> bool {
+        let mut grown = Duration::MAX;
+        if let Some(hold) = &state.hold {
+            if !hold.yields_to(&next) {
+                return false;
+            }
+            if hold.kind == next.kind && !hold.is_over(next.since) {
+                grown = next.until.since(hold.until);
+                next.since = hold.since;
+            }
         }
-        state.probes = 0;
-        state.blocked = Some(Blocked { reason, since: now, until: now.plus(PROBE.0), paused: true });
+        state.hold = Some(next);
+        if grown >= WORTH_TELLING {
+            state.noted = None;
+            self.news.notify_one();
+        }
         true
     }
 
-    /// Whether a probe is due that may end the pause. What the breaker paused waits for a hand or for new credentials.
-    pub(super) fn wants_probe(&self, now: Timestamp) -> bool {
+    /// A hold that nobody was told of yet.
+    pub(super) fn untold(&self) -> Option<Hold> {
+        let state = self.state.lock();
+        state.hold.clone().filter(|_| state.noted.is_none())
+    }
+
+    /// `hold` was to be noted, and this came of it.
+    pub(super) fn told(&self, now: Timestamp, hold: &Hold, noted: &Noted) {
         let mut state = self.state.lock();
-        let State { blocked: Some(blocked), probes, .. } = &mut *state else { return false };
-        if !blocked.paused || blocked.until > now {
-            return false;
+        match &noted.stands {
+            Some(stands) if noted.written => {
+                if state.hold.as_ref().is_some_and(|own| own.since == hold.since && own.kind == hold.kind) {
+                    state.noted = Some(stands.version);
+                }
+            }
+            Some(stands) => {
+                self.take(&mut state, now, stands);
+                // What is noted says as much: it lasts longer, or is stronger.
+                state.noted = state.noted.or(Some(stands.version));
+            }
+            None => {}
         }
-        let wait = PROBE.0.saturating_mul(1 << (*probes).min(10)).min(PROBE.1);
-        *probes += 1;
-        blocked.until = now.plus(wait);
-        blocked.reason != MASS_INVALIDATION
+    }
+
+    /// The hub is gone, and nobody is to be told any more.
+    pub(super) fn nobody_to_tell(&self) {
+        self.state.lock().noted = Some(0);
+    }
+
+    /// Takes in what is noted of it in the store's revision `read_at`.
+    pub(super) fn learn(&self, now: Timestamp, record: Option<&SenderRecord>, read_at: u64) {
+        let mut state = self.state.lock();
+        match record {
+            Some(record) => self.take(&mut state, now, record),
+            // What was noted after that reading is not in it.
+            None if state.noted.is_some_and(|version| version <= read_at) => self.open(&mut state),
+            None => {}
+        }
+    }
+
+    /// Others found this out. What one process could not reach another may, so that is not taken over.
+    fn take(&self, state: &mut State, now: Timestamp, record: &SenderRecord) {
+        let SenderRecord { hold, version, .. } = record;
+        let is_older = state.noted.is_some_and(|known| known >= *version);
+        if is_older || hold.is_over(now) || hold.kind == HoldKind::Unreachable {
+            return;
+        }
+        let rests = hold.kind == HoldKind::Throttled;
+        if state.hold.as_ref().is_some_and(|own| rests && (own.is_paused() || own.until >= hold.until)) {
+            return;
+        }
+        if rests {
+            self.pacer.slow(hold.until.since(now));
+        }
+        (state.hold, state.noted) = (Some(hold.clone()), Some(*version));
+    }
+
+    /// A probe that is due and may end the pause. What the breaker paused waits for a hand or for new credentials; what
+    /// nobody was told of yet is probed when it is noted. The waits between probes double, whoever makes them.
+    pub(super) fn probe_due(&self, now: Timestamp) -> Option<Claim> {
+        let state = self.state.lock();
+        let hold = state.hold.as_ref().filter(|hold| hold.is_paused() && hold.until <= now)?;
+        if hold.reason == MASS_INVALIDATION {
+            return None;
+        }
+        let wait = now.since(hold.since).clamp(PROBE.0, PROBE.1);
+        Some(Claim { hold: Hold { until: now.plus(wait), ..hold.clone() }, version: state.noted? })
+    }
+
+    /// This process is the one that probes.
+    pub(super) fn claimed(&self, hold: Hold, version: u64) {
+        let mut state = self.state.lock();
+        if state.hold.as_ref().is_some_and(Hold::is_paused) {
+            (state.hold, state.noted) = (Some(hold), Some(version));
+        }
+    }
+
+    /// The version of the pause that stands, as far as it is known here.
+    pub(super) fn paused_version(&self) -> Option<u64> {
+        let state = self.state.lock();
+        state.noted.filter(|_| state.hold.as_ref().is_some_and(Hold::is_paused))
     }
 
     /// Goes on: by hand, after a probe, or with new credentials. Answers whether it was paused.
     pub(super) fn resume(&self) -> bool {
-        self.breaker.reset();
         let mut state = self.state.lock();
-        let was = state.blocked.as_ref().is_some_and(|blocked| blocked.paused);
-        *state = State::default();
+        let was = state.hold.as_ref().is_some_and(Hold::is_paused);
+        self.open(&mut state);
         was
+    }
+
+    fn open(&self, state: &mut State) {
+        self.breaker.reset();
+        *state = State::default();
     }
 }
 
@@ -148,19 +238,34 @@ impl Sender {
 #[derive(Debug)]
 pub(super) struct Senders {
     clock: SharedClock,
+    fleet: Fleet,
     senders: Mutex<HashMap<(HubId, Platform), Arc<Sender>>>,
+    /// What is noted of any sender, by whichever process; for showing.
+    noted: Mutex<HashMap<(HubId, Platform), Hold>>,
+    news: Arc<Notify>,
+    /// Whether the records were read before: what an earlier process left paused is probed at once, since its end may
+    /// have come while nobody asked.
+    is_first: Mutex<bool>,
 }
 
 impl Senders {
     /// None yet; each is made when first asked for.
-    pub(super) fn new(clock: SharedClock) -> Self {
-        Self { clock, senders: Mutex::default() }
+    pub(super) fn new(clock: SharedClock, fleet: Fleet) -> Self {
+        Self {
+            clock,
+            fleet,
+            senders: Mutex::default(),
+            noted: Mutex::default(),
+            news: Arc::default(),
+            is_first: Mutex::new(true),
+        }
     }
 
     /// The sender of a hub and platform.
     pub(super) fn get(&self, hub: HubId, platform: Platform) -> Arc<Sender> {
         let mut senders = self.senders.lock();
-        senders.entry((hub, platform)).or_insert_with(|| Arc::new(Sender::new(self.clock.clone(), platform))).clone()
+        let made = || Arc::new(Sender::new(self.clock.clone(), &self.fleet, hub, platform, self.news.clone()));
+        senders.entry((hub, platform)).or_insert_with(made).clone()
     }
 
     /// All of them.
@@ -168,12 +273,67 @@ impl Senders {
         self.senders.lock().iter().map(|(key, sender)| (*key, sender.clone())).collect()
     }
 
-    /// What keeps the senders of one hub from sending, by platform; open ones are left out.
-    pub(super) fn blocked(&self, hub: HubId) -> BTreeMap<Platform, Blocked> {
+    /// Returns when one of them may have something to tell.
+    pub(super) async fn news(&self) {
+        self.news.notified().await;
+    }
+
+    /// Takes in every record of the store's revision `read_at`.
+    pub(super) fn learn(&self, records: Vec<SenderRecord>, read_at: u64) {
         let now = self.clock.now();
-        let all = self.all();
-        let own = all.iter().filter(|((of, _), _)| *of == hub);
-        own.filter_map(|((_, platform), sender)| Some((*platform, sender.blocked(now)?))).collect()
+        let is_first = std::mem::replace(&mut *self.is_first.lock(), false);
+        let mut noted = HashMap::with_capacity(records.len());
+        for mut record in records {
+            noted.insert((record.hub, record.platform), record.hold.clone());
+            if is_first {
+                record.hold.until =
+                    record.hold.until.min(if record.hold.is_paused() { now } else { record.hold.until });
+            }
+            self.get(record.hub, record.platform).learn(now, Some(&record), read_at);
+        }
+        for (key, sender) in self.all() {
+            if !noted.contains_key(&key) {
+                sender.learn(now, None, read_at);
+            }
+        }
+        *self.noted.lock() = noted;
+    }
+
+    /// One record as it was just written, or that there is none any more.
+    pub(super) fn note(&self, hub: HubId, platform: Platform, hold: Option<Hold>) {
+        match hold {
+            Some(hold) => self.noted.lock().insert((hub, platform), hold),
+            None => self.noted.lock().remove(&(hub, platform)),
+        };
+    }
+
+    /// A sender has a new account.
+    pub(super) fn renew(&self, hub: HubId, platform: Platform) {
+        self.note(hub, platform, None);
+        self.get(hub, platform).resume();
+    }
+
+    /// Forgets the senders of hubs that are gone.
+    pub(super) fn retain(&self, is_there: impl Fn(HubId) -> bool) {
+        self.senders.lock().retain(|(hub, _), _| is_there(*hub));
+        self.noted.lock().retain(|(hub, _), _| is_there(*hub));
+    }
+
+    /// What keeps the senders of one hub from sending, here or elsewhere, by platform; open ones are left out.
+    pub(super) fn blocked(&self, hub: HubId) -> BTreeMap<Platform, Hold> {
+        let now = self.clock.now();
+        let noted = self.noted.lock();
+        let elsewhere = noted.iter().filter(|((of, _), hold)| *of == hub && !hold.is_over(now));
+        let mut blocked: BTreeMap<_, _> = elsewhere.map(|((_, platform), hold)| (*platform, hold.clone())).collect();
+        drop(noted);
+        let own = self.all();
+        let own = own.iter().filter(|((of, _), _)| *of == hub);
+        blocked.extend(own.filter_map(|((_, platform), sender)| Some((*platform, sender.blocked(now)?))));
+        for hold in blocked.values_mut().filter(|hold| hold.is_paused()) {
+            // Whoever probes next does it any moment.
+            hold.until = hold.until.max(now);
+        }
+        blocked
     }
 }
 
@@ -186,36 +346,60 @@ mod tests {
         Timestamp::from_millis(seconds * 1_000)
     }
 
+    fn sender() -> Sender {
+        Sender::new(SystemClock::shared(), &Fleet::default(), HubId(1), Platform::Fcm, Arc::default())
+    }
+
+    fn record(kind: HoldKind, until: i64, version: u64) -> SenderRecord {
+        let hold = Hold { kind, reason: Reason::known("elsewhere"), since: at(0), until: at(until) };
+        SenderRecord { hub: HubId(1), platform: Platform::Fcm, hold, version }
+    }
+
+    fn tell(sender: &Sender, version: u64) {
+        let hold = sender.untold().unwrap();
+        let stands = SenderRecord { hold: hold.clone(), ..record(hold.kind, 0, version) };
+        sender.told(at(0), &hold, &Noted { stands: Some(stands), written: true });
+    }
+
     #[test]
     fn a_throttled_sender_opens_by_itself_and_a_paused_one_does_not() {
-        let sender = Sender::new(SystemClock::shared(), Platform::Fcm);
+        let sender = sender();
         sender.throttle(at(0), Reason::known("slow"), Some(Duration::from_secs(30)));
         assert!(sender.blocked(at(29)).is_some());
         assert!(sender.blocked(at(30)).is_none());
         assert!(sender.pause(at(30), Reason::known("InvalidProviderToken")));
         assert!(!sender.pause(at(31), Reason::known("other")));
         sender.throttle(at(31), Reason::known("slow"), None);
-        assert!(sender.blocked(at(1_000_000)).is_some_and(|blocked| blocked.paused));
+        assert!(sender.blocked(at(1_000_000)).is_some_and(|hold| hold.is_paused()));
         assert!(sender.resume());
         assert!(sender.blocked(at(31)).is_none());
     }
 
     #[test]
     fn probes_come_ever_later_and_never_after_mass_invalidation() {
-        let sender = Sender::new(SystemClock::shared(), Platform::Fcm);
+        let sender = sender();
         sender.pause(at(0), Reason::known("Forbidden"));
-        assert!(!sender.wants_probe(at(29)));
-        assert!(sender.wants_probe(at(30)));
-        assert!(!sender.wants_probe(at(31)));
+        assert!(sender.probe_due(at(30)).is_none(), "nobody was told");
+        tell(&sender, 1);
+        assert!(sender.probe_due(at(29)).is_none());
+        let mut due = Vec::new();
+        for second in 30..4_000 {
+            if let Some(claim) = sender.probe_due(at(second)) {
+                due.push(second);
+                sender.claimed(claim.hold, claim.version + 1);
+            }
+        }
+        assert_eq!(due, [30, 60, 120, 240, 480, 960, 1_860, 2_760, 3_660]);
         sender.resume();
         sender.pause(at(0), MASS_INVALIDATION);
-        assert!(!sender.wants_probe(at(10_000)));
+        tell(&sender, 9);
+        assert!(sender.probe_due(at(10_000)).is_none());
     }
 
     #[test]
     fn unreachable_waits_double_until_reached() {
-        let sender = Sender::new(SystemClock::shared(), Platform::Fcm);
-        let waited = |now: Timestamp| sender.blocked(now).map(|blocked| blocked.until.since(now));
+        let sender = sender();
+        let waited = |now: Timestamp| sender.blocked(now).map(|hold| hold.until.since(now));
         sender.unreachable(at(0));
         assert_eq!(waited(at(0)), Some(Duration::from_millis(500)));
         assert_eq!(waited(at(1)), None);
@@ -225,5 +409,47 @@ mod tests {
         sender.reached();
         sender.unreachable(at(3));
         assert_eq!(waited(at(3)), Some(Duration::from_millis(500)));
+    }
+
+    #[test]
+    fn a_pause_and_a_rest_elsewhere_hold_here_and_an_outage_does_not() {
+        use HoldKind::{Paused, Throttled, Unreachable};
+        let sender = sender();
+        sender.learn(at(1), Some(&record(Unreachable, 90, 1)), 1);
+        assert!(sender.blocked(at(1)).is_none());
+        sender.learn(at(1), Some(&record(Throttled, 1, 2)), 2);
+        assert!(sender.blocked(at(1)).is_none(), "it is over");
+        sender.learn(at(1), Some(&record(Throttled, 20, 3)), 3);
+        assert_eq!(sender.blocked(at(1)).unwrap().until, at(20));
+        sender.learn(at(2), Some(&record(Paused, 30, 4)), 4);
+        assert!(sender.blocked(at(90)).unwrap().is_paused());
+        assert_eq!((sender.untold(), sender.paused_version()), (None, Some(4)));
+        sender.learn(at(90), None, 5);
+        assert!(sender.blocked(at(90)).is_none());
+    }
+
+    #[test]
+    fn a_reading_from_before_its_note_ends_no_pause() {
+        let sender = sender();
+        sender.pause(at(0), Reason::known("Forbidden"));
+        sender.learn(at(0), None, 7);
+        assert!(sender.blocked(at(0)).is_some(), "nobody was told yet");
+        tell(&sender, 8);
+        sender.learn(at(0), None, 7);
+        assert!(sender.blocked(at(0)).is_some());
+        sender.learn(at(0), None, 8);
+        assert!(sender.blocked(at(0)).is_none(), "it was released");
+    }
+
+    #[test]
+    fn answers_of_one_overload_are_told_once() {
+        let sender = sender();
+        let rest = |from: i64| sender.throttle(Timestamp::from_millis(from), Reason::known("slow"), None);
+        rest(0);
+        tell(&sender, 1);
+        rest(20);
+        assert_eq!(sender.untold(), None);
+        rest(5_000);
+        assert!(sender.untold().is_some());
     }
 }

@@ -29,19 +29,21 @@ use crate::identity::key_file::{self, KeyFileError};
 use crate::identity::keys::{AdminKey, AdminKeyError};
 use crate::identity::secrets::{Vault, VaultError};
 use crate::queue::Queue;
-use crate::queue::memory::MemoryQueue;
-use crate::store::{Store, StoreError};
+use crate::store::StoreError;
 use crate::telemetry::Metrics;
 
 mod certificate;
+mod follow;
 mod gateways;
 mod listener;
+mod queue;
 mod store;
 
 pub use gateways::Opener;
 pub use store::open_store;
 
 use certificate::Certificate;
+use follow::Follower;
 use listener::Serving;
 
 /// How often observations are moved into their buckets.
@@ -58,6 +60,8 @@ pub enum StartError {
     Config(#[from] ConfigError),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error("{source}; it was waited for {waited} s (server.start_seconds)")]
+    StoreAway { waited: u64, source: StoreError },
     #[error("cannot use {}: {source}", path.display())]
     Path { path: PathBuf, source: io::Error },
     #[error(transparent)]
@@ -122,6 +126,9 @@ pub struct Running {
     stop_listening: CancellationToken,
     http: JoinHandle<()>,
     upkeep: JoinHandle<()>,
+    /// Follows what other processes change, until the token.
+    follower: Option<JoinHandle<()>>,
+    following: CancellationToken,
     /// Follows the certificate's file.
     renewal: Option<JoinHandle<()>>,
 }
@@ -146,8 +153,9 @@ impl Running {
         let role = options.role.unwrap_or(Role::All);
         check_role(config, role)?;
         let clock = options.clock.unwrap_or_else(SystemClock::shared);
-        let store: Arc<dyn Store> = open_store(config, clock.clone())?;
-        let queue: Arc<dyn Queue> = Arc::new(MemoryQueue::new(clock.clone()));
+        let store = open_store(config, clock.clone()).await?;
+        let is_shared = !matches!(config.store.url, StoreUrl::Sqlite(_));
+        let queue: Arc<dyn Queue> = queue::open_queue(config, clock.clone())?;
         let (admin, admin_key_made) = admin_key(config)?;
         let metrics = Metrics::new();
         if let StoreUrl::Sqlite(path) = &config.store.url {
@@ -160,7 +168,7 @@ impl Running {
             }
         };
         let directory = Directory::open(store.clone(), vault(config)?, factory, metrics.clone(), &config.hubs).await?;
-        let directory = Arc::new(directory);
+        let directory = Arc::new(if is_shared { directory.shared() } else { directory });
         let listener = match options.listener {
             Some(listener) => listener,
             None => listen(config.server.listen).await?,
@@ -183,7 +191,13 @@ impl Running {
             fanout_settings(config),
             role,
         );
+        let following = CancellationToken::new();
+        let follower = Follower { store: store.clone(), directory: directory.clone(), fanout: fanout.clone() };
+        // Once in any case: what an earlier process noted of senders holds on.
+        let seen = follower.look(None).await?;
+        let follower = is_shared.then(|| tokio::spawn(follower.follow(Some(seen), following.clone())));
         let app = Arc::new(App {
+            role,
             store,
             queue,
             directory,
@@ -220,7 +234,19 @@ impl Running {
         });
         let upkeep = tokio::spawn(keep_up(app.clone()));
         let drain = Duration::from_secs(u64::from(config.server.drain_seconds));
-        Ok(Self { app, address, tls_address, admin_key_made, drain, stop_listening, http, upkeep, renewal })
+        Ok(Self {
+            app,
+            address,
+            tls_address,
+            admin_key_made,
+            drain,
+            stop_listening,
+            http,
+            upkeep,
+            follower,
+            following,
+            renewal,
+        })
     }
 
     /// Where it listens.
@@ -245,7 +271,7 @@ impl Running {
 
     /// Stops within `server.drain_seconds` and answers whether everything ended by itself.
     pub async fn stop(self) -> bool {
-        let Self { app, drain, stop_listening, mut http, upkeep, renewal, .. } = self;
+        let Self { app, drain, stop_listening, mut http, upkeep, follower, following, renewal, .. } = self;
         let end = app.clock.boot().plus(drain);
         app.draining.cancel();
         stop_listening.cancel();
@@ -254,6 +280,12 @@ impl Running {
         let (handed_back, answered) = tokio::join!(app.fanout.stop(drain), answered);
         if !answered {
             http.abort();
+        }
+        following.cancel();
+        if let Some(mut follower) = follower
+            && tokio::time::timeout(left(end), &mut follower).await.is_err()
+        {
+            follower.abort();
         }
         app.directory.close(left(end)).await;
         upkeep.abort();

@@ -3,15 +3,50 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::StartError;
 use crate::clock::SharedClock;
 use crate::config::{Config, ConfigError, RetentionConfig, StoreUrl};
-use crate::store::StoreError;
+use crate::store::postgres::{PostgresStore, Time};
 use crate::store::sqlite::{Mode, Retention, SqliteStore};
+use crate::store::{Store, StoreError};
 
-/// Opens the store, made when missing, with this version's schema. A file that another process has open is the
-/// configuration's fault: two processes were told to use one.
-pub fn open_store(config: &Config, clock: SharedClock) -> Result<Arc<SqliteStore>, StartError> {
+/// Between two attempts to reach a store that does not answer.
+const AGAIN: Duration = Duration::from_secs(1);
+/// How often a start that waits says so.
+const SAY: Duration = Duration::from_secs(10);
+
+/// Opens the store, made when missing, with this version's schema. One that does not answer yet is waited for, for
+/// `server.start_seconds`: machines and containers start in any order.
+pub async fn open_store(config: &Config, clock: SharedClock) -> Result<Arc<dyn Store>, StartError> {
+    let retention = retention(&config.retention);
+    let Some(options) = config.store.postgres() else { return embedded(config, clock, retention) };
+    let patience = Duration::from_secs(u64::from(config.server.start_seconds));
+    let began = Instant::now();
+    let mut said: Option<Instant> = None;
+    loop {
+        let error = match PostgresStore::open(&options, Time::Database, retention).await {
+            Ok(store) => return Ok(Arc::new(store)),
+            Err(error) => error,
+        };
+        let waited = began.elapsed();
+        if !error.is_passing() || waited + AGAIN > patience {
+            return Err(match error.is_passing() && !patience.is_zero() {
+                true => StartError::StoreAway { waited: waited.as_secs(), source: error },
+                false => error.into(),
+            });
+        }
+        if said.is_none_or(|said| said.elapsed() >= SAY) {
+            said = Some(Instant::now());
+            tracing::warn!(%error, "waiting for the store, for up to {} s more", (patience - waited).as_secs());
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
+}
+
+/// A file that another process has open is the configuration's fault: two processes were told to use one.
+fn embedded(config: &Config, clock: SharedClock, retention: Retention) -> Result<Arc<dyn Store>, StartError> {
     let refused = |rule: &str, got: String| ConfigError { key: "store.url".to_owned(), rule: rule.to_owned(), got };
     let path = match &config.store.url {
         StoreUrl::Sqlite(path) => path,
@@ -21,7 +56,7 @@ pub fn open_store(config: &Config, clock: SharedClock) -> Result<Arc<SqliteStore
         std::fs::create_dir_all(folder).map_err(|source| StartError::Path { path: folder.to_owned(), source })?;
     }
     let readers = std::thread::available_parallelism().map_or(2, |cores| cores.get().clamp(2, 16));
-    match SqliteStore::open(path, Mode::Threads { readers }, clock, retention(&config.retention)) {
+    match SqliteStore::open(path, Mode::Threads { readers }, clock, retention) {
         Ok(store) => Ok(Arc::new(store)),
         Err(StoreError::InUse(_)) => {
             let got = format!("sqlite:{}", path.display());

@@ -24,6 +24,7 @@ mod broadcasts;
 mod error;
 pub mod postgres;
 mod registry;
+mod senders;
 pub mod sqlite;
 
 pub use broadcasts::{
@@ -32,6 +33,7 @@ pub use broadcasts::{
 };
 pub use error::{AcceptError, ControlError, PatchError, StoreError};
 pub use registry::{Applied, Change, Commits, HubRecord, InstallationPage, StoredInstallation, TargetRow, TargetRows};
+pub use senders::{Hold, HoldKind, InsteadOf, Noted, SenderRecord};
 
 /// What an operation of the store answers.
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
@@ -44,11 +46,35 @@ pub trait Store: Send + Sync + 'static {
     /// Creates a hub or replaces its settings, which are opaque here (the directory seals and reads them).
     async fn put_hub(&self, name: &HubName, settings: Vec<u8>) -> Result<HubRecord>;
 
+    /// The same, if what stands is what the caller has seen: that hub in that version, or with `None` none of the name.
+    /// Answers `None`, and changes nothing, when somebody else came first. `renewed`: platforms with another account than
+    /// before, whose holds end with it.
+    async fn replace_hub(
+        &self,
+        name: &HubName,
+        settings: Vec<u8>,
+        seen: Option<(HubId, u64)>,
+        renewed: &[Platform],
+    ) -> Result<Option<HubRecord>>;
+
     /// Every hub, by name.
     async fn hubs(&self) -> Result<Vec<HubRecord>>;
 
     /// Deletes a hub with all it holds; answers whether there was one. Its number is never used again.
     async fn delete_hub(&self, name: &HubName) -> Result<bool>;
+
+    /// A number that grows with every change of a hub's settings, every end of a hub, and every hold that is noted or
+    /// released. Whoever reads hubs and senders after it has seen everything up to it; while it stays, nothing changed.
+    async fn hubs_revision(&self) -> Result<u64>;
+
+    /// What keeps senders from sending, of every hub. Those that are not named send.
+    async fn senders(&self) -> Result<Vec<SenderRecord>>;
+
+    /// Notes what keeps a sender from sending, if it may stand in the place of what is noted ([`InsteadOf::allows`]).
+    async fn hold_sender(&self, hub: HubId, platform: Platform, hold: Hold, instead_of: InsteadOf) -> Result<Noted>;
+
+    /// Lets a sender go on; with `only`, if that version of its record stands. Answers what was noted.
+    async fn release_sender(&self, hub: HubId, platform: Platform, only: Option<u64>) -> Result<Option<SenderRecord>>;
 
     // ── Registry ────────────────────────────────────────────────────────────────────────────────────────────────
 

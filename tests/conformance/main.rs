@@ -14,6 +14,7 @@ mod broadcasts;
 mod model;
 mod patches;
 mod registry;
+mod senders;
 
 /// An engine with storage of its own, which can be closed and opened again.
 pub(crate) trait Bench {

@@ -210,7 +210,7 @@ fn bad_credentials_pause_the_sender_and_drop_nobody() {
         assert_eq!(blocked[&Platform::Apns].reason.as_str(), "InvalidProviderToken");
         assert_eq!(process.broadcast(id).await.counters().pending, 3_000);
         *world.service.script.lock() = Arc::new(|_, _| Act::Accept);
-        assert!(process.fanout.resume_sender(process.hub, Platform::Apns).await);
+        assert!(process.fanout.resume_sender(process.hub, Platform::Apns).await.unwrap());
         assert_eq!(process.finished(id).await.counters().delivered, 3_000);
     });
 }

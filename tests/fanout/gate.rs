@@ -100,7 +100,13 @@ macro_rules! gated {
 
 gated! {
     put_hub(name: &HubName, settings: Vec<u8>) -> Result<HubRecord>;
+    replace_hub(name: &HubName, settings: Vec<u8>, seen: Option<(HubId, u64)>, renewed: &[Platform])
+        -> Result<Option<HubRecord>>;
     hubs() -> Result<Vec<HubRecord>>;
+    hubs_revision() -> Result<u64>;
+    senders() -> Result<Vec<SenderRecord>>;
+    hold_sender(hub: HubId, platform: Platform, hold: Hold, instead_of: InsteadOf) -> Result<Noted>;
+    release_sender(hub: HubId, platform: Platform, only: Option<u64>) -> Result<Option<SenderRecord>>;
     delete_hub(name: &HubName) -> Result<bool>;
     apply(hub: HubId, changes: Vec<Change>) -> Result<Vec<Applied>>;
     patch(hub: HubId, id: &InstallationId, patch: Patch, limits: InstallationLimits) -> Result<Applied, PatchError>;

@@ -8,7 +8,6 @@ use serde_json::value::RawValue;
 use crate::api::document::Object;
 use crate::api::error::ApiError;
 use crate::directory::Hub;
-use crate::fanout::Blocked;
 use crate::model::audience::{Audience, AudienceLimits};
 use crate::model::broadcast::{
     Broadcast, BroadcastRequest, BroadcastState, Content, LONGEST_TTL_SECONDS, Lane, Notification, Payloads, Priority,
@@ -18,6 +17,7 @@ use crate::model::id::BroadcastId;
 use crate::model::outcome::Counters;
 use crate::model::platform::Platform;
 use crate::model::time::Timestamp;
+use crate::store::Hold;
 
 /// How long a message lives unless told, in seconds.
 const DAY: u32 = 86_400;
@@ -189,7 +189,7 @@ struct Waiting<'a> {
 
 impl<'a> Shown<'a> {
     /// As it stands at `now`, with what its hub's senders wait for.
-    pub(super) fn new(broadcast: &'a Broadcast, blocked: &'a BTreeMap<Platform, Blocked>, now: Timestamp) -> Self {
+    pub(super) fn new(broadcast: &'a Broadcast, blocked: &'a BTreeMap<Platform, Hold>, now: Timestamp) -> Self {
         let Broadcast { id, request, times, failure, platforms, .. } = broadcast;
         let pending = |platform: &Platform| platforms.get(platform).is_some_and(|counters| counters.pending > 0);
         let waiting = blocked.iter().filter(|(platform, _)| pending(platform)).map(|(platform, blocked)| Waiting {

@@ -82,7 +82,7 @@ async fn look_later(app: &App, hub: &Hub, id: BroadcastId) -> At {
             // Deleted with its hub, or swept: there is nothing more to tell.
             Ok(None) => At::Over,
             Err(error) => {
-                tracing::warn!(broadcast = %id, %error, "cannot look at a broadcast that somebody follows");
+                app.fanout.trouble().say("cannot look at a broadcast that somebody follows", &error);
                 At::Wait
             }
         },

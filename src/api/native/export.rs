@@ -76,7 +76,11 @@ pub(super) async fn export(
         let Some((export, next)) = state else { return Ok::<_, StoreError>(None) };
         let page = match next {
             Next::Write(page) => page,
-            Next::Read(from) => export.read(from).await.inspect_err(|error| ApiError::from(error.clone()).log())?,
+            Next::Read(from) => export.read(from).await.inspect_err(|error| {
+                if let Some(fault) = ApiError::from(error.clone()).fault() {
+                    fault.log(export.app.fanout.trouble());
+                }
+            })?,
         };
         let text = lines(&page).map_err(|error| StoreError::Corrupt(error.to_string()))?;
         Ok(Some((text, page.next.map(|from| (export, Next::Read(from))))))

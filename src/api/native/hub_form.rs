@@ -9,12 +9,12 @@ use serde_json::{Map, Value, json};
 use crate::api::document::Object;
 use crate::directory::settings::{ApnsAccount, ApnsAuth, FcmAccount, HubSettings, WEIGHTS, default_rules, fresh_key};
 use crate::directory::{ChangeError, Hub};
-use crate::fanout::Blocked;
 use crate::identity::keys::{AccessRule, Rights};
 use crate::identity::secret::Secret;
 use crate::model::field::FieldError;
 use crate::model::platform::Platform;
 use crate::model::time::Timestamp;
+use crate::store::Hold;
 
 mod wns;
 
@@ -174,7 +174,7 @@ fn fcm(mut form: Object<'_>, current: Option<&FcmAccount>) -> Result<FcmAccount,
 }
 
 /// A hub as it is shown. `keys`: with their texts, or only what they allow.
-pub(super) fn show(hub: &Hub, blocked: &BTreeMap<Platform, Blocked>, with_keys: bool) -> Value {
+pub(super) fn show(hub: &Hub, blocked: &BTreeMap<Platform, Hold>, with_keys: bool) -> Value {
     let keys: Map<String, Value> =
         hub.settings.keys.iter().map(|rule| (rule.name.clone(), show_rule(rule, with_keys))).collect();
     let mut shown = json!({
@@ -245,8 +245,8 @@ struct SenderForm<'a> {
 }
 
 /// A throttled sender goes on by itself, so it is `ok`; a broadcast that waits for it says so in `waiting`.
-fn senders<'a>(hub: &Hub, blocked: &'a BTreeMap<Platform, Blocked>) -> BTreeMap<&'static str, SenderForm<'a>> {
-    let form = |platform| match blocked.get(&platform).filter(|blocked| blocked.paused) {
+fn senders<'a>(hub: &Hub, blocked: &'a BTreeMap<Platform, Hold>) -> BTreeMap<&'static str, SenderForm<'a>> {
+    let form = |platform| match blocked.get(&platform).filter(|hold| hold.is_paused()) {
         Some(paused) => SenderForm { state: "paused", reason: Some(paused.reason.as_str()), since: Some(paused.since) },
         None => SenderForm { state: "ok", reason: None, since: None },
     };

@@ -68,7 +68,7 @@ pub(super) async fn put(
     };
     let Changed { hub, created, reopened } = app.directory.put(&name, decide).await?;
     for platform in reopened {
-        app.fanout.resume_sender(hub.id, platform).await;
+        app.fanout.renew_sender(hub.id, platform).await;
     }
     let status = if created { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, UNSTORED, Json(show(&app, &hub, visit.is_admin()))))
@@ -193,6 +193,6 @@ pub(super) async fn sender_action(State(app): State<Arc<App>>, visit: Visit) -> 
     let Some((platform, "resume")) = action_of(visit.param("action")) else { return Err(ApiError::no_route()) };
     let known = Platform::from_label(platform).filter(|platform| hub.gateway(*platform).is_some());
     let platform = known.ok_or_else(|| ApiError::not_found("no_sender", "the hub has no sender for this platform"))?;
-    let was_paused = app.fanout.resume_sender(hub.id, platform).await;
+    let was_paused = app.fanout.resume_sender(hub.id, platform).await?;
     Ok(Json(json!({ "platform": platform, "state": "ok", "was_paused": was_paused })))
 }

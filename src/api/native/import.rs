@@ -174,7 +174,9 @@ impl Import {
         match committed.failure {
             None => self.sum.imported += committed.lines.len() as u64,
             Some(error) => {
-                error.log();
+                if let Some(fault) = error.fault() {
+                    fault.log(self.app.fanout.trouble());
+                }
                 self.bad(&committed.lines, &error).await;
             }
         }

@@ -101,9 +101,8 @@ fn engines_are_chosen_by_url() {
     for url in ["postgres://user:password@host/db", "postgresql://host:5433/db?sslmode=require"] {
         let config = place.load(&format!("[store]\nurl = '{url}'"), &[]).unwrap();
         assert!(matches!(&config.store.url, StoreUrl::Postgres(u) if u.expose() == url));
-        let refused = config.require_built().unwrap_err().to_string();
-        assert!(refused.starts_with("config: store.url: must be sqlite:PATH: this build"), "{refused}");
-        assert!(!refused.contains("password@"), "{refused}");
+        assert!(config.require_built().is_ok());
+        config.check_files().unwrap();
     }
 }
 
@@ -125,4 +124,31 @@ fn secrets_show_nowhere() {
     let full = &shown["hubs"]["Demo"]["keys"]["Full"];
     assert_eq!((full["primary"].as_str(), full["secondary"].as_str()), (Some("***"), Some("***")));
     assert_eq!(shown["hubs"]["Demo"]["wns"]["token_endpoint"].as_str(), Some("https://login.live.com/accesstoken.srf"));
+}
+
+#[test]
+fn a_databases_url_names_its_tls_as_libpq_does() {
+    let place = Place::new();
+    place.file("roots.pem", "no certificate");
+    for (parameters, said) in [
+        ("sslmode=disable", None),
+        ("sslmode=verify-full", None),
+        ("sslmode=on", Some("sslmode must be disable, prefer, require, verify-ca or verify-full, not on")),
+        ("sslmode=require&sslrootcert=roots.pem", Some("roots.pem: ")),
+        ("sslmode=require&sslrootcert=gone.pem", Some("gone.pem: ")),
+        ("ssl_mode=require", Some("the database's URL cannot be read")),
+    ] {
+        let config =
+            place.load(&format!("[store]\nurl = 'postgres://u:hush@h/db?{parameters}'\nconnections = 4"), &[]).unwrap();
+        assert_eq!(config.store.connections, 4);
+        match (config.check_files(), said) {
+            (Ok(()), None) => {}
+            (Err(error), Some(said)) => {
+                let line = error.to_string();
+                assert!(line.starts_with("config: store.url: must be usable; ") && line.contains(said), "{line}");
+                assert!(!line.contains("hush"), "{line}");
+            }
+            (checked, said) => panic!("{parameters}: {checked:?} {said:?}"),
+        }
+    }
 }

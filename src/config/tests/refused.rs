@@ -17,7 +17,11 @@ fn unknown_keys_name_the_nearest() {
     all(&[
         ("", "srver = 1", "srver: unknown key; the nearest known one is server (got 1)"),
         ("", "[sevrer]", "sevrer: unknown key; the nearest known one is server (got a section)"),
-        ("[server]\n", "port = 80", "server.port: unknown key; known ones are listen, drain_seconds, tls (got 80)"),
+        (
+            "[server]\n",
+            "port = 80",
+            "server.port: unknown key; known ones are listen, drain_seconds, start_seconds, tls (got 80)",
+        ),
         (
             "[worker]\n",
             "leas_seconds = 3",

@@ -288,7 +288,7 @@ impl Run {
             self.not_before = Some(self.worker.clock.now().plus(wait));
         }
         if let Some(error) = fed.failed {
-            tracing::warn!(shard = %self.shard, %error, "cannot read the rows of a chunk");
+            self.worker.trouble.say("cannot read the rows of a chunk", &error);
         }
     }
 }

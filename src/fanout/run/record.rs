@@ -76,7 +76,7 @@ impl Run {
                 match worker.store.checkpoint(shard, epoch, checkpoint.clone()).await {
                     // Nothing was applied; the same checkpoint may work while the lease stands.
                     Err(error) if error.is_passing() && worker.clock.boot() < deadline => {
-                        tracing::warn!(%shard, %error, "cannot record a checkpoint yet");
+                        worker.trouble.say("cannot record a checkpoint yet", &error);
                         tokio::time::sleep(STORE_RETRY).await;
                     }
                     answer => return (taken, answer),
@@ -167,10 +167,10 @@ impl Run {
         if shutting_down {
             return now;
         }
-        let sender = self.sender.blocked(now).map(|blocked| match blocked.paused {
+        let sender = self.sender.blocked(now).map(|hold| match hold.is_paused() {
             // Somebody may resume it earlier than any time it names.
             true => now.plus(PAUSED_LOOK),
-            false => blocked.until,
+            false => hold.until,
         });
         let retries = if self.ledger.can_pick(now) { None } else { self.ledger.next_due() };
         [sender, self.not_before, retries].into_iter().flatten().fold(now, Timestamp::max)

@@ -3,6 +3,7 @@
 //! - [`pool`](self), `error`, `time`, `options`, `migrate`: the way to the database.
 //! - `registry`: hubs, installations, the index and its deltas, rows for workers.
 //! - `life`: accept, plan, lease, checkpoint, outcomes.
+//! - `senders`: what keeps senders, and whether hubs or senders changed.
 //!
 //! The rules are those of every engine (`store::index`, `store::registration`, `store::life`); here is how they are kept
 //! when several processes write at once. No process holds anything that another needs: what is not in the database does
@@ -17,9 +18,9 @@ use tokio::time::timeout;
 
 use super::sqlite::Retention;
 use super::{
-    AcceptError, Accepted, Applied, Change, Checkpoint, CheckpointReply, Commits, ControlError, HubRecord,
-    InstallationPage, NewBroadcast, OutcomePage, OutcomeQuery, PatchError, PlanStep, ReadyWork, Result, ShardWork,
-    Standing, Store, StoreError, StoredInstallation, TargetRows,
+    AcceptError, Accepted, Applied, Change, Checkpoint, CheckpointReply, Commits, ControlError, Hold, HubRecord,
+    InstallationPage, InsteadOf, NewBroadcast, Noted, OutcomePage, OutcomeQuery, PatchError, PlanStep, ReadyWork,
+    Result, SenderRecord, ShardWork, Standing, Store, StoreError, StoredInstallation, TargetRows,
 };
 use crate::model::audience::Audience;
 use crate::model::broadcast::{Broadcast, Wish};
@@ -36,6 +37,7 @@ mod migrate;
 mod options;
 mod pool;
 mod registry;
+mod senders;
 mod time;
 
 pub use migrate::{SCHEMA_VERSION, SchemaVersion};
@@ -109,8 +111,34 @@ impl Store for PostgresStore {
         within(registry::put_hub(&self.parts, name, settings)).await
     }
 
+    async fn replace_hub(
+        &self,
+        name: &HubName,
+        settings: Vec<u8>,
+        seen: Option<(HubId, u64)>,
+        renewed: &[Platform],
+    ) -> Result<Option<HubRecord>> {
+        within(registry::replace_hub(&self.parts, name, settings, seen, renewed)).await
+    }
+
     async fn hubs(&self) -> Result<Vec<HubRecord>> {
         within(registry::hubs(&self.parts)).await
+    }
+
+    async fn hubs_revision(&self) -> Result<u64> {
+        within(senders::revision(&self.parts)).await
+    }
+
+    async fn senders(&self) -> Result<Vec<SenderRecord>> {
+        within(senders::all(&self.parts)).await
+    }
+
+    async fn hold_sender(&self, hub: HubId, platform: Platform, hold: Hold, instead_of: InsteadOf) -> Result<Noted> {
+        within(senders::hold(&self.parts, hub, platform, &hold, instead_of)).await
+    }
+
+    async fn release_sender(&self, hub: HubId, platform: Platform, only: Option<u64>) -> Result<Option<SenderRecord>> {
+        within(senders::release(&self.parts, hub, platform, only)).await
     }
 
     async fn delete_hub(&self, name: &HubName) -> Result<bool> {

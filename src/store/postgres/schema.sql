@@ -20,6 +20,23 @@ CREATE TABLE hub_counter (
     commit_no  bigint NOT NULL DEFAULT 0               -- number of the last registry commit
 ) WITH (fillfactor = 10);
 
+-- One row: grows with every change of a hub's settings and of a sender, so that nodes see at a glance whether there is
+-- anything to learn.
+CREATE TABLE hubs_revision (number bigint NOT NULL) WITH (fillfactor = 10);
+INSERT INTO hubs_revision (number) VALUES (0);
+
+-- What keeps senders from sending (store/senders.rs).
+CREATE TABLE sender (
+    hub       integer NOT NULL REFERENCES hub ON DELETE CASCADE,
+    platform  smallint NOT NULL,                       -- Platform
+    kind      smallint NOT NULL,                       -- HoldKind
+    reason    text NOT NULL,
+    since     bigint NOT NULL,                         -- ms
+    until     bigint NOT NULL,                         -- ms
+    version   bigint NOT NULL,                         -- hubs_revision at its last write
+    PRIMARY KEY (hub, platform)
+);
+
 CREATE TABLE deleted_hub (id integer PRIMARY KEY);     -- whose rows are still to be removed
 
 CREATE TABLE installation (
@@ -63,9 +80,10 @@ CREATE TABLE tag_chunk (
     chunk        integer NOT NULL,
     cardinality  integer NOT NULL,
     tag          text COLLATE "C" NOT NULL,
-    seqs         bytea STORAGE PLAIN NOT NULL,         -- ChunkSet::encode
+    seqs         bytea NOT NULL,                       -- ChunkSet::encode
     PRIMARY KEY (hub, tag, chunk)
 ) WITH (fillfactor = 50);
+ALTER TABLE tag_chunk ALTER COLUMN seqs SET STORAGE PLAIN;
 
 CREATE TABLE index_delta (
     hub      integer NOT NULL,
@@ -162,9 +180,11 @@ CREATE TABLE outcome_chunk (
     detail     integer NOT NULL,                       -- retry: attempt; done: outcome << 8 | reason number
     due        bigint NOT NULL,                        -- retry: ms, else 0
     at         bigint NOT NULL,                        -- last write, ms
-    seqs       bytea STORAGE PLAIN NOT NULL,           -- ChunkSet::encode; staged: evidence by offset (life/codec.rs)
+    seqs       bytea NOT NULL,                         -- ChunkSet::encode; staged: evidence by offset (life/codec.rs)
     PRIMARY KEY (broadcast, platform, chunk, place, detail, due)
 ) PARTITION BY RANGE (broadcast);
+-- In the row too (its partitions set toast_tuple_target); only the evidence against thousands of targets is longer.
+ALTER TABLE outcome_chunk ALTER COLUMN seqs SET STORAGE EXTERNAL;
 
 CREATE TABLE reason (
     broadcast  uuid NOT NULL,

@@ -16,9 +16,9 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
 use super::{
-    AcceptError, Accepted, Applied, Change, Checkpoint, CheckpointReply, Commits, ControlError, HubRecord,
-    InstallationPage, NewBroadcast, OutcomePage, OutcomeQuery, PatchError, PlanStep, ReadyWork, Result, ShardWork,
-    Standing, Store, StoreError, StoredInstallation, TargetRows,
+    AcceptError, Accepted, Applied, Change, Checkpoint, CheckpointReply, Commits, ControlError, Hold, HubRecord,
+    InstallationPage, InsteadOf, NewBroadcast, Noted, OutcomePage, OutcomeQuery, PatchError, PlanStep, ReadyWork,
+    Result, SenderRecord, ShardWork, Standing, Store, StoreError, StoredInstallation, TargetRows,
 };
 use crate::clock::SharedClock;
 use crate::model::audience::Audience;
@@ -114,7 +114,7 @@ fn lock_path(path: &Path) -> PathBuf {
 }
 
 /// This build's schema version, kept in SQLite's `user_version`.
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 2;
 
 /// Brings the schema to this version. Answers `Corrupt` for a file of a newer version.
 fn migrate(connection: &mut Connection) -> Result<()> {
@@ -124,13 +124,14 @@ fn migrate(connection: &mut Connection) -> Result<()> {
             "the file has schema version {version}, this build knows up to {SCHEMA_VERSION}"
         )));
     }
-    if version < 1 {
-        let tx = connection.transaction()?;
-        tx.execute_batch(include_str!("schema.sql"))?;
-        tx.pragma_update(None, "user_version", SCHEMA_VERSION)?;
-        tx.commit()?;
+    let tx = connection.transaction()?;
+    for (to, sql) in [(1, include_str!("schema.sql")), (2, include_str!("senders.sql"))] {
+        if version < to {
+            tx.execute_batch(sql)?;
+            tx.pragma_update(None, "user_version", to)?;
+        }
     }
-    Ok(())
+    Ok(tx.commit()?)
 }
 
 #[async_trait]
@@ -139,8 +140,34 @@ impl Store for SqliteStore {
         registry::put_hub(&self.parts, name, settings).await
     }
 
+    async fn replace_hub(
+        &self,
+        name: &HubName,
+        settings: Vec<u8>,
+        seen: Option<(HubId, u64)>,
+        renewed: &[Platform],
+    ) -> Result<Option<HubRecord>> {
+        registry::replace_hub(&self.parts, name, settings, seen, renewed).await
+    }
+
     async fn hubs(&self) -> Result<Vec<HubRecord>> {
         registry::hubs(&self.parts).await
+    }
+
+    async fn hubs_revision(&self) -> Result<u64> {
+        registry::hubs_revision(&self.parts).await
+    }
+
+    async fn senders(&self) -> Result<Vec<SenderRecord>> {
+        registry::senders(&self.parts).await
+    }
+
+    async fn hold_sender(&self, hub: HubId, platform: Platform, hold: Hold, instead_of: InsteadOf) -> Result<Noted> {
+        registry::hold_sender(&self.parts, hub, platform, hold, instead_of).await
+    }
+
+    async fn release_sender(&self, hub: HubId, platform: Platform, only: Option<u64>) -> Result<Option<SenderRecord>> {
+        registry::release_sender(&self.parts, hub, platform, only).await
     }
 
     async fn delete_hub(&self, name: &HubName) -> Result<bool> {

@@ -17,10 +17,15 @@ use super::super::pool::{Durability, begin, commit, query, retrying};
 use crate::model::id::BroadcastId;
 use crate::model::time::Timestamp;
 
-/// The partitioned tables with their key, and how full their pages are made: rows that are written again and again find
-/// room for their next version beside them.
-const TABLES: [(&str, u32); 5] =
-    [("broadcast", 50), ("broadcast_request", 100), ("shard", 50), ("outcome_chunk", 50), ("reason", 100)];
+/// The partitioned tables and how their rows lie: those that are written again and again find room for their next version
+/// beside them, and a set of 2 KB stays in its row.
+const TABLES: [(&str, &str); 5] = [
+    ("broadcast", "fillfactor = 50"),
+    ("broadcast_request", "fillfactor = 100"),
+    ("shard", "fillfactor = 50"),
+    ("outcome_chunk", "fillfactor = 50, toast_tuple_target = 4096"),
+    ("reason", "fillfactor = 100"),
+];
 
 /// The lock on making and dropping partitions.
 const LOCK: i64 = 0x7061_7274_6974;
@@ -95,12 +100,12 @@ async fn make(parts: &Parts, day: Day) -> Done<()> {
     let mut client = parts.pool.get().await?;
     let tx = begin(&mut client, Durability::Synced).await?;
     tx.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await?;
-    for (table, fill) in TABLES {
+    for (table, options) in TABLES {
         let partition = day.partition(table);
         if !exists(&tx, &partition).await? {
             let (from, below) = (day.first_id(), Day(day.0 + 1).first_id());
             tx.batch_execute(&format!(
-                "CREATE TABLE {partition} (LIKE {table} INCLUDING ALL) WITH (fillfactor = {fill}); \
+                "CREATE TABLE {partition} (LIKE {table} INCLUDING ALL) WITH ({options}); \
                  ALTER TABLE {table} ATTACH PARTITION {partition} FOR VALUES FROM ('{from}') TO ('{below}')"
             ))
             .await?;

@@ -5,8 +5,9 @@ use tokio_postgres::Row;
 
 use super::super::error::{Done, Fault};
 use super::super::pool::{Durability, begin, commit, execute, query, query_opt, retrying};
-use super::super::{Parts, StoreError};
+use super::super::{Parts, StoreError, senders};
 use crate::model::id::{HubId, HubName};
+use crate::model::platform::Platform;
 use crate::store::HubRecord;
 
 /// Rows of a deleted hub in one transaction.
@@ -31,29 +32,64 @@ pub(in super::super) async fn put(parts: &Parts, name: &HubName, settings: &[u8]
     retrying(|| async {
         let mut client = parts.pool.get().await?;
         let tx = begin(&mut client, Durability::Synced).await?;
-        let update = "UPDATE hub SET version = version + (settings <> $2)::int, settings = $2 WHERE name = $1 \
-                      RETURNING id, name, settings, version";
-        let record = match query_opt(&tx, update, &[&name.as_str(), &settings]).await? {
-            Some(row) => record(&row)?,
-            None => {
-                let insert = "INSERT INTO hub (name, settings, version) VALUES ($1, $2, 1) ON CONFLICT DO NOTHING \
-                              RETURNING id, name, settings, version";
-                let Some(row) = query_opt(&tx, insert, &[&name.as_str(), &settings]).await? else {
-                    // Another node made it in between.
-                    return Err(Fault::again("another node made the hub"));
-                };
-                let record = record(&row)?;
-                if record.id.0 >= MOST_HUBS {
-                    return Err(StoreError::Full("no hub number is left".to_owned()).into());
-                }
-                execute(&tx, "INSERT INTO hub_counter (hub) VALUES ($1)", &[&record.id.0.cast_signed()]).await?;
-                record
-            }
-        };
+        senders::changes(&tx).await?;
+        let record = put_row(&tx, name, settings).await?;
         commit(tx).await?;
         Ok(record)
     })
     .await
+}
+
+/// The same if that hub in that version stands, or none where none was seen.
+pub(in super::super) async fn replace(
+    parts: &Parts,
+    name: &HubName,
+    settings: &[u8],
+    seen: Option<(HubId, u64)>,
+    renewed: &[Platform],
+) -> Done<Option<HubRecord>> {
+    retrying(|| async {
+        let mut client = parts.pool.get().await?;
+        let tx = begin(&mut client, Durability::Synced).await?;
+        // Whoever changes a hub stands in line here, so what is read next stays until the commit.
+        senders::changes(&tx).await?;
+        let row = query_opt(&tx, "SELECT id, version FROM hub WHERE name = $1", &[&name.as_str()]).await?;
+        let stands = match row {
+            None => None,
+            Some(row) => {
+                let (id, version): (i32, i64) = (row.try_get(0)?, row.try_get(1)?);
+                Some((HubId(id.cast_unsigned()), version.unsigned_abs()))
+            }
+        };
+        if stands != seen {
+            return Ok(None);
+        }
+        let record = put_row(&tx, name, settings).await?;
+        senders::forget(&tx, record.id, renewed).await?;
+        commit(tx).await?;
+        Ok(Some(record))
+    })
+    .await
+}
+
+async fn put_row(tx: &Transaction<'_>, name: &HubName, settings: &[u8]) -> Done<HubRecord> {
+    let update = "UPDATE hub SET version = version + (settings <> $2)::int, settings = $2 WHERE name = $1 \
+                  RETURNING id, name, settings, version";
+    if let Some(row) = query_opt(tx, update, &[&name.as_str(), &settings]).await? {
+        return record(&row);
+    }
+    let insert = "INSERT INTO hub (name, settings, version) VALUES ($1, $2, 1) ON CONFLICT DO NOTHING \
+                  RETURNING id, name, settings, version";
+    let Some(row) = query_opt(tx, insert, &[&name.as_str(), &settings]).await? else {
+        // Another node made it in between.
+        return Err(Fault::again("another node made the hub"));
+    };
+    let record = record(&row)?;
+    if record.id.0 >= MOST_HUBS {
+        return Err(StoreError::Full("no hub number is left".to_owned()).into());
+    }
+    execute(tx, "INSERT INTO hub_counter (hub) VALUES ($1)", &[&record.id.0.cast_signed()]).await?;
+    Ok(record)
 }
 
 pub(in super::super) async fn all(parts: &Parts) -> Done<Vec<HubRecord>> {
@@ -78,6 +114,7 @@ pub(in super::super) async fn delete(parts: &Parts, name: &HubName) -> Done<bool
     let deleted = retrying(|| async {
         let mut client = parts.pool.get().await?;
         let tx = begin(&mut client, Durability::Synced).await?;
+        senders::changes(&tx).await?;
         let row = query_opt(&tx, "DELETE FROM hub WHERE name = $1 RETURNING id", &[&name.as_str()]).await?;
         let Some(row) = row else { return Ok(None) };
         let id: i32 = row.try_get(0)?;

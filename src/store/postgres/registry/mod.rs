@@ -18,6 +18,16 @@ pub(super) async fn put_hub(parts: &Parts, name: &HubName, settings: Vec<u8>) ->
     hub::put(parts, name, &settings).await
 }
 
+pub(super) async fn replace_hub(
+    parts: &Parts,
+    name: &HubName,
+    settings: Vec<u8>,
+    seen: Option<(HubId, u64)>,
+    renewed: &[Platform],
+) -> Done<Option<HubRecord>> {
+    hub::replace(parts, name, &settings, seen, renewed).await
+}
+
 pub(super) async fn hubs(parts: &Parts) -> Done<Vec<HubRecord>> {
     hub::all(parts).await
 }

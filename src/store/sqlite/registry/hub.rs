@@ -5,7 +5,9 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::super::engine::Precedence;
 use super::super::{Parts, Result, StoreError};
 use super::rows::{keys_of, unsigned};
+use super::senders::changed;
 use crate::model::id::{HubId, HubName};
+use crate::model::platform::Platform;
 use crate::store::HubRecord;
 
 /// Rows of a deleted hub in one task of the writer.
@@ -17,16 +19,46 @@ const MOST_HUBS: u32 = 1 << 23;
 
 pub(super) async fn put(parts: &Parts, name: &HubName, settings: Vec<u8>) -> Result<HubRecord> {
     let name = name.as_str().to_owned();
-    let put = move |tx: &Connection| {
-        let mut statement = tx.prepare_cached(
-            "INSERT INTO hub (name, settings, version) VALUES (?1, ?2, 1) ON CONFLICT (name) DO UPDATE \
-             SET version = version + (settings <> excluded.settings), settings = excluded.settings \
-             RETURNING id, name, settings, version",
-        )?;
-        let record = statement.query_row(params![name, settings], |row| Ok(record(row)))??;
-        if record.id.0 < MOST_HUBS { Ok(record) } else { Err(StoreError::Full("no hub number is left".to_owned())) }
-    };
+    let put = move |tx: &Connection| put_row(tx, &name, &settings);
     parts.engine.write(Precedence::Accept, 1, put).await
+}
+
+/// The same if that hub in that version stands, or none where none was seen.
+pub(super) async fn replace(
+    parts: &Parts,
+    name: &HubName,
+    settings: Vec<u8>,
+    seen: Option<(HubId, u64)>,
+    renewed: &[Platform],
+) -> Result<Option<HubRecord>> {
+    let (name, renewed) = (name.as_str().to_owned(), renewed.to_owned());
+    let replace = move |tx: &Connection| {
+        let stands = tx
+            .prepare_cached("SELECT id, version FROM hub WHERE name = ?1")?
+            .query_row([&name], |row| Ok((HubId(row.get(0)?), unsigned(row, 1)?)))
+            .optional()?;
+        if stands != seen {
+            return Ok(None);
+        }
+        let record = put_row(tx, &name, &settings)?;
+        for platform in &renewed {
+            tx.prepare_cached("DELETE FROM sender WHERE hub = ?1 AND platform = ?2")?
+                .execute(params![record.id.0, platform.code()])?;
+        }
+        Ok(Some(record))
+    };
+    parts.engine.write(Precedence::Accept, 1, replace).await
+}
+
+fn put_row(tx: &Connection, name: &str, settings: &[u8]) -> Result<HubRecord> {
+    changed(tx)?;
+    let mut statement = tx.prepare_cached(
+        "INSERT INTO hub (name, settings, version) VALUES (?1, ?2, 1) ON CONFLICT (name) DO UPDATE \
+         SET version = version + (settings <> excluded.settings), settings = excluded.settings \
+         RETURNING id, name, settings, version",
+    )?;
+    let record = statement.query_row(params![name, settings], |row| Ok(record(row)))??;
+    if record.id.0 < MOST_HUBS { Ok(record) } else { Err(StoreError::Full("no hub number is left".to_owned())) }
 }
 
 pub(super) fn all(connection: &Connection) -> Result<Vec<HubRecord>> {
@@ -51,6 +83,8 @@ pub(super) async fn delete(parts: &Parts, name: &HubName) -> Result<bool> {
             .optional()?;
         let Some(id) = id else { return Ok(false) };
         tx.prepare_cached("INSERT INTO deleted_hub (id) VALUES (?1)")?.execute([id])?;
+        tx.prepare_cached("DELETE FROM sender WHERE hub = ?1")?.execute([id])?;
+        changed(tx)?;
         registry.gathering.lock().forget(HubId(id));
         Ok(true)
     };

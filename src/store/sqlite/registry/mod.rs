@@ -24,7 +24,10 @@ use crate::model::id::{ChunkNo, HubId, HubName, InstallationId, Seq};
 use crate::model::installation::{InstallationLimits, Patch};
 use crate::model::platform::Platform;
 use crate::model::target::AudienceKind;
-use crate::store::{Applied, Change, HubRecord, InstallationPage, PatchError, StoredInstallation, TargetRows};
+use crate::store::{
+    Applied, Change, Hold, HubRecord, InstallationPage, InsteadOf, Noted, PatchError, SenderRecord, StoredInstallation,
+    TargetRows,
+};
 
 mod apply;
 mod commit;
@@ -36,6 +39,7 @@ mod index;
 mod read;
 mod remove;
 mod rows;
+mod senders;
 mod sharing;
 mod sweep;
 #[cfg(test)]
@@ -97,6 +101,43 @@ impl Participant for Shared {
 
 pub(super) async fn put_hub(parts: &Parts, name: &HubName, settings: Vec<u8>) -> Result<HubRecord> {
     hub::put(parts, name, settings).await
+}
+
+pub(super) async fn replace_hub(
+    parts: &Parts,
+    name: &HubName,
+    settings: Vec<u8>,
+    seen: Option<(HubId, u64)>,
+    renewed: &[Platform],
+) -> Result<Option<HubRecord>> {
+    hub::replace(parts, name, settings, seen, renewed).await
+}
+
+pub(super) async fn hubs_revision(parts: &Parts) -> Result<u64> {
+    parts.engine.read(senders::revision).await
+}
+
+pub(super) async fn senders(parts: &Parts) -> Result<Vec<SenderRecord>> {
+    parts.engine.read(senders::all).await
+}
+
+pub(super) async fn hold_sender(
+    parts: &Parts,
+    hub: HubId,
+    platform: Platform,
+    hold: Hold,
+    instead_of: InsteadOf,
+) -> Result<Noted> {
+    senders::hold(parts, hub, platform, hold, instead_of).await
+}
+
+pub(super) async fn release_sender(
+    parts: &Parts,
+    hub: HubId,
+    platform: Platform,
+    only: Option<u64>,
+) -> Result<Option<SenderRecord>> {
+    senders::release(parts, hub, platform, only).await
 }
 
 pub(super) async fn hubs(parts: &Parts) -> Result<Vec<HubRecord>> {
