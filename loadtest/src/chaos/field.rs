@@ -16,6 +16,7 @@ use super::{
     ground::Ground,
     link::{
         Link,
+        flow::{End, Whom},
         owner::{NodeNo, Residents},
     },
     scenario::Scenario,
@@ -23,9 +24,9 @@ use super::{
 use crate::{
     client::{Api, connection::Peer},
     devices::{Devices, Mix, Platform},
-    gateways::{ApnsConfig, FcmConfig, Fleet, FleetConfig, Script, WnsConfig},
+    gateways::{ApnsConfig, ApnsSim, FcmConfig, Fleet, FleetConfig, Receipts, Script, Simulated, WnsConfig},
     service::{Accounts, Backing, Entry, HUB, Service, Site, Tuning},
-    stage::WINDOW,
+    stage::{WINDOW, gateway},
 };
 
 /// How long a node may take until it knows the hub that another one made.
@@ -56,6 +57,8 @@ pub struct Field {
     fcm: Link,
     pub ground: Ground,
     pub fleet: Fleet,
+    /// An APNs of one node's own, so that its requests are told from the others'.
+    pub twin: Option<ApnsSim>,
     pub cast: Cast,
     pub residents: Residents,
     pub devices: Devices,
@@ -85,7 +88,7 @@ impl Field {
         let devices = Devices::mixed(layout.seed, layout.mix, fleet.wns.address().port());
         let Layout { cast, tuning, .. } = layout;
         let mut field =
-            Self { nodes: Vec::new(), apns, fcm, ground, fleet, cast, residents, devices, tuning, folder };
+            Self { nodes: Vec::new(), apns, fcm, ground, fleet, twin: None, cast, residents, devices, tuning, folder };
         for (number, role) in field.cast.clone().roles().iter().enumerate() {
             let site = Site::new(Some(field.folder.path()))?.on(backing.clone());
             site.configure(&field.tuning, None)?;
@@ -107,6 +110,28 @@ impl Field {
 
     pub fn platforms(&self) -> Vec<Platform> {
         self.devices.platforms()
+    }
+
+    /// The gateways' books.
+    pub fn books(&self) -> Vec<(Platform, &Receipts)> {
+        let of = |platform: Platform| (platform, gateway(&self.fleet, platform).receipts());
+        let twin = self.twin.iter().map(|twin| (Platform::Apns, twin.receipts()));
+        self.platforms().into_iter().map(of).chain(twin).collect()
+    }
+
+    /// From now on the node's pushes to APNs go to an instance of their own.
+    ///
+    /// # Errors
+    /// When that cannot be started.
+    pub async fn separate(&mut self, node: NodeNo, streams: u32) -> anyhow::Result<()> {
+        let script = self.fleet.apns.script();
+        let free = FleetConfig::on_free_ports().apns;
+        let config = ApnsConfig { script, streams, stream_window: WINDOW, connection_window: WINDOW, ..free };
+        let twin = self.fleet.apns.twin(config).await?;
+        self.apns.lead(node, twin.address());
+        self.apns.end(Whom::Node(node), End::Cut);
+        self.twin = Some(twin);
+        Ok(())
     }
 
     async fn ready(&self, number: NodeNo) -> anyhow::Result<()> {

@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 use crate::{
     client::Standing,
     devices::{Devices, Platform},
-    gateways::Fleet,
+    gateways::Receipts,
     oracle::{Evidence, Judgement, Oracle, Predicate},
-    stage::{gateway, message::Message},
+    stage::message::Message,
 };
 
 /// What to send. The title tells it from every other one of its run.
@@ -61,14 +61,14 @@ impl Delivered {
         &self,
         oracle: &mut Oracle,
         devices: Devices,
-        fleet: &Fleet,
+        books: &[(Platform, &Receipts)],
         all: &HashSet<u64>,
     ) -> anyhow::Result<Judgement> {
         let audience = Predicate::parse(devices, &self.letter.audience)?;
-        let evidence = devices.platforms().into_iter().map(|platform| Evidence {
-            platform,
-            receipts: gateway(fleet, platform).receipts(),
-            body: self.letter.body(platform, &self.standing),
+        let evidence = books.iter().map(|(platform, receipts)| Evidence {
+            platform: *platform,
+            receipts,
+            body: self.letter.body(*platform, &self.standing),
             others: Some(all),
         });
         Ok(oracle.judge(&audience, &evidence.collect::<Vec<_>>()))

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     client::Standing,
-    devices::{Mix, Platform},
+    devices::Mix,
     figures::grouped,
     gateways::Receipts,
     oracle::Oracle,
@@ -166,12 +166,12 @@ async fn faults(
 
 /// Requests that the gateways have seen.
 pub(super) fn received(field: &Field) -> u64 {
-    field.platforms().into_iter().map(|platform| gateway(&field.fleet, platform).receipts().len()).sum()
+    field.books().into_iter().map(|(_, receipts)| receipts.len()).sum()
 }
 
 fn allowed(fault: &Fault, field: &Field) -> u64 {
-    let unsynced = |platform: Platform| recent(gateway(&field.fleet, platform).receipts(), UNSYNCED);
-    let lost = if fault.loses_checkpoints() { field.platforms().into_iter().map(unsynced).sum() } else { 0 };
+    let unsynced = || field.books().into_iter().map(|(_, receipts)| recent(receipts, UNSYNCED)).sum();
+    let lost = if fault.loses_checkpoints() { unsynced() } else { 0 };
     fault.repeats(&field.cast) + lost
 }
 
@@ -237,7 +237,7 @@ pub(super) async fn conclude(
     let mut latest = Oracle::new(field.devices, population);
     for one in during.iter().chain([&after]) {
         let oracle = if one.letter.key == after.letter.key { &mut latest } else { &mut oracle };
-        let judgement = one.judge(oracle, field.devices, &field.fleet, &all)?;
+        let judgement = one.judge(oracle, field.devices, &field.books(), &all)?;
         verdict.breaches.extend(one.breaches(&judgement, oracle.excused()));
         verdict.total += &judgement.total;
         verdict.broadcasts += 1;
