@@ -27,6 +27,8 @@ enum Command {
     Register(commands::register::Args),
     Compare(commands::compare::Args),
     Chaos(commands::chaos::Args),
+    #[command(subcommand)]
+    Cluster(commands::cluster::Command),
     Gateways(commands::gateways::Args),
     Fuzz(commands::fuzz::Args),
     #[command(hide = true)]
@@ -48,6 +50,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Command::Register(args) => commands::register::run(args),
         Command::Compare(args) => commands::compare::run(args),
         Command::CompareSender(args) => commands::compare::run_sender(args).map(|()| ExitCode::SUCCESS),
+        Command::Cluster(command) => commands::cluster::run(command),
         Command::Chaos(args) => commands::chaos::run(args),
         Command::Gateways(args) => commands::gateways::run(args).map(|()| ExitCode::SUCCESS),
         Command::Fuzz(args) => commands::fuzz::run(args),

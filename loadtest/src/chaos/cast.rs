@@ -25,6 +25,11 @@ impl Cast {
         &self.roles
     }
 
+    /// One node does everything.
+    pub fn is_alone(&self) -> bool {
+        self.roles == [Role::All]
+    }
+
     pub fn credit(&self) -> u64 {
         self.credit
     }

@@ -46,7 +46,7 @@ pub enum Fault {
 
 impl Fault {
     /// Devices that it may serve once more: each node that it makes forget answers forgets at most its credit
-    /// (design.md section 3.4). What concerns the queue, an API node or a clock repeats nobody.
+    /// (design.md section 3.4). What concerns the queue or an API node repeats nobody.
     pub fn repeats(&self, cast: &Cast) -> u64 {
         let of = |whom| match whom {
             Whom::Everyone => cast.credit() * cast.senders() as u64,
@@ -60,8 +60,11 @@ impl Fault {
             Self::Trouble { link: Which::Store | Which::Gateway, whom, .. }
             | Self::End { link: Which::Store | Which::Gateway, whom, .. } => of(whom),
             Self::Trouble { link: Which::Queue, .. } | Self::End { link: Which::Queue, .. } => 0,
+            // The embedded store's leases go by its own process' wall clock: one step ends them all.
+            Self::Turn { node, .. } if cast.is_alone() => of(Whom::Node(node)),
+            // PostgreSQL's go by its clock, which nobody turns here.
+            Self::Turn { .. } => 0,
             Self::Drain { .. }
-            | Self::Turn { .. }
             | Self::KillQueue { .. }
             | Self::Flush
             | Self::FailOver { .. }

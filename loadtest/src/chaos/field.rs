@@ -19,13 +19,13 @@ use super::{
         flow::{End, Whom},
         owner::{NodeNo, Residents},
     },
-    scenario::Scenario,
+    scenario::Footing,
 };
 use crate::{
     client::{Api, connection::Peer},
     devices::{Devices, Mix, Platform},
     gateways::{ApnsConfig, ApnsSim, FcmConfig, Fleet, FleetConfig, Receipts, Script, Simulated, WnsConfig},
-    service::{Accounts, Backing, Entry, HUB, Service, Site, Tuning},
+    service::{Accounts, Backing, Entry, HUB, Service, Site, Tuning, usage::cpu_of_family},
     stage::{WINDOW, gateway},
 };
 
@@ -44,6 +44,8 @@ pub struct Layout {
     pub latency_ms: u64,
     /// Streams of one connection to APNs.
     pub streams: u32,
+    /// No link stands between the nodes and what they use.
+    pub direct: bool,
     /// Make the run's folder in this one.
     pub dir: Option<PathBuf>,
     pub keep: bool,
@@ -69,14 +71,14 @@ pub struct Field {
 impl Field {
     /// # Errors
     /// When anything does not start; nothing keeps running.
-    pub async fn set_up(scenario: &Scenario, layout: Layout) -> anyhow::Result<Self> {
+    pub async fn set_up(footing: Footing, layout: Layout) -> anyhow::Result<Self> {
         let mut folder = folder(layout.dir.as_deref())?;
         folder.disable_cleanup(layout.keep);
         let residents = Residents::default();
         let fleet = Fleet::start(fleet(&layout), &folder.path().join("gateways")).await?;
         let apns = Link::to(fleet.apns.address(), residents.clone()).await?;
         let fcm = Link::to(fleet.fcm.address(), residents.clone()).await?;
-        let ground = Ground::lay(scenario, folder.path(), &residents).await?;
+        let ground = Ground::lay(footing, layout.direct, folder.path(), &residents).await?;
         let keys = folder.path().join("keys");
         std::fs::create_dir(&keys)?;
         let backing = Backing {
@@ -86,13 +88,13 @@ impl Field {
             data: ground.disk.as_ref().filter(|_| ground.postgres.is_none()).map(|disk| disk.place().join("data")),
         };
         let devices = Devices::mixed(layout.seed, layout.mix, fleet.wns.address().port());
-        let Layout { cast, tuning, .. } = layout;
+        let (cast, tuning) = (layout.cast.clone(), layout.tuning.clone());
         let mut field =
             Self { nodes: Vec::new(), apns, fcm, ground, fleet, twin: None, cast, residents, devices, tuning, folder };
         for (number, role) in field.cast.clone().roles().iter().enumerate() {
             let site = Site::new(Some(field.folder.path()))?.on(backing.clone());
             site.configure(&field.tuning, None)?;
-            let node = Service::spawn(site, Entry { role: *role, clocked: scenario.clocked }).await?;
+            let node = Service::spawn(site, Entry { role: *role, clocked: footing.clocked }).await?;
             field.residents.moved_in(number, node.pid());
             field.nodes.push(node);
             if number == 0 {
@@ -104,7 +106,15 @@ impl Field {
             field.ready(number).await?;
             field.nodes[number].open()?;
         }
-        field.make_hub().await?;
+        let mut credentials = field.fleet.credentials.clone();
+        if !layout.direct {
+            credentials.apns.endpoint = local(field.apns.address());
+            credentials.fcm.endpoint = local(field.fcm.address());
+        }
+        let platforms = field.platforms();
+        let connections = field.tuning.connections;
+        let accounts = Accounts { credentials: &credentials, platforms: &platforms, connections, fcm_rate: 0 };
+        field.make_hub(HUB, &accounts.document()?).await?;
         Ok(field)
     }
 
@@ -134,6 +144,12 @@ impl Field {
         Ok(())
     }
 
+    /// The gateways answer at once from now on.
+    pub fn quicken(&self) {
+        Platform::ALL.into_iter().for_each(|platform| gateway(&self.fleet, platform).set_script(Script::default()));
+        self.twin.iter().for_each(|twin| twin.set_script(Script::default()));
+    }
+
     async fn ready(&self, number: NodeNo) -> anyhow::Result<()> {
         self.node(number)?.ready().await.with_context(|| self.cast.name(number))
     }
@@ -153,26 +169,23 @@ impl Field {
         Ok(())
     }
 
-    /// Its gateways are behind links; every node that takes requests knows it when this returns.
-    async fn make_hub(&self) -> anyhow::Result<()> {
-        let mut credentials = self.fleet.credentials.clone();
-        credentials.apns.endpoint = local(self.apns.address());
-        credentials.fcm.endpoint = local(self.fcm.address());
-        let platforms = self.platforms();
-        let connections = self.tuning.connections;
-        let accounts = Accounts { credentials: &credentials, platforms: &platforms, connections, fcm_rate: 0 };
-        let doors = self.cast.doors();
+    /// Makes a hub, or changes it; every node that takes requests knows it when this returns.
+    ///
+    /// # Errors
+    /// When it is refused, or not known in time.
+    pub async fn make_hub(&self, hub: &str, settings: &serde_json::Value) -> anyhow::Result<()> {
+        let doors =
+            self.cast.doors().into_iter().map(|door| self.door_to(door, hub)).collect::<anyhow::Result<Vec<_>>>()?;
         let first = doors.first().context("nobody takes requests")?;
-        self.node(*first)?.api.put_hub(&accounts.document()?).await.context("cannot make the hub")?;
-        for door in doors {
-            let api = &self.node(door)?.api;
+        first.api.put_hub(settings).await.with_context(|| format!("cannot make the hub\n{}", self.logs()))?;
+        for Door { name, api } in &doors {
             let known = async {
                 while api.count("").await.is_err() {
                     tokio::time::sleep(LOOK).await;
                 }
             };
             let within = tokio::time::timeout(KNOWN_WITHIN, known).await;
-            within.with_context(|| format!("{} does not know the hub", self.cast.name(door)))?;
+            within.with_context(|| format!("{name} does not know the hub\n{}", self.logs()))?;
         }
         Ok(())
     }
@@ -222,7 +235,8 @@ impl Field {
 
     /// The ends of all logs, for whoever must explain a failure.
     pub fn logs(&self) -> String {
-        let of = |(number, node): (NodeNo, &Service)| format!("--- {}\n{}", self.cast.name(number), node.site.log_tail());
+        let of =
+            |(number, node): (NodeNo, &Service)| format!("--- {}\n{}", self.cast.name(number), node.site.log_tail());
         self.nodes.iter().enumerate().map(of).collect::<Vec<_>>().join("\n")
     }
 
@@ -231,9 +245,17 @@ impl Field {
     /// # Errors
     /// When the key cannot be read.
     pub fn door(&self, number: NodeNo) -> anyhow::Result<Door> {
+        self.door_to(number, HUB)
+    }
+
+    /// As [`Self::door`], to another hub.
+    ///
+    /// # Errors
+    /// When the key cannot be read.
+    pub fn door_to(&self, number: NodeNo, hub: &str) -> anyhow::Result<Door> {
         let site = &self.node(number)?.site;
         let key = std::fs::read_to_string(site.admin_key_file()).context("no admin key")?;
-        let api = Api::new(Peer::new(site.address, key.trim()), HUB);
+        let api = Api::new(Peer::new(site.address, key.trim()), hub);
         Ok(Door { name: self.cast.name(number), api })
     }
 
@@ -246,6 +268,33 @@ impl Field {
         node.spawn_again().await?;
         self.residents.moved_in(number, node.pid());
         Ok(())
+    }
+
+    /// CPU of nodes and servers so far.
+    ///
+    /// # Errors
+    /// When a server is gone.
+    pub fn cpu(&self) -> anyhow::Result<Duration> {
+        let nodes: Duration = self.nodes.iter().map(Service::cpu).sum();
+        let servers = self.ground.pids().into_iter().map(cpu_of_family).sum::<std::io::Result<Duration>>()?;
+        Ok(nodes + servers)
+    }
+
+    /// Returns when nodes and servers have been all but idle for a while, after `most` at the latest.
+    ///
+    /// # Errors
+    /// When a server is gone.
+    pub async fn settle(&self, most: Duration) -> anyhow::Result<()> {
+        const WINDOW: Duration = Duration::from_millis(500);
+        let end = tokio::time::Instant::now() + most;
+        loop {
+            let before = self.cpu()?;
+            tokio::time::sleep(WINDOW).await;
+            let idle = self.cpu()?.saturating_sub(before) <= WINDOW / 8;
+            if idle || tokio::time::Instant::now() > end {
+                return Ok(());
+            }
+        }
     }
 
     /// Ends every node in order.

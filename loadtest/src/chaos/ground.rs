@@ -1,14 +1,14 @@
 //! What the nodes stand on: the servers of a run, the links to them, and what can be done to them.
 use std::{net::SocketAddr, path::Path, time::Duration};
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 
 use super::{
     disk::Disk,
     fault::Which,
     link::{Link, owner::Residents},
     messenger::Messenger,
-    scenario::{Ground as Kind, Scenario},
+    scenario::{Footing, Ground as Kind},
 };
 use crate::servers::postgres::{Postgres, PostgresOptions};
 
@@ -31,40 +31,50 @@ pub struct Ground {
 }
 
 impl Ground {
-    /// Starts what the scenario stands on. `folder`: where a small disk is mounted.
+    /// Starts the servers, without links to them when the way is to be `direct`. `folder`: where a small disk is mounted.
     ///
     /// # Errors
     /// When a server does not start.
-    pub async fn lay(scenario: &Scenario, folder: &Path, residents: &Residents) -> anyhow::Result<Self> {
-        let embedded = scenario.ground == Kind::Embedded;
+    pub async fn lay(footing: Footing, direct: bool, folder: &Path, residents: &Residents) -> anyhow::Result<Self> {
+        let embedded = footing.ground == Kind::Embedded;
         let small = if embedded { SMALL } else { SMALL_POSTGRES };
-        let disk = scenario.small_disk.then(|| Disk::mount(&folder.join("disk"), small)).transpose()?;
+        let disk = footing.small_disk.then(|| Disk::mount(&folder.join("disk"), small)).transpose()?;
         let mut ground = Self { store: None, queue: None, messenger: Messenger::Process, postgres: None, disk };
         if embedded {
             return Ok(ground);
         }
         let inside = ground.disk.as_ref().map(|disk| disk.place().to_owned());
         // Log files that are kept for reuse must not be what fills a small disk.
-        let settings = if inside.is_some() { vec!["max_wal_size = 64MB".to_owned(), "min_wal_size = 32MB".to_owned()] } else { Vec::new() };
+        let settings = if inside.is_some() {
+            vec!["max_wal_size = 64MB".to_owned(), "min_wal_size = 32MB".to_owned()]
+        } else {
+            Vec::new()
+        };
         let postgres = tokio::task::spawn_blocking(move || {
             let postgres = Postgres::start_with(&PostgresOptions { settings, inside })?;
             postgres.database(DATABASE)?;
             anyhow::Ok(postgres)
         });
         let postgres = postgres.await??;
-        ground.store = Some(Link::to(postgres.address(), residents.clone()).await?);
-        ground.postgres = Some(postgres);
-        ground.messenger = Messenger::start(scenario.ground).await?;
-        if let Some(server) = ground.messenger.address() {
-            ground.queue = Some(Link::to(server, residents.clone()).await?);
+        ground.messenger = Messenger::start(footing.ground).await?;
+        if !direct {
+            ground.store = Some(Link::to(postgres.address(), residents.clone()).await?);
+            if let Some(server) = ground.messenger.address() {
+                ground.queue = Some(Link::to(server, residents.clone()).await?);
+            }
         }
+        ground.postgres = Some(postgres);
         Ok(ground)
     }
 
-    /// `store.url`, through the link; `None` for the embedded store.
+    /// `store.url`, through the link where there is one; `None` for the embedded store.
     pub fn store_url(&self) -> Option<String> {
-        let (postgres, link) = (self.postgres.as_ref()?, self.store.as_ref()?);
-        Some(readdressed(&postgres.url(DATABASE), postgres.address(), link.address()))
+        let postgres = self.postgres.as_ref()?;
+        let url = postgres.url(DATABASE);
+        Some(match &self.store {
+            Some(link) => readdressed(&url, postgres.address(), link.address()),
+            None => url,
+        })
     }
 
     /// `queue.url`, through the link where there is one; `None` for the queue in the process.
@@ -123,10 +133,7 @@ fn readdressed(url: &str, from: SocketAddr, to: SocketAddr) -> String {
     url.replace(&format!(":{}", from.port()), &format!(":{}", to.port()))
 }
 
-/// # Errors
-/// When a disk is wanted and there can be none.
-pub fn possible(scenario: &Scenario) -> anyhow::Result<()> {
-    let absent = if scenario.small_disk { Disk::absent() } else { None };
-    ensure!(absent.is_none(), "{}", absent.unwrap_or_default());
-    Ok(())
+/// Why there can be no such footing on this machine.
+pub fn impossible(footing: Footing) -> Option<&'static str> {
+    if footing.small_disk { Disk::absent() } else { None }
 }

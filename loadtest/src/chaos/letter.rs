@@ -48,7 +48,9 @@ pub struct Delivered {
 
 /// What each gateway must have seen of these, so that they are told apart.
 pub fn bodies(letters: &[Delivered], platforms: &[Platform]) -> HashSet<u64> {
-    let of = |one: &Delivered| platforms.iter().map(|platform| one.letter.body(*platform, &one.standing)).collect::<Vec<_>>();
+    let of = |one: &Delivered| {
+        platforms.iter().map(|platform| one.letter.body(*platform, &one.standing)).collect::<Vec<_>>()
+    };
     letters.iter().flat_map(of).collect()
 }
 

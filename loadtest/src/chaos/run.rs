@@ -9,7 +9,7 @@ use super::{
     drum::{self, Acknowledged},
     fault::Fault,
     field::{Door, Field, Layout},
-    frozen, ground,
+    frozen,
     letter::{Delivered, Letter, bodies},
     scenario::{Ground, Plot, Scenario},
     schedule,
@@ -89,6 +89,7 @@ impl Options {
             mix: self.mix,
             seed: self.seed,
             streams: STREAMS,
+            direct: false,
             dir: self.dir.clone(),
             keep: self.keep,
         }
@@ -99,10 +100,9 @@ impl Options {
 /// When the run cannot be made; what goes wrong in it is in the verdict.
 pub async fn play(scenario: &Scenario, options: &Options) -> anyhow::Result<Verdict> {
     let timeline = Timeline::begin(scenario.name);
-    ground::possible(scenario)?;
     timeline.say(format_args!("{} (seed {})", scenario.about, options.seed));
-    let layout = options.layout(options.cast(scenario.ground));
-    let mut field = Field::set_up(scenario, layout).await?;
+    let layout = options.layout(options.cast(scenario.footing.ground));
+    let mut field = Field::set_up(scenario.footing, layout).await?;
     let names: Vec<_> = (0..field.nodes.len()).map(|node| field.cast.name(node)).collect();
     timeline.say(format_args!("{} ready", names.join(", ")));
     field.import(options.targets).await?;
@@ -126,8 +126,7 @@ async fn faults(
 ) -> anyhow::Result<()> {
     let lease = Duration::from_secs(u64::from(options.tuning.lease_seconds));
     let count = options.faults.unwrap_or(scenario.faults);
-    let events =
-        schedule::draw(options.seed, count, options.targets, scenario.menu, &field.cast, lease, options.long);
+    let events = schedule::draw(options.seed, count, options.targets, scenario.menu, &field.cast, lease, options.long);
     let memory = field.ground.messenger.memory()?;
     let everyone = send(field, "Everyone", timeline).await?;
 
@@ -216,6 +215,7 @@ pub(super) async fn conclude(
     }
     let broadcasts = during.len();
     timeline.say(format_args!("{broadcasts} broadcasts are over"));
+    field.quicken();
     verdict.registered = acknowledged.to - acknowledged.from;
     let population = options.targets + verdict.registered;
     for door in &doors {
@@ -262,7 +262,7 @@ pub(super) async fn conclude(
 }
 
 /// Returns the broadcast's end, asking one door after the other.
-pub(super) async fn over(doors: &[Door], id: &str, within: Duration) -> anyhow::Result<Standing> {
+pub async fn over(doors: &[Door], id: &str, within: Duration) -> anyhow::Result<Standing> {
     let mut last = None;
     let looking = async {
         for door in doors.iter().cycle() {

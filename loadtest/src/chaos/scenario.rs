@@ -20,6 +20,22 @@ pub enum Ground {
     Cluster,
 }
 
+/// Where the nodes stand, and what they can be asked to bear.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Footing {
+    pub ground: Ground,
+    /// The nodes' wall clocks can be turned.
+    pub clocked: bool,
+    /// The store is on a small disk of its own.
+    pub small_disk: bool,
+}
+
+impl Footing {
+    pub const fn plain(ground: Ground) -> Self {
+        Self { ground, clocked: false, small_disk: false }
+    }
+}
+
 /// What the run of a scenario is like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Plot {
@@ -34,38 +50,59 @@ pub enum Plot {
 pub struct Scenario {
     pub name: &'static str,
     pub about: &'static str,
-    pub ground: Ground,
+    pub footing: Footing,
     pub plot: Plot,
     pub menu: Menu,
     /// How many faults unless the run says otherwise.
     pub faults: usize,
-    /// The nodes' wall clocks can be turned.
-    pub clocked: bool,
-    /// The store is on a small disk of its own.
-    pub small_disk: bool,
 }
 
 const fn on(ground: Ground, name: &'static str, about: &'static str, faults: usize, menu: Menu) -> Scenario {
-    Scenario { name, about, ground, plot: Plot::Faults, menu, faults, clocked: false, small_disk: false }
+    Scenario { name, about, footing: Footing::plain(ground), plot: Plot::Faults, menu, faults }
+}
+
+/// With clocks that can be turned.
+const fn clocked(scenario: Scenario) -> Scenario {
+    Scenario { footing: Footing { clocked: true, ..scenario.footing }, ..scenario }
+}
+
+/// With the store on a small disk.
+const fn on_a_small_disk(scenario: Scenario) -> Scenario {
+    Scenario { footing: Footing { small_disk: true, ..scenario.footing }, ..scenario }
 }
 
 /// All of them.
 pub const SCENARIOS: [Scenario; 15] = [
     on(Ground::Embedded, "crash", "kill -9 of the one node", 6, crash),
     on(Ground::Embedded, "freeze", "SIGSTOP of the one node past its leases, and SIGCONT", 2, freeze),
-    on(Ground::Embedded, "gateway", "links to the gateways cut, stalled, dripping, reset, half-closed, shut", 8, gateway),
-    Scenario { clocked: true, ..on(Ground::Embedded, "clock", "the node's wall clock steps both ways", 6, clock) },
-    Scenario { small_disk: true, ..on(Ground::Embedded, "disk", "the embedded store's disk is full", 3, disk) },
+    on(
+        Ground::Embedded,
+        "gateway",
+        "links to the gateways cut, stalled, dripping, reset, half-closed, shut",
+        8,
+        gateway,
+    ),
+    clocked(on(Ground::Embedded, "clock", "the node's wall clock steps both ways", 6, clock)),
+    on_a_small_disk(on(Ground::Embedded, "disk", "the embedded store's disk is full", 3, disk)),
     on(Ground::Single, "kills", "kill -9 of API nodes, workers, Redis and PostgreSQL at random", 12, kills),
     on(Ground::Single, "rolling", "every node stopped in order and started again, one after the other", 5, rolling),
     on(Ground::Single, "links", "links to PostgreSQL, Redis and the gateways in every condition", 12, links),
     on(Ground::Single, "flush", "Redis emptied in mid-broadcast", 4, flush),
     on(Ground::Single, "redis-gone", "Redis gone for long", 1, redis_gone),
-    on(Ground::Sentinel, "sentinel", "the master of Redis dies and Sentinel makes the replica the master", 2, fail_over),
+    on(
+        Ground::Sentinel,
+        "sentinel",
+        "the master of Redis dies and Sentinel makes the replica the master",
+        2,
+        fail_over,
+    ),
     on(Ground::Cluster, "redis-cluster", "one of three masters of a Redis Cluster is gone", 2, lose_master),
-    Scenario { plot: Plot::Frozen, ..on(Ground::Single, "frozen", "a worker frozen past its lease and woken up", 1, freeze) },
-    Scenario { clocked: true, ..on(Ground::Single, "clocks", "the nodes' wall clocks step, each by itself", 8, clock) },
-    Scenario { small_disk: true, ..on(Ground::Single, "postgres-disk", "PostgreSQL's disk is full", 2, disk) },
+    Scenario {
+        plot: Plot::Frozen,
+        ..on(Ground::Single, "frozen", "a worker frozen past its lease and woken up", 1, freeze)
+    },
+    clocked(on(Ground::Single, "clocks", "the nodes' wall clocks step, each by itself", 8, clock)),
+    on_a_small_disk(on(Ground::Single, "postgres-disk", "PostgreSQL's disk is full", 2, disk)),
 ];
 
 const MILLI: fn(u64) -> Duration = Duration::from_millis;
@@ -148,8 +185,7 @@ fn trouble(order: &mut Order<'_>, link: Which) -> Option<Fault> {
     let one_way = |up, down| Condition { entrance: Entrance::Open, up, down };
     let condition = match order.draw.u32(0..10) {
         0..4 => {
-            let ends =
-                [End::Reset, End::Cut, End::HalfClose(Direction::Up), End::HalfClose(Direction::Down)];
+            let ends = [End::Reset, End::Cut, End::HalfClose(Direction::Up), End::HalfClose(Direction::Down)];
             return Some(Fault::End { link, whom, how: order.one(&ends)? });
         }
         4 => Condition::SHUT,

@@ -46,7 +46,15 @@ impl Order<'_> {
 pub type Menu = fn(&mut Order<'_>) -> Option<Fault>;
 
 /// `count` events within a broadcast to `owed` devices, in order.
-pub fn draw(seed: u64, count: usize, owed: u64, menu: Menu, cast: &Cast, lease: Duration, long: Duration) -> Vec<Event> {
+pub fn draw(
+    seed: u64,
+    count: usize,
+    owed: u64,
+    menu: Menu,
+    cast: &Cast,
+    lease: Duration,
+    long: Duration,
+) -> Vec<Event> {
     let mut draw = Rng::with_seed(seed);
     let (from, to) = (owed * FROM / 1000, owed * TO / 1000);
     let mut moments: Vec<_> = (0..count)

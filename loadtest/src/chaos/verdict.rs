@@ -32,7 +32,8 @@ impl Verdict {
 
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { scenario, seed, faults, broadcasts, registered, total, allowed, looks, grown, seconds, breaches } = self;
+        let Self { scenario, seed, faults, broadcasts, registered, total, allowed, looks, grown, seconds, breaches } =
+            self;
         for breach in breaches {
             writeln!(f, "{scenario:<14} BREACH {breach}")?;
         }

@@ -6,6 +6,7 @@ use anyhow::{Context, ensure};
 use super::{Place, exit, on_runtime, say};
 use crate::{
     chaos::{
+        ground::impossible,
         run::{self, Options},
         scenario::{SCENARIOS, Scenario},
         verdict::Verdict,
@@ -117,6 +118,10 @@ async fn play(args: Args) -> anyhow::Result<ExitCode> {
     say(format_args!("seed {}: the same again with --seed {}", options.seed, options.seed))?;
     let (mut verdicts, mut good) = (Vec::new(), true);
     for scenario in scenarios {
+        if let Some(why) = impossible(scenario.footing) {
+            say(format_args!("{:<14} skipped: {why}", scenario.name))?;
+            continue;
+        }
         match Box::pin(run::play(scenario, &options)).await {
             Ok(verdict) => verdicts.push(verdict),
             // The others are worth their run all the same.

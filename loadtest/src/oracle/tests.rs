@@ -264,8 +264,7 @@ fn broadcasts_at_the_same_time_are_told_apart_by_their_bodies() {
         body: body_hash(mine),
         others: Some(&others),
     };
-    let Tally { missing, repeated, wrong_payload, .. } =
-        scene.oracle.judge(&scene.audience, &[evidence]).total;
+    let Tally { missing, repeated, wrong_payload, .. } = scene.oracle.judge(&scene.audience, &[evidence]).total;
     assert_eq!((missing, repeated, wrong_payload), (0, 1, 1), "only what nobody sent is wrong");
 }
 

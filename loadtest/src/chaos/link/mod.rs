@@ -189,9 +189,8 @@ async fn join(client: TcpStream, owner: Option<NodeNo>, shared: &Shared, ended: 
     drop((client.set_nodelay(true), server.set_nodelay(true)));
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
-    let pump = |from, to, direction| {
-        Pump::new((from, to), (direction, owner), shared.conditions.subscribe(), ended.clone())
-    };
+    let pump =
+        |from, to, direction| Pump::new((from, to), (direction, owner), shared.conditions.subscribe(), ended.clone());
     let up = pump(from_client, to_server, Direction::Up).run();
     let down = pump(from_server, to_client, Direction::Down).run();
     tokio::pin!(up, down);

@@ -54,10 +54,9 @@ async fn bytes_pass_both_ways_and_ends_are_passed_on() {
 
 #[tokio::test]
 async fn a_stalled_direction_holds_everything_until_it_is_healed() {
-    for condition in [
-        Condition { up: Flow::Stall, ..Condition::default() },
-        Condition { down: Flow::Stall, ..Condition::default() },
-    ] {
+    for condition in
+        [Condition { up: Flow::Stall, ..Condition::default() }, Condition { down: Flow::Stall, ..Condition::default() }]
+    {
         let (link, _serving) = linked().await;
         let mut stream = TcpStream::connect(link.address()).await.unwrap();
         said_back(&mut stream, b"before").await.unwrap();
