@@ -119,9 +119,7 @@ pub fn now() -> Timestamp {
 
 /// A broadcast's id by a small number; later numbers sort later.
 pub fn broadcast(number: u8) -> BroadcastId {
-    let mut bytes = *BroadcastId::new(1_800_000_000_000).as_bytes();
-    bytes[8..].fill(number);
-    BroadcastId::from_bytes(bytes)
+    BroadcastId::from_bytes([number; 16])
 }
 
 /// An entry of hub 1, weight 1, bulk, due now.

@@ -111,8 +111,10 @@ async fn goes_on_after(bench: &mut OnRedis, fault: impl AsyncFnOnce(&mut OnRedis
     let queue = bench.process();
     let all = [entries(1, 0..40, 1, 1), entries(2, 0..40, 2, 1), entries(3, 0..40, 3, 1)].concat();
     publish(&queue, all.clone()).await;
+    // One that dies with what it holds.
+    let doomed = bench.process();
     for _ in 0..5 {
-        one(&queue, Lane::Bulk).await;
+        one(&doomed, Lane::Bulk).await;
     }
     // Somebody waits all the time.
     let waiting = tokio::spawn({
@@ -120,6 +122,7 @@ async fn goes_on_after(bench: &mut OnRedis, fault: impl AsyncFnOnce(&mut OnRedis
         async move { drain(&queue, all).await }
     });
     fault(bench).await;
+    drop(doomed);
     // As the reconciler: again and again what is not done.
     let reissued = tokio::spawn({
         let publisher = bench.process();
@@ -204,9 +207,13 @@ async fn follows_a_slot_that_moves() {
     publish(&queue, vec![entry(1, 1)]).await;
     take(&queue, Lane::Bulk).await;
     servers.flush().unwrap();
+    // What the beat makes again is gone in time: nothing receives any more.
+    queue.leave().await;
+    servers.flush().unwrap();
     servers.move_slot(slot, from, (from + 1) % 3).unwrap();
     publish(&queue, vec![entry(1, 2)]).await;
-    assert_eq!(take(&queue, Lane::Bulk).await.work, entry(1, 2).work);
+    let other = bench.process();
+    assert_eq!(take(&other, Lane::Bulk).await.work, entry(1, 2).work);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
