@@ -105,8 +105,11 @@ impl Link {
     /// Ends their open connections and says how many those were.
     pub fn end(&self, whom: Whom, how: End) -> usize {
         let open = self.shared.open.lock();
-        let theirs = open.values().filter(|connection| whom.is(connection.owner));
-        theirs.map(|connection| connection.end.send_replace(Some(how))).count()
+        let theirs: Vec<_> = open.values().filter(|connection| whom.is(connection.owner)).collect();
+        for connection in &theirs {
+            connection.end.send_replace(Some(how));
+        }
+        theirs.len()
     }
 
     /// How many connections they have open.
