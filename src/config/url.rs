@@ -16,7 +16,8 @@ pub struct ServiceUrl {
 }
 
 impl ServiceUrl {
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    /// Takes a URL apart; `None` when the text is none.
+    pub fn parse(text: &str) -> Option<Self> {
         if text.chars().any(|c| c.is_whitespace() || c.is_control() || !c.is_ascii()) {
             return None;
         }

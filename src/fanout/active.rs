@@ -10,13 +10,14 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, watch};
 
-use super::pace::Pacer;
+use super::pace::{Fleet, Pacer};
 use crate::clock::{BootInstant, SharedClock};
 use crate::gateway::{Gateway, SharedRequest, StopFlag};
 use crate::model::broadcast::{Wish, closing};
 use crate::model::id::BroadcastId;
 use crate::model::platform::Platform;
 use crate::model::verdict::Reason;
+use crate::queue::Paced;
 use crate::store::Standing;
 
 /// Equal FIX_REQUEST answers, without a delivery, that condemn the rest of a broadcast on a platform.
@@ -35,8 +36,17 @@ pub(super) struct Active {
     pub pacer: Pacer,
     standing: watch::Sender<Option<Standing>>,
     platforms: Mutex<BTreeMap<Platform, OnPlatform>>,
-    leases: Mutex<BTreeMap<Platform, Arc<Semaphore>>>,
+    leases: Mutex<BTreeMap<Platform, Arc<Leases>>>,
     clock: SharedClock,
+}
+
+/// The shards of one broadcast and platform in this process.
+#[derive(Debug)]
+pub(super) struct Leases {
+    /// Held. A paced broadcast gives its slots up while it waits, and must not lease its whole plan meanwhile.
+    pub held: Semaphore,
+    /// Next, so that one that ends is followed at once.
+    pub line: Semaphore,
 }
 
 #[derive(Debug, Default)]
@@ -62,11 +72,11 @@ impl std::fmt::Debug for Prepared {
 }
 
 impl Active {
-    fn new(id: BroadcastId, clock: SharedClock) -> Self {
+    fn new(id: BroadcastId, clock: SharedClock, fleet: &Fleet) -> Self {
         Self {
             id,
             stop: StopFlag::default(),
-            pacer: Pacer::new(clock.clone(), 0),
+            pacer: Pacer::new(clock.clone(), fleet, Paced::Broadcast(id)),
             standing: watch::Sender::new(None),
             platforms: Mutex::default(),
             leases: Mutex::default(),
@@ -144,10 +154,10 @@ impl Active {
         Ok(request)
     }
 
-    /// How many of its shards may be held here at once on a platform. A paced broadcast gives its slots up while it
-    /// waits, and must not lease its whole plan meanwhile.
-    pub(super) fn leases(&self, platform: Platform, most: usize) -> Arc<Semaphore> {
-        self.leases.lock().entry(platform).or_insert_with(|| Arc::new(Semaphore::new(most))).clone()
+    /// How many of its shards may be held here at once on a platform, and how many may wait for that.
+    pub(super) fn leases(&self, platform: Platform, most: usize) -> Arc<Leases> {
+        let new = || Arc::new(Leases { held: Semaphore::new(most), line: Semaphore::new(most) });
+        self.leases.lock().entry(platform).or_insert_with(new).clone()
     }
 }
 
@@ -155,13 +165,14 @@ impl Active {
 #[derive(Debug)]
 pub(super) struct Actives {
     clock: SharedClock,
+    fleet: Fleet,
     known: Mutex<HashMap<BroadcastId, Weak<Active>>>,
 }
 
 impl Actives {
     /// None yet.
-    pub(super) fn new(clock: SharedClock) -> Self {
-        Self { clock, known: Mutex::default() }
+    pub(super) fn new(clock: SharedClock, fleet: Fleet) -> Self {
+        Self { clock, fleet, known: Mutex::default() }
     }
 
     /// The broadcast, made known when it is not.
@@ -170,7 +181,7 @@ impl Actives {
         if let Some(active) = known.get(&id).and_then(Weak::upgrade) {
             return active;
         }
-        let active = Arc::new(Active::new(id, self.clock.clone()));
+        let active = Arc::new(Active::new(id, self.clock.clone(), &self.fleet));
         known.insert(id, Arc::downgrade(&active));
         active
     }
@@ -196,7 +207,7 @@ mod tests {
 
     #[test]
     fn five_equal_answers_condemn_unless_something_was_delivered() {
-        let actives = Actives::new(SystemClock::shared());
+        let actives = Actives::new(SystemClock::shared(), Fleet::default());
         let active = actives.enter(BroadcastId::new(1));
         let reason = Reason::known("BadPriority");
         for _ in 0..4 {
@@ -216,7 +227,7 @@ mod tests {
     #[test]
     fn wishes_raise_the_stop_flag_and_old_news_does_not_lower_it() {
         let clock = SystemClock::shared();
-        let active = Actives::new(clock.clone()).enter(BroadcastId::new(1));
+        let active = Actives::new(clock.clone(), Fleet::default()).enter(BroadcastId::new(1));
         let now = clock.now();
         let expires = now.plus(std::time::Duration::from_secs(60));
         let standing =
@@ -233,7 +244,7 @@ mod tests {
 
     #[test]
     fn forgotten_when_nobody_holds_it() {
-        let actives = Actives::new(SystemClock::shared());
+        let actives = Actives::new(SystemClock::shared(), Fleet::default());
         let active = actives.enter(BroadcastId::new(1));
         assert_eq!(actives.held().len(), 1);
         drop(active);

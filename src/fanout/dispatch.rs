@@ -1,7 +1,8 @@
 //! From the queue to a slot: takes entries of both lanes and runs each in a task of its own.
 //!
 //! An entry is acknowledged once its lease stands, or once it is clear that there is nothing to take. Taking it is the
-//! store's compare-and-set, so an entry that came twice finds the work taken.
+//! store's compare-and-set, so an entry that came twice finds the work taken. What this process cannot begin soon is
+//! given back when others share the queue: an entry that waits here is one that they cannot take.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +23,12 @@ const WAITING: usize = 256;
 
 /// How long to rest after the queue or the store failed.
 const REST: Duration = Duration::from_secs(1);
+
+/// How long an entry rests that was given back, unless it is queued again meanwhile: work that was done asks for more.
+const GIVEN_BACK: Duration = Duration::from_millis(200);
+
+/// How long a shard rests that came before its time: the clocks of queue, store and this process differ somewhat.
+const EARLY: Duration = Duration::from_millis(100);
 
 pub(super) fn start(worker: &Arc<Worker>) {
     for lane in Lane::ALL {
@@ -53,34 +60,49 @@ async fn receive(worker: Arc<Worker>, lane: Lane) {
 }
 
 async fn take(worker: Arc<Worker>, delivery: Delivery, room: Option<OwnedSemaphorePermit>) {
-    let Delivery { work, receipt } = delivery;
     let acknowledge = || async {
-        if let Err(error) = worker.queue.acknowledge(vec![receipt.clone()]).await {
+        if let Err(error) = worker.queue.acknowledge(vec![delivery.receipt.clone()]).await {
             tracing::debug!(%error, "cannot acknowledge; the entry will come again and find its work taken");
         }
     };
-    match work.work {
+    match delivery.work.work {
         Work::Plan(id) => plan::run(&worker, id, acknowledge).await,
-        Work::Run(shard, platform) => run(&worker, &work, shard, platform, acknowledge, room).await,
+        Work::Run(shard, platform) => run(&worker, &delivery, shard, platform, acknowledge, room).await,
+    }
+}
+
+async fn give_back(worker: &Worker, delivery: &Delivery, after: Duration) {
+    if let Err(error) = worker.queue.give_back(vec![delivery.clone()], after).await {
+        tracing::debug!(%error, "cannot give an entry back; it will come again by itself");
     }
 }
 
 async fn run<A: Future<Output = ()>>(
     worker: &Arc<Worker>,
-    work: &ReadyWork,
+    delivery: &Delivery,
     shard: ShardRef,
     platform: Platform,
     acknowledge: impl Fn() -> A,
     room: Option<OwnedSemaphorePermit>,
 ) {
+    let work = &delivery.work;
     let active = worker.actives.enter(shard.broadcast);
     let leases = active.leases(platform, worker.settings.shards_in_flight);
+    let place = leases.line.try_acquire();
+    if place.is_err() && worker.queue.workers() > 1 {
+        give_back(worker, delivery, GIVEN_BACK.mul_f64(1.0 + fastrand::f64())).await;
+        return;
+    }
     let waiting = async {
-        let held = leases.acquire().await;
+        let held = leases.held.acquire().await;
+        drop(place);
         (worker.slots.take((work.hub, platform, work.lane), shard.broadcast, work.weight).await, held)
     };
     let (slot, _held) = tokio::select! {
-        () = worker.shutdown.cancelled() => return,
+        () = worker.shutdown.cancelled() => {
+            give_back(worker, delivery, Duration::ZERO).await;
+            return;
+        }
         waited = waiting => waited,
     };
     drop(room);
@@ -96,7 +118,7 @@ async fn run<A: Future<Output = ()>>(
             worker.meter.holds(work.hub, platform, false);
             ended
         }
-        Ok(Err(LeaseError::NotDue { due })) => Ended::GivenBack { due },
+        Ok(Err(LeaseError::NotDue { due })) => Ended::GivenBack { due: due.max(worker.clock.now().plus(EARLY)) },
         // Taken by somebody else, over, or paused: there is nothing to do until somebody says so.
         Ok(Err(_)) => return,
         Err(error) => {

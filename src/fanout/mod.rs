@@ -32,7 +32,7 @@ mod begun;
 mod breaker;
 mod control;
 mod dispatch;
-mod fleet;
+mod holds;
 mod housekeeping;
 mod meter;
 mod pace;
@@ -48,6 +48,9 @@ pub use meter::{Meter, NoMeter};
 
 /// The reconciler tries again each second.
 const CANNOT_QUEUE: &str = "cannot queue work";
+
+/// How long the queue may take to let this process go.
+const LEAVING: Duration = Duration::from_secs(2);
 
 /// Where a worker gets its gateways from.
 pub trait Gateways: Send + Sync + 'static {
@@ -104,9 +107,9 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// How many shards of a broadcast are queued at once: twice the slots, so that a free slot never waits.
+    /// How many shards of a broadcast are queued at once: twice the fleet's slots, so that a free slot never waits.
     fn window(&self) -> usize {
-        self.settings.shards_in_flight * 2
+        self.settings.shards_in_flight * 2 * self.queue.workers()
     }
 
     /// Queues what a broadcast has ready. A failure costs delay only: the reconciler does the same.
@@ -121,6 +124,7 @@ impl Worker {
         if work.is_empty() {
             return;
         }
+        // Each engine says once when it goes away; this says that it lasts.
         match self.queue.publish(work).await {
             Ok(()) => self.trouble.over(CANNOT_QUEUE),
             Err(error) => self.trouble.say(CANNOT_QUEUE, &error),
@@ -173,10 +177,10 @@ impl Service {
         settings: Settings,
         role: Role,
     ) -> Self {
-        let trouble = Trouble::default();
+        let (fleet, trouble) = (pace::Fleet::of(&queue), Trouble::default());
         let worker = Arc::new(Worker {
-            senders: sender::Senders::new(clock.clone()),
-            actives: active::Actives::new(clock.clone()),
+            senders: sender::Senders::new(clock.clone(), fleet.clone()),
+            actives: active::Actives::new(clock.clone(), fleet),
             begun: begun::Begun::new(clock.now()),
             slots: slots::Slots::new(settings.shards_in_flight),
             trouble,
@@ -194,7 +198,7 @@ impl Service {
             control::start(&worker);
             reconcile::start(&worker);
             housekeeping::start(&worker);
-            fleet::start(&worker);
+            holds::start(&worker);
         }
         Self { worker }
     }
@@ -239,7 +243,7 @@ impl Service {
     /// Lets a paused sender go on in every process: by hand, or because its settings changed. Answers whether it was
     /// paused.
     pub async fn resume_sender(&self, hub: HubId, platform: Platform) -> Result<bool, StoreError> {
-        let was = fleet::release(&self.worker, hub, platform, None).await?;
+        let was = holds::release(&self.worker, hub, platform, None).await?;
         reconcile::once(&self.worker).await;
         Ok(was)
     }
@@ -264,6 +268,9 @@ impl Service {
     pub async fn stop(&self, within: Duration) -> bool {
         self.worker.shutdown.cancel();
         self.worker.tasks.close();
-        tokio::time::timeout(within, self.worker.tasks.wait()).await.is_ok()
+        let all = tokio::time::timeout(within, self.worker.tasks.wait()).await.is_ok();
+        // What was taken from the queue and not begun is for others, at once. If that fails they wait a little.
+        let _ = tokio::time::timeout(LEAVING, self.worker.queue.leave()).await;
+        all
     }
 }

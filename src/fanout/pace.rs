@@ -1,5 +1,9 @@
 //! Pacing: how many targets may go now, and how long to wait for more.
 //!
+//! Where several processes share a queue they share each rate too: what one may send of it comes in slices ([`Supply`]),
+//! and within the process it is spent as evenly as ever. Broadcasts that wait for one rate share it by weight
+//! ([`Turns`]).
+//!
 //! A pacer keeps a rate, evenly. Two things make it begin slower and rise to it along a line ([`Line`]): a long rest of
 //! a service that wants its traffic to grow gently, and a service that said it had too much.
 
@@ -15,9 +19,21 @@ use parking_lot::Mutex;
 use super::ramp::Line;
 use crate::clock::{BootInstant, LimiterClock, SharedClock};
 use crate::model::broadcast::Lane;
+use crate::queue::Paced;
+
+mod supply;
+mod turns;
+
+pub(super) use supply::Fleet;
+pub(super) use turns::Asker;
+
+use supply::Supply;
+use turns::Turns;
 
 /// Without a bulk send for so long, a gentle pacer begins slowly again.
 const IDLE: Duration = Duration::from_mins(1);
+/// When to ask again after another had its turn.
+const TURN: Duration = Duration::from_millis(5);
 /// How long what was granted is averaged.
 const RECENT: Duration = Duration::from_secs(5);
 
@@ -31,6 +47,8 @@ pub(super) struct Pacer {
     clock: LimiterClock,
     /// Whether it begins slowly after a rest.
     gentle: bool,
+    /// Where its tokens come from, when others have part of the rate.
+    supply: Option<Supply>,
     state: Mutex<State>,
 }
 
@@ -43,6 +61,7 @@ struct State {
     /// When bulk was last asked for.
     asked: Option<BootInstant>,
     recent: Recent,
+    turns: Turns,
 }
 
 /// A line that is being climbed, and the limiter of the step where it stands.
@@ -80,16 +99,15 @@ pub(super) enum Grant {
 }
 
 impl Pacer {
-    /// A pacer of that rate.
-    pub(super) fn new(clock: SharedClock, per_second: u32) -> Self {
-        let pacer = Self { clock: LimiterClock::new(clock), gentle: false, state: Mutex::default() };
-        pacer.set(per_second);
-        pacer
+    /// Unpaced for now.
+    pub(super) fn new(clock: SharedClock, fleet: &Fleet, of: Paced) -> Self {
+        let supply = fleet.supply(of, clock.clone());
+        Self { clock: LimiterClock::new(clock), gentle: false, supply, state: Mutex::default() }
     }
 
     /// Unpaced for now; once it has a rate it begins slowly after each rest ([`Line::warming`]).
-    pub(super) fn gentle(clock: SharedClock) -> Self {
-        Self { gentle: true, ..Self::new(clock, 0) }
+    pub(super) fn gentle(clock: SharedClock, fleet: &Fleet, of: Paced) -> Self {
+        Self { gentle: true, ..Self::new(clock, fleet, of) }
     }
 
     /// Changes the rate; the same rate keeps what has been used of it.
@@ -97,6 +115,9 @@ impl Pacer {
         let mut state = self.state.lock();
         if state.per_second != per_second {
             state.per_second = per_second;
+            if let Some(supply) = &self.supply {
+                supply.reset();
+            }
             state.full = (per_second > 0).then(|| Rate::new(f64::from(per_second), &self.clock));
             state.ramp = state.ramp.take().filter(|ramp| state.full.as_ref().is_none_or(|full| ramp.is_below(full)));
         }
@@ -118,30 +139,57 @@ impl Pacer {
         state.ramp = line.map(|line| Ramp::new(line, 0, &self.clock));
     }
 
-    /// How many targets make about a quarter of a second at this pace: how far ahead rows are read.
+    /// How many targets make about a quarter of a second at this pace, or at this process' share of it: how far ahead
+    /// rows are read.
     pub(super) fn ahead(&self) -> usize {
         let state = self.state.lock();
+        let workers = self.supply.as_ref().map_or(1.0, Supply::workers);
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
             reason = "a rate is positive; `as` saturates"
         )]
-        state.rate().map_or(usize::MAX, |rate| ((rate.per_second / 4.0) as usize).max(1))
+        state.rate().map_or(usize::MAX, |rate| ((rate.per_second / 4.0 / workers) as usize).max(1))
     }
 
     /// Asks for up to `wanted` (at least 1). What is granted is used up. Transactional sends keep to the rate and never
-    /// wait for a line to rise: they are few, and somebody waits for them.
-    pub(super) fn take(&self, lane: Lane, wanted: usize) -> Grant {
+    /// wait for a line to rise or for a turn: they are few, and somebody waits for them.
+    pub(super) fn take(&self, lane: Lane, asker: Asker, wanted: usize) -> Grant {
         let wanted = NonZeroU32::new(u32::try_from(wanted).unwrap_or(u32::MAX)).unwrap_or(NonZeroU32::MIN);
         let now = self.clock.boot();
         let mut state = self.state.lock();
-        if lane == Lane::Bulk {
+        let bulk = lane == Lane::Bulk;
+        if bulk {
             state.climb(now, self.gentle, &self.clock);
         }
-        let rate = if lane == Lane::Bulk { state.rate() } else { state.full.as_ref() };
-        let grant = rate.map_or(Grant::Now(wanted.get()), |rate| rate.take(wanted, &self.clock));
+        let State { full, ramp, turns, recent, .. } = &mut *state;
+        let line = ramp.as_ref().filter(|_| bulk).map(|ramp| &ramp.rate);
+        let grant = match line.or(full.as_ref()) {
+            None => Grant::Now(wanted.get()),
+            Some(_) if bulk && !turns.is_next(asker, now) => Grant::After(TURN),
+            Some(rate) => self.take_from(rate, wanted),
+        };
+        match grant {
+            Grant::Now(granted) => {
+                turns.granted(asker, granted, now);
+                recent.count(now, granted);
+            }
+            Grant::After(wait) if bulk => turns.refused(asker, wait, now),
+            Grant::After(_) => {}
+        }
+        grant
+    }
+
+    /// Takes from a rate, as much of it as this process has.
+    fn take_from(&self, rate: &Rate, wanted: NonZeroU32) -> Grant {
+        let Some(supply) = &self.supply else { return rate.take(wanted, &self.clock) };
+        let ready = match supply.ready(rate.per_second) {
+            Ok(ready) => NonZeroU32::new(ready).unwrap_or(NonZeroU32::MIN),
+            Err(wait) => return Grant::After(wait),
+        };
+        let grant = rate.take(wanted.min(ready), &self.clock);
         if let Grant::Now(granted) = grant {
-            state.recent.count(now, granted);
+            supply.used(granted);
         }
         grant
     }

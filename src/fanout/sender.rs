@@ -13,12 +13,13 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::breaker::Breaker;
-use super::pace::Pacer;
+use super::pace::{Fleet, Pacer};
 use crate::clock::SharedClock;
 use crate::model::id::HubId;
 use crate::model::platform::Platform;
 use crate::model::time::Timestamp;
 use crate::model::verdict::Reason;
+use crate::queue::Paced;
 use crate::store::{Hold, HoldKind, Noted, SenderRecord};
 
 /// How long a project rests when its service gives no delay (`push-services.md` 2.3).
@@ -63,11 +64,12 @@ pub(super) struct Claim {
 }
 
 impl Sender {
-    fn new(clock: SharedClock, platform: Platform, news: Arc<Notify>) -> Self {
+    fn new(clock: SharedClock, fleet: &Fleet, hub: HubId, platform: Platform, news: Arc<Notify>) -> Self {
+        let of = Paced::Sender(hub, platform);
         let pacer = match platform {
             // The one service that asks for it (`push-services.md` 2.4).
-            Platform::Fcm => Pacer::gentle(clock),
-            _ => Pacer::new(clock, 0),
+            Platform::Fcm => Pacer::gentle(clock, fleet, of),
+            _ => Pacer::new(clock, fleet, of),
         };
         Self { pacer, breaker: Breaker::default(), state: Mutex::default(), news }
     }
@@ -236,6 +238,7 @@ impl Sender {
 #[derive(Debug)]
 pub(super) struct Senders {
     clock: SharedClock,
+    fleet: Fleet,
     senders: Mutex<HashMap<(HubId, Platform), Arc<Sender>>>,
     /// What is noted of any sender, by whichever process; for showing.
     noted: Mutex<HashMap<(HubId, Platform), Hold>>,
@@ -247,9 +250,10 @@ pub(super) struct Senders {
 
 impl Senders {
     /// None yet; each is made when first asked for.
-    pub(super) fn new(clock: SharedClock) -> Self {
+    pub(super) fn new(clock: SharedClock, fleet: Fleet) -> Self {
         Self {
             clock,
+            fleet,
             senders: Mutex::default(),
             noted: Mutex::default(),
             news: Arc::default(),
@@ -260,7 +264,7 @@ impl Senders {
     /// The sender of a hub and platform.
     pub(super) fn get(&self, hub: HubId, platform: Platform) -> Arc<Sender> {
         let mut senders = self.senders.lock();
-        let made = || Arc::new(Sender::new(self.clock.clone(), platform, self.news.clone()));
+        let made = || Arc::new(Sender::new(self.clock.clone(), &self.fleet, hub, platform, self.news.clone()));
         senders.entry((hub, platform)).or_insert_with(made).clone()
     }
 
@@ -343,7 +347,7 @@ mod tests {
     }
 
     fn sender() -> Sender {
-        Sender::new(SystemClock::shared(), Platform::Fcm, Arc::default())
+        Sender::new(SystemClock::shared(), &Fleet::default(), HubId(1), Platform::Fcm, Arc::default())
     }
 
     fn record(kind: HoldKind, until: i64, version: u64) -> SenderRecord {

@@ -46,6 +46,8 @@ const TURN: u64 = 5_040;
 #[derive(Debug)]
 pub(super) struct Slot {
     key: SlotKey,
+    /// Its broadcast's, for the next turn.
+    pub weight: u32,
     /// `None` once it was given back.
     slots: Option<Slots>,
 }
@@ -64,7 +66,7 @@ impl Slots {
                 let pool = pools.entry(key).or_default();
                 if pool.taken < self.each && pool.waiting.is_empty() {
                     pool.taken += 1;
-                    return Slot { key, slots: Some(self.clone()) };
+                    return Slot { key, weight, slots: Some(self.clone()) };
                 }
                 let present = pool.present;
                 let waiting = pool.waiting.entry(broadcast).or_insert_with(|| Waiting {
@@ -90,13 +92,13 @@ impl Slots {
         while let Some(turn) = pool.waiting.iter().min_by_key(|(_, waiting)| waiting.paid).map(|(id, _)| *id) {
             let Some(waiting) = pool.waiting.get_mut(&turn) else { break };
             pool.present = waiting.paid;
-            let ticket = waiting.tickets.pop_front();
+            let (ticket, weight) = (waiting.tickets.pop_front(), waiting.weight);
             waiting.paid += TURN / u64::from(waiting.weight);
             if waiting.tickets.is_empty() {
                 pool.waiting.remove(&turn);
             }
             let Some(ticket) = ticket else { continue };
-            match ticket.send(Slot { key, slots: Some(self.clone()) }) {
+            match ticket.send(Slot { key, weight, slots: Some(self.clone()) }) {
                 Ok(()) => return,
                 // Its future was dropped: the next one. This slot must not release itself while we hold the lock.
                 Err(mut unwanted) => unwanted.slots = None,

@@ -36,6 +36,7 @@ struct LaneState {
     delayed: BTreeMap<(Timestamp, u64), ReadyWork>,
     /// Due, in turn over hubs.
     due: Turns<HubId, Turns<BroadcastId, VecDeque<ReadyWork>>>,
+    /// What was handed out under which number, so that only the latest handing out can be acknowledged.
     handed: HashMap<u64, Work>,
     next: u64,
 }
@@ -141,7 +142,15 @@ impl LaneState {
         let receipt = self.number();
         self.known.insert(work.work, Standing::Handed);
         self.handed.insert(receipt, work.work);
-        Some(Delivery { work, receipt: Receipt(receipt) })
+        let place = work.lane as usize;
+        let receipt = Receipt { work: work.work, place, number: (receipt, 0) };
+        Some(Delivery { work, receipt })
+    }
+
+    /// Forgets an entry that was handed out; answers whether it was.
+    fn settle(&mut self, receipt: &Receipt) -> bool {
+        let work = self.handed.remove(&receipt.number.0);
+        work.is_some_and(|work| self.known.remove(&work).is_some())
     }
 
     fn oldest(&self) -> Option<Timestamp> {
@@ -201,12 +210,22 @@ impl Queue for MemoryQueue {
 
     async fn acknowledge(&self, receipts: Vec<Receipt>) -> Result<()> {
         for receipt in receipts {
-            for lane in &self.lanes {
-                let mut state = lane.lock();
-                if let Some(work) = state.handed.remove(&receipt.0) {
-                    state.known.remove(&work);
-                    break;
-                }
+            if let Some(lane) = self.lanes.get(receipt.place) {
+                lane.lock().settle(&receipt);
+            }
+        }
+        Ok(())
+    }
+
+    async fn give_back(&self, deliveries: Vec<Delivery>, after: Duration) -> Result<()> {
+        let now = self.clock.now();
+        for Delivery { mut work, receipt } in deliveries {
+            let lane = receipt.place;
+            let mut state = self.lanes[lane].lock();
+            if state.settle(&receipt) {
+                work.due = if after.is_zero() { work.due } else { now.plus(after) };
+                state.publish(work, now);
+                self.arrived[lane].notify_one();
             }
         }
         Ok(())

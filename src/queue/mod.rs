@@ -3,15 +3,24 @@
 //! It carries pointers only, a few dozen bytes each, and may lose all of them at any moment: the store is the truth and
 //! the reconciler issues again what is unfinished (design.md 3.2). It may also deliver twice: taking the work is a
 //! compare-and-set of the shard's epoch in the store, so a second delivery finds it taken.
+//!
+//! Two engines: [`memory`] within one process, [`redis`] for a fleet. What a fleet shares besides entries goes through
+//! it too: how many workers there are, whose turn it is to reconcile, and the tokens of fleet-wide rates ([`rate`]).
+
+use std::time::Duration;
 
 use async_trait::async_trait;
 
 use crate::model::broadcast::Lane;
 use crate::model::id::BroadcastId;
 use crate::model::time::Timestamp;
-use crate::store::ReadyWork;
+use crate::store::{ReadyWork, Work};
 
 pub mod memory;
+pub mod rate;
+pub mod redis;
+
+pub use rate::{Paced, Slice};
 
 /// A failure of the queue itself.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -28,9 +37,15 @@ pub struct Delivery {
     pub receipt: Receipt,
 }
 
-/// What an acknowledgement names.
+/// What an acknowledgement names. Only the engine that gave it can read it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Receipt(pub u64);
+pub struct Receipt {
+    work: Work,
+    /// Where in the queue: the engine's own number of a lane or partition.
+    place: usize,
+    /// Which handing out of it.
+    number: (u64, u64),
+}
 
 /// A word to every node: look at this broadcast again now (its wish or pace changed).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,11 +59,14 @@ pub trait Queue: Send + Sync + 'static {
     async fn publish(&self, entries: Vec<ReadyWork>) -> Result<()>;
 
     /// Waits until something of `lane` is due and hands out up to `max` entries, in turn over hubs and broadcasts by
-    /// weight. Dropping the future takes nothing.
+    /// weight. Dropping the future takes nothing. An engine that is out of reach makes it wait, not fail.
     async fn receive(&self, lane: Lane, max: usize) -> Result<Vec<Delivery>>;
 
     /// The work is taken or not worth taking: forget the entries.
     async fn acknowledge(&self, receipts: Vec<Receipt>) -> Result<()>;
+
+    /// Not for this process after all: anybody may have the entries once `after` has passed.
+    async fn give_back(&self, deliveries: Vec<Delivery>, after: Duration) -> Result<()>;
 
     /// Tells every node, this one too.
     async fn poke(&self, poke: Poke) -> Result<()>;
@@ -59,6 +77,36 @@ pub trait Queue: Send + Sync + 'static {
     /// When the oldest entry of a lane that is due became so.
     async fn oldest(&self, lane: Lane) -> Result<Option<Timestamp>>;
 
-    /// Whether entries can be queued and delivered now.
+    /// Whether entries can be queued and delivered now; the error says in words what is missing.
     async fn ping(&self) -> Result<()>;
+
+    /// Whether other processes take entries from it too.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    /// How many processes receive from it, as last known; at least 1.
+    fn workers(&self) -> usize {
+        1
+    }
+
+    /// Whether it is this process' turn to issue again what is unfinished: one in a fleet each `every`.
+    async fn reconcile_turn(&self, _every: Duration) -> Result<bool> {
+        Ok(true)
+    }
+
+    /// Waits until the engine has lost what it held, so that everything is to be issued again at once. One process in a
+    /// fleet learns it.
+    async fn lost(&self) {
+        std::future::pending().await
+    }
+
+    /// Takes a slice of a rate that all processes share. An engine within one process has nothing to share and grants
+    /// all of it.
+    async fn lease_tokens(&self, _of: Paced, _per_second: f64, wanted: u32) -> Result<Slice> {
+        Ok(Slice { tokens: wanted, after: Duration::ZERO })
+    }
+
+    /// This process receives no more: what it holds is for the others, at once.
+    async fn leave(&self) {}
 }

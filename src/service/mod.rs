@@ -29,7 +29,6 @@ use crate::identity::key_file::{self, KeyFileError};
 use crate::identity::keys::{AdminKey, AdminKeyError};
 use crate::identity::secrets::{Vault, VaultError};
 use crate::queue::Queue;
-use crate::queue::memory::MemoryQueue;
 use crate::store::StoreError;
 use crate::telemetry::Metrics;
 
@@ -37,6 +36,7 @@ mod certificate;
 mod follow;
 mod gateways;
 mod listener;
+mod queue;
 mod store;
 
 pub use gateways::Opener;
@@ -155,7 +155,7 @@ impl Running {
         let clock = options.clock.unwrap_or_else(SystemClock::shared);
         let store = open_store(config, clock.clone()).await?;
         let is_shared = !matches!(config.store.url, StoreUrl::Sqlite(_));
-        let queue: Arc<dyn Queue> = Arc::new(MemoryQueue::new(clock.clone()));
+        let queue: Arc<dyn Queue> = queue::open_queue(config, clock.clone())?;
         let (admin, admin_key_made) = admin_key(config)?;
         let metrics = Metrics::new();
         if let StoreUrl::Sqlite(path) = &config.store.url {

@@ -23,6 +23,7 @@ use crate::model::target::AudienceKind;
 mod broadcasts;
 mod error;
 mod index;
+mod life;
 pub mod postgres;
 mod registration;
 mod registry;

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -88,11 +89,13 @@ pub struct FakeGateway {
     pub write: usize,
     /// The most targets that were with this gateway at once.
     pub in_flight: Arc<Mutex<(u64, u64)>>,
+    /// Targets that this process came with.
+    pub taken: AtomicU64,
 }
 
 impl FakeGateway {
     pub fn new(service: Arc<Service>, clock: SharedClock) -> Self {
-        Self { service, clock, write: 64, in_flight: Arc::default() }
+        Self { service, clock, write: 64, in_flight: Arc::default(), taken: AtomicU64::new(0) }
     }
 }
 
@@ -122,6 +125,7 @@ impl Gateway for FakeGateway {
             in_flight.0 += batch.targets.len() as u64;
             in_flight.1 = in_flight.1.max(in_flight.0);
         }
+        self.taken.fetch_add(batch.targets.len() as u64, Ordering::Relaxed);
         tokio::spawn(async move {
             let targets: Vec<_> = batch.targets.iter().map(|(seq, channel)| (seq, device(channel))).collect();
             for write in targets.chunks(write) {

@@ -4,6 +4,10 @@ use std::io;
 use std::net::TcpListener;
 
 pub mod postgres;
+pub mod redis;
+
+mod process;
+mod resp;
 
 /// Why a server is not there.
 #[derive(Debug, thiserror::Error)]

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use loadtest::servers::postgres::Postgres;
+use loadtest::servers::redis::{Redis, Reply};
 
 #[test]
 fn postgres_keeps_what_was_committed_when_it_is_killed() {
@@ -17,4 +18,19 @@ fn postgres_keeps_what_was_committed_when_it_is_killed() {
     let pid = server.pid().unwrap();
     drop(server);
     assert!(!std::path::Path::new(&format!("/proc/{pid}/exe")).exists());
+}
+
+#[tokio::test]
+async fn redis_ends_and_comes_back_empty_or_as_it_was() {
+    for (mut server, kept) in
+        [(Redis::start().await.unwrap(), Reply::Nil), (Redis::start_durable().await.unwrap(), Reply::Text("1".into()))]
+    {
+        server.ask(&["SET", "a", "1"]).unwrap();
+        server.kill();
+        assert!(server.ask(&["PING"]).is_err());
+        server.restart().await.unwrap();
+        assert_eq!(server.ask(&["GET", "a"]).unwrap(), kept);
+        server.flush().unwrap();
+        assert_eq!(server.ask(&["GET", "a"]).unwrap(), Reply::Nil);
+    }
 }

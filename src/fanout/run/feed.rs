@@ -10,7 +10,7 @@ use super::ledger::Pick;
 use crate::clock::BootInstant;
 use crate::fanout::Worker;
 use crate::fanout::active::Active;
-use crate::fanout::pace::Grant;
+use crate::fanout::pace::{Asker, Grant};
 use crate::fanout::sender::Sender;
 use crate::fanout::slots::Slot;
 use crate::gateway::{Batch, Gateway, Reply, SharedRequest, Targets};
@@ -91,18 +91,19 @@ async fn feed(order: Order) -> Fed {
     let left = leavers.with_gone(gone);
 
     let (mut handed, mut wait) = (0, None);
+    let asker = Asker { id: order.active.id, weight: slot.weight };
     // Granted by the broadcast's pacer and not yet by the gateway's: asked for once, so that neither is overdrawn.
     let mut allowed = 0;
     while handed < sendable.len() {
         let rest = sendable.len() - handed;
         let grant = match allowed {
-            0 => order.active.pacer.take(order.lane, rest),
+            0 => order.active.pacer.take(order.lane, asker, rest),
             allowed => Grant::Now(allowed),
         };
         let grant = match grant {
             Grant::Now(granted) => {
                 allowed = granted;
-                order.sender.pacer.take(order.lane, granted as usize)
+                order.sender.pacer.take(order.lane, asker, granted as usize)
             }
             wait => wait,
         };
@@ -119,7 +120,7 @@ async fn feed(order: Order) -> Fed {
                     () = tokio::time::sleep(pause) => {}
                     () = worker.shutdown.cancelled() => {}
                 }
-                slot = worker.slots.take((order.hub, order.platform, order.lane), order.active.id, 1).await;
+                slot = worker.slots.take((order.hub, order.platform, order.lane), asker.id, asker.weight).await;
                 if stopped(&worker, &order.active, order.deadline) {
                     break;
                 }

@@ -27,7 +27,7 @@ use crate::model::platform::Platform;
 use crate::model::target::AudienceKind;
 use crate::store::index::{self as rules, Delta, LiveTags, Touches};
 use crate::store::registration::{Applier, Prepared};
-pub(super) use crate::store::registration::{DedupeKey, Removal, document_id, key, of_key};
+pub(super) use crate::store::registration::{Removal, document_id, key, of_key};
 use crate::store::{
     Applied, Change, Hold, HubRecord, InstallationPage, InsteadOf, Noted, PatchError, SenderRecord, StoredInstallation,
     TargetRows,
@@ -50,7 +50,6 @@ use commit::Gathering;
 pub(super) use index::Snapshot;
 pub(super) use remove::drop_dead;
 use rows::TxRows;
-pub(super) use rows::dedupe_key;
 use unfolded::Waiting;
 
 /// What the registry keeps in memory beside the file. Behind an `Arc` of its own (`parts.registry`), so that tasks of
