@@ -54,7 +54,7 @@ impl PostgresBench {
         let server = server();
         let name = format!("bench_{}", server.databases.fetch_add(1, Ordering::Relaxed));
         // A copy fails while somebody is connected to what it copies: the connections that made it are just going.
-        let copy = format!("CREATE DATABASE {name} TEMPLATE {SEED} STRATEGY FILE_COPY");
+        let copy = format!("CREATE DATABASE {name} TEMPLATE {SEED}");
         while let Err(error) = server.postgres.psql("postgres", &copy) {
             assert!(error.to_string().contains("being accessed by other users"), "{error}");
         }
