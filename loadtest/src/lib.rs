@@ -10,9 +10,11 @@
 //! - [`servers`]: real PostgreSQL and Redis servers.
 //! - [`service`]: Fanfare as a child process: its folder, its life, what it costs.
 //! - [`stage`]: all of that together, standing; broadcasts on it, watched and judged; kills.
+//! - [`chaos`]: several nodes and their servers, faults on a schedule, and whether anything was lost.
 //! - [`compare`]: Fanfare's engine beside other senders.
 //! - [`progress`], [`figures`]: how far a run is, and what came out, for people.
 //! - [`commands`]: what the binary does, one file per command.
+pub mod chaos;
 pub mod client;
 pub mod clock;
 pub mod commands;

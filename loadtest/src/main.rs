@@ -26,12 +26,17 @@ enum Command {
     Count(commands::count::Args),
     Register(commands::register::Args),
     Compare(commands::compare::Args),
+    Chaos(commands::chaos::Args),
+    #[command(subcommand)]
+    Cluster(commands::cluster::Command),
     Gateways(commands::gateways::Args),
     Fuzz(commands::fuzz::Args),
     #[command(hide = true)]
     CompareSender(commands::compare::SenderArgs),
     #[command(hide = true)]
     Fanfare(commands::fanfare::Args),
+    #[command(hide = true)]
+    Clocked(commands::clocked::Args),
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -45,8 +50,11 @@ fn main() -> anyhow::Result<ExitCode> {
         Command::Register(args) => commands::register::run(args),
         Command::Compare(args) => commands::compare::run(args),
         Command::CompareSender(args) => commands::compare::run_sender(args).map(|()| ExitCode::SUCCESS),
+        Command::Cluster(command) => commands::cluster::run(command),
+        Command::Chaos(args) => commands::chaos::run(args),
         Command::Gateways(args) => commands::gateways::run(args).map(|()| ExitCode::SUCCESS),
         Command::Fuzz(args) => commands::fuzz::run(args),
+        Command::Clocked(args) => commands::clocked::run(args),
         Command::Fanfare(args) => Ok(commands::fanfare::run(args)),
     }
 }

@@ -92,6 +92,17 @@ impl Api {
         import::import(&self.peer, &self.path("/installations:import"), devices, range, sent).await
     }
 
+    /// Registers one device, or changes nothing when it is registered so.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub async fn register(&self, devices: &Devices, n: u64) -> Result<(), ClientError> {
+        let path = self.path(&format!("/installations/{}", devices.id(n)));
+        let mut document = Vec::new();
+        devices.write_document(n, &mut document);
+        succeeded("PUT", &path, self.send("PUT", &path, &document).await?).map(drop)
+    }
+
     /// # Errors
     /// [`ClientError`]
     pub async fn count(&self, audience: &str) -> Result<Counted, ClientError> {

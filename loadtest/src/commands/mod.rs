@@ -1,4 +1,7 @@
 //! The commands of the binary, one file each.
+pub mod chaos;
+pub mod clocked;
+pub mod cluster;
 pub mod compare;
 pub mod count;
 pub mod demo;

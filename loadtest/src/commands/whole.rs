@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::{Measured, compare, exit, on_runtime, say, write_json};
 use crate::{
-    client::api::Standing,
+    client::{Api, Standing},
     compare::{
         BODY, Task,
         process::Cores,
@@ -148,7 +148,7 @@ fn conclude(args: Args, rounds: Vec<Round>) -> anyhow::Result<ExitCode> {
 }
 
 /// A hub whose APNs is the receiver.
-fn hub(of: &Credentials, connections: u32) -> anyhow::Result<Value> {
+pub(super) fn hub(of: &Credentials, connections: u32) -> anyhow::Result<Value> {
     Ok(json!({ "apns": {
         "endpoint": format!("https://{}", of.address),
         "topic": of.topic,
@@ -167,7 +167,7 @@ async fn broadcast(service: &Service, receiver: &Receiver, args: &Args, number: 
     let payload: Value = serde_json::from_str(BODY)?;
     let request = json!({ "audience": "all", "payloads": { "apns": payload } });
     let id = service.api.broadcast(&request, &format!("whole-{number}")).await?;
-    let standing = ended(service, &id, Duration::from_secs(args.measured.within_seconds)).await?;
+    let standing = ended(&service.api, &id, Duration::from_secs(args.measured.within_seconds)).await?;
     let took = match standing.finished_at {
         Some(finished) => finished.since(standing.accepted_at),
         None => begun.elapsed(),
@@ -187,10 +187,11 @@ async fn broadcast(service: &Service, receiver: &Receiver, args: &Args, number: 
     })
 }
 
-async fn ended(service: &Service, id: &str, within: Duration) -> anyhow::Result<Standing> {
+/// Returns the broadcast's end.
+pub(super) async fn ended(api: &Api, id: &str, within: Duration) -> anyhow::Result<Standing> {
     let looking = async {
         loop {
-            let standing = service.api.standing(id).await?;
+            let standing = api.standing(id).await?;
             if standing.finished_at.is_some() {
                 return anyhow::Ok(standing);
             }

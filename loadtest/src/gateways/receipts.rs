@@ -265,13 +265,18 @@ impl Receipts {
         if drafts.is_empty() {
             return;
         }
-        let at_ms = u32::try_from(self.started.elapsed().as_millis()).unwrap_or(u32::MAX);
+        let at_ms = self.now_ms();
         let mut books = self.books.write();
         for draft in drafts.drain(..) {
             books.add(draft, at_ms);
         }
         // Under the lock, so that the count never goes back.
         self.count.send_replace(books.count);
+    }
+
+    /// The time that a receipt written now would have.
+    pub fn now_ms(&self) -> u32 {
+        u32::try_from(self.started.elapsed().as_millis()).unwrap_or(u32::MAX)
     }
 
     /// Forgets everything. Orders start at 0 again.

@@ -31,13 +31,22 @@ const REFUSED: u8 = 0x40;
 /// Acceptances; the last value stands for all higher ones.
 const TIMES: u8 = 0x3f;
 
-/// What one gateway saw of a broadcast: receipts of no other one.
+/// What one gateway saw of a broadcast.
 #[derive(Clone, Copy, Debug)]
 pub struct Evidence<'a> {
     pub platform: Platform,
     pub receipts: &'a Receipts,
     /// What [`Receipt::body`] must be.
     pub body: u64,
+    /// Bodies of broadcasts that are judged by themselves; receipts that have one are passed over. `None`: the receipts
+    /// are of this broadcast alone.
+    pub others: Option<&'a HashSet<u64>>,
+}
+
+impl Evidence<'_> {
+    fn concerns(&self, receipt: &Receipt) -> bool {
+        receipt.body == self.body || self.others.is_none_or(|others| !others.contains(&receipt.body))
+    }
 }
 
 /// What one installed population is owed, broadcast after broadcast.
@@ -45,8 +54,8 @@ pub struct Evidence<'a> {
 pub struct Oracle {
     devices: Devices,
     population: u64,
-    /// Devices that a gateway has refused for good: whether the service has dropped them is its own judgement, so they
-    /// are owed nothing more, and are no strangers either.
+    /// Owed nothing, and no strangers either. Those that a gateway has refused for good among them: whether the service
+    /// has dropped them is its own judgement.
     excused: HashSet<u64>,
 }
 
@@ -54,6 +63,16 @@ impl Oracle {
     /// Devices 0 to `population - 1` are registered.
     pub fn new(devices: Devices, population: u64) -> Self {
         Self { devices, population, excused: HashSet::new() }
+    }
+
+    /// These are owed nothing, and are no strangers either: whether they are registered is not known.
+    pub fn excuse(&mut self, devices: impl IntoIterator<Item = u64>) {
+        self.excused.extend(devices);
+    }
+
+    /// How many are excused.
+    pub fn excused(&self) -> u64 {
+        self.excused.len() as u64
     }
 
     /// How many devices a broadcast to this audience is owed to, on these platforms.
@@ -72,7 +91,11 @@ impl Oracle {
         let owed = (0..self.population).map(|n| if self.owes(audience, &platforms, n) { OWED } else { 0 });
         let mut books = Books { devices: owed.collect(), ..Books::default() };
         for of_one in evidence {
-            each(of_one.receipts, |receipt| books.enter(self, of_one, receipt));
+            each(of_one.receipts, |receipt| {
+                if of_one.concerns(receipt) {
+                    books.enter(self, of_one, receipt);
+                }
+            });
         }
         let other_ids = evidence.iter().flat_map(|of_one| self.other_ids(&books, of_one)).collect();
         let judgement = books.close(self, &platforms, &other_ids);
@@ -92,6 +115,7 @@ impl Oracle {
         each(evidence.receipts, |receipt| {
             let device = self.devices.of_booked(evidence.platform, receipt.token.as_bytes());
             if let Some(n) = device.filter(|n| repeated.contains(n))
+                && evidence.concerns(receipt)
                 && meaning(evidence.platform, receipt) == Meaning::Delivered
                 && *ids.entry(n).or_insert(receipt.id) != receipt.id
             {

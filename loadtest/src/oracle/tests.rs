@@ -86,7 +86,12 @@ impl Scene {
         let evidence: Vec<_> = self
             .receipts
             .iter()
-            .map(|(platform, receipts)| Evidence { platform: *platform, receipts, body: body_hash(body(*platform)) })
+            .map(|(platform, receipts)| Evidence {
+                platform: *platform,
+                receipts,
+                body: body_hash(body(*platform)),
+                others: None,
+            })
             .collect();
         self.oracle.judge(&self.audience, &evidence)
     }
@@ -240,4 +245,37 @@ fn an_accepted_request_that_was_dropped_is_refused_and_one_throttled_is_missing(
     let tally = &judgement.platforms[&Platform::Wns];
     assert_eq!((tally.missing, tally.refused, tally.received), (0, 1, 0));
     assert_eq!(judgement.details(), ["wns: refused 1: 200 dropped × 1"]);
+}
+
+#[test]
+fn broadcasts_at_the_same_time_are_told_apart_by_their_bodies() {
+    let mut scene = Scene::new("all");
+    let (mine, other, nobodys): (&[u8], &[u8], &[u8]) = (BODY, b"other", b"nobody's");
+    for n in 0..POPULATION {
+        let token = scene.devices.token(n);
+        scene.push(&token, 1, mine, &Answer::accepted());
+        scene.push(&token, 2, other, &Answer::accepted());
+    }
+    scene.push(&scene.devices.token(0), 3, nobodys, &Answer::accepted());
+    let others = HashSet::from([body_hash(mine), body_hash(other)]);
+    let evidence = Evidence {
+        platform: Platform::Apns,
+        receipts: &scene.receipts[&Platform::Apns],
+        body: body_hash(mine),
+        others: Some(&others),
+    };
+    let Tally { missing, repeated, wrong_payload, .. } = scene.oracle.judge(&scene.audience, &[evidence]).total;
+    assert_eq!((missing, repeated, wrong_payload), (0, 1, 1), "only what nobody sent is wrong");
+}
+
+#[test]
+fn the_excused_are_neither_owed_nor_strangers() {
+    let mut scene = Scene::new("all");
+    scene.oracle.excuse([0, 1]);
+    for n in 1..POPULATION {
+        scene.push(&scene.devices.token(n), 1, BODY, &Answer::accepted());
+    }
+    let judgement = scene.judge();
+    assert!(judgement.is_good(), "{judgement:?}");
+    assert_eq!(judgement.total.owed, POPULATION - 2);
 }

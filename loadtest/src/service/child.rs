@@ -27,18 +27,10 @@ const INTERVAL: Duration = Duration::from_millis(20);
 #[derive(Debug)]
 pub struct Child {
     pid: u32,
-    orders: Sender<Order>,
+    orders: Sender<Signal>,
     samples: Arc<Samples>,
     exit: watch::Receiver<Option<ExitStatus>>,
     keeper: Option<JoinHandle<()>>,
-}
-
-#[derive(Debug)]
-enum Order {
-    /// SIGKILL
-    Kill,
-    /// SIGTERM
-    Terminate,
 }
 
 /// What was sampled so far.
@@ -113,14 +105,33 @@ impl Child {
 
     /// SIGKILL: no destructor, no flush. Returns when it is gone.
     pub async fn kill9(&self) -> Option<ExitStatus> {
-        // An error means that the keeper is gone, which it is only after the end of the process.
-        drop(self.orders.send(Order::Kill));
+        self.order(Signal::KILL);
         self.ended().await
+    }
+
+    /// SIGSTOP: it holds everything and does nothing, until [`Self::wake`].
+    pub fn freeze(&self) {
+        self.order(Signal::STOP);
+    }
+
+    /// SIGCONT
+    pub fn wake(&self) {
+        self.order(Signal::CONT);
+    }
+
+    /// SIGHUP
+    pub fn hang_up(&self) {
+        self.order(Signal::HUP);
+    }
+
+    /// An error would mean that the keeper is gone, which it is only after the end of the process.
+    fn order(&self, signal: Signal) {
+        let _ = self.orders.send(signal);
     }
 
     /// SIGTERM, and SIGKILL when it is not gone `within` that time: then `None`.
     pub async fn terminate(&self, within: Duration) -> Option<ExitStatus> {
-        drop(self.orders.send(Order::Terminate));
+        self.order(Signal::TERM);
         match tokio::time::timeout(within, self.ended()).await {
             Ok(status) => status,
             Err(_) => {
@@ -134,7 +145,7 @@ impl Child {
 /// Killed and waited for, so that its folder can be removed afterwards.
 impl Drop for Child {
     fn drop(&mut self) {
-        drop(self.orders.send(Order::Kill));
+        self.order(Signal::KILL);
         if let Some(keeper) = self.keeper.take() {
             drop(keeper.join());
         }
@@ -144,7 +155,7 @@ impl Drop for Child {
 fn keep(
     mut command: Command,
     started: tokio::sync::oneshot::Sender<io::Result<u32>>,
-    orders: &Receiver<Order>,
+    orders: &Receiver<Signal>,
     samples: &Samples,
     exited: &watch::Sender<Option<ExitStatus>>,
 ) {
@@ -159,8 +170,8 @@ fn keep(
     drop(started.send(Ok(pid)));
     loop {
         let signal = match orders.recv_timeout(INTERVAL) {
-            Ok(Order::Terminate) => Some(Signal::TERM),
-            Ok(Order::Kill) | Err(RecvTimeoutError::Disconnected) => Some(Signal::KILL),
+            Ok(signal) => Some(signal),
+            Err(RecvTimeoutError::Disconnected) => Some(Signal::KILL),
             Err(RecvTimeoutError::Timeout) => None,
         };
         samples.take(pid);
@@ -233,6 +244,26 @@ mod tests {
     async fn one_that_heeds_the_signal_ends_its_own_way() {
         let child = started("trap 'exit 7' TERM; echo; while :; do :; done").await;
         assert_eq!(child.terminate(Duration::from_secs(60)).await.unwrap().code(), Some(7));
+    }
+
+    #[tokio::test]
+    async fn a_frozen_one_does_nothing_until_it_is_woken() {
+        let child = started("echo; while :; do :; done").await;
+        child.freeze();
+        let state = || {
+            let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.pid())).unwrap();
+            stat[stat.rfind(')').unwrap() + 2..].chars().next().unwrap()
+        };
+        while state() != 'T' {
+            tokio::task::yield_now().await;
+        }
+        child.wake();
+        while state() == 'T' {
+            tokio::task::yield_now().await;
+        }
+        // Frozen or not, a kill ends it.
+        child.freeze();
+        assert_eq!(child.kill9().await.unwrap().signal(), Some(9));
     }
 
     #[tokio::test]

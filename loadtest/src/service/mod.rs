@@ -7,7 +7,7 @@ pub mod usage;
 
 use std::{
     fs::OpenOptions,
-    process::{Command, Stdio},
+    process::{Command, ExitStatus, Stdio},
     time::Duration,
 };
 
@@ -16,7 +16,7 @@ use anyhow::{Context, bail};
 use self::child::Child;
 pub use self::{
     accounts::Accounts,
-    site::{HUB, Site, Tuning},
+    site::{Backing, HUB, Site, Tuning},
 };
 use crate::client::{Api, connection::Peer};
 
@@ -27,9 +27,43 @@ const LOOK: Duration = Duration::from_millis(5);
 /// How long a clean stop may take: longer than the service's own `server.drain_seconds`.
 const STOP: Duration = Duration::from_secs(30);
 
+/// Which parts of the service a node runs (`serve --role`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    All,
+    Api,
+    Worker,
+}
+
+impl Role {
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Api => "api",
+            Self::Worker => "worker",
+        }
+    }
+}
+
+/// How a node is started.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    pub role: Role,
+    /// Its wall clock can be turned ([`Service::set_clock`]).
+    pub clocked: bool,
+}
+
+/// `fanfare serve` as it is.
+impl Default for Entry {
+    fn default() -> Self {
+        Self { role: Role::All, clocked: false }
+    }
+}
+
 /// A service in its folder, over as many processes as its life takes.
 #[derive(Debug)]
 pub struct Service {
+    entry: Entry,
     child: Child,
     pub api: Api,
     /// CPU of the processes that have ended.
@@ -45,16 +79,39 @@ impl Service {
     /// # Errors
     /// When it does not come up; the end of its log is in the message.
     pub async fn start(site: Site) -> anyhow::Result<Self> {
-        let child = spawn(&site).await?;
-        let nobody = Api::new(Peer::new(site.address, ""), HUB);
-        let mut service = Self { child, api: nobody, spent: Duration::ZERO, peak: 0, site };
+        let mut service = Self::spawn(site, Entry::default()).await?;
         service.ready().await?;
-        let key = std::fs::read_to_string(service.site.admin_key_file()).context("no admin key")?;
-        service.api = Api::new(Peer::new(service.site.address, key.trim()), HUB);
+        service.open()?;
         Ok(service)
     }
 
-    async fn ready(&self) -> anyhow::Result<()> {
+    /// Starts the process of a configured site. It is of use when it is ready ([`Self::ready`]) and opened
+    /// ([`Self::open`]).
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub async fn spawn(site: Site, entry: Entry) -> anyhow::Result<Self> {
+        let child = spawn(&site, entry).await?;
+        let nobody = Api::new(Peer::new(site.address, ""), HUB);
+        Ok(Self { entry, child, api: nobody, spent: Duration::ZERO, peak: 0, site })
+    }
+
+    /// Makes the API usable, with the administrator's key.
+    ///
+    /// # Errors
+    /// When the key's file cannot be read: there is none before the first node was ready.
+    pub fn open(&mut self) -> anyhow::Result<()> {
+        let service = self;
+        let key = std::fs::read_to_string(service.site.admin_key_file()).context("no admin key")?;
+        service.api = Api::new(Peer::new(service.site.address, key.trim()), HUB);
+        Ok(())
+    }
+
+    /// Returns when it is up and its parts answer.
+    ///
+    /// # Errors
+    /// When that takes too long, or it ended; the end of its log is in the message.
+    pub async fn ready(&self) -> anyhow::Result<()> {
         let looking = async {
             while !self.api.is_ready().await {
                 tokio::time::sleep(LOOK).await;
@@ -81,10 +138,44 @@ impl Service {
     /// # Errors
     /// As [`Self::start`].
     pub async fn start_again(&mut self) -> anyhow::Result<()> {
+        self.spawn_again().await?;
+        self.ready().await
+    }
+
+    /// As [`Self::start_again`], without waiting until it is ready.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub async fn spawn_again(&mut self) -> anyhow::Result<()> {
         self.spent += self.child.cpu();
         self.peak = self.anonymous_peak();
-        self.child = spawn(&self.site).await?;
-        self.ready().await
+        self.child = spawn(&self.site, self.entry).await?;
+        Ok(())
+    }
+
+    /// SIGSTOP, until [`Self::wake`].
+    pub fn freeze(&self) {
+        self.child.freeze();
+    }
+
+    /// SIGCONT
+    pub fn wake(&self) {
+        self.child.wake();
+    }
+
+    /// SIGTERM. Returns how it ended; `None` when that took too long and it was killed.
+    pub async fn terminate(&self) -> Option<ExitStatus> {
+        self.child.terminate(STOP).await
+    }
+
+    /// Turns the wall clock of a clocked node: `ahead` milliseconds ahead of the machine's, or behind it.
+    ///
+    /// # Errors
+    /// When its file cannot be written.
+    pub fn set_clock(&self, ahead: i64) -> anyhow::Result<()> {
+        std::fs::write(self.site.clock_file(), ahead.to_string()).context("cannot turn the clock")?;
+        self.child.hang_up();
+        Ok(())
     }
 
     pub fn pid(&self) -> u32 {
@@ -134,7 +225,7 @@ impl Service {
     /// # Errors
     /// When it did not end, or not well.
     pub async fn stop(self) -> anyhow::Result<()> {
-        match self.child.terminate(STOP).await {
+        match self.terminate().await {
             Some(status) if status.success() => Ok(()),
             Some(status) => bail!("the service ended badly: {status}\n{}", self.site.log_tail()),
             None => bail!("the service did not end within {STOP:?} and was killed"),
@@ -143,10 +234,14 @@ impl Service {
 }
 
 /// This program as `fanfare serve`: nothing else has to be built or found.
-async fn spawn(site: &Site) -> anyhow::Result<Child> {
+async fn spawn(site: &Site, entry: Entry) -> anyhow::Result<Child> {
     let log = OpenOptions::new().create(true).append(true).open(site.log_file()).context("cannot write the log")?;
     let mut command = Command::new(std::env::current_exe().context("cannot find this program")?);
-    command.args(["fanfare", "serve", "--config"]).arg(site.config_file());
+    match entry.clocked {
+        false => command.args(["fanfare", "serve"]),
+        true => command.args(["clocked", "--clock"]).arg(site.clock_file()),
+    };
+    command.args(["--role", entry.role.word(), "--config"]).arg(site.config_file());
     // The run's configuration is the file's alone.
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"FANFARE__")) {
         command.env_remove(name);

@@ -25,6 +25,9 @@ pub struct Tuning {
     /// worker.checkpoint_every
     #[arg(long, default_value_t = 2048, value_name = "N")]
     pub checkpoint_every: u32,
+    /// worker.lease_seconds
+    #[arg(long, default_value_t = 30, value_name = "N")]
+    pub lease_seconds: u32,
     /// worker.sending_threads
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub sending_threads: u32,
@@ -41,11 +44,26 @@ impl Default for Tuning {
         Self {
             shards_in_flight: 4,
             checkpoint_every: 2048,
+            lease_seconds: 30,
             sending_threads: 0,
             transport: "frames".to_owned(),
             connections: 4,
         }
     }
+}
+
+/// What a service keeps its data in. The default is what it has by default: the embedded store and the in-process queue,
+/// alone in its folder.
+#[derive(Clone, Debug, Default)]
+pub struct Backing {
+    /// `store.url`
+    pub store: Option<String>,
+    /// `queue.url`
+    pub queue: Option<String>,
+    /// The folder of the key files that all nodes share; its own unless given.
+    pub keys: Option<PathBuf>,
+    /// Where the embedded store's file is, such as a file system of its own; in its own folder unless given.
+    pub data: Option<PathBuf>,
 }
 
 /// A folder and a free port.
@@ -54,6 +72,7 @@ pub struct Site {
     dir: TempDir,
     /// Where the service will listen.
     pub address: SocketAddr,
+    backing: Backing,
 }
 
 impl Site {
@@ -76,7 +95,13 @@ impl Site {
         // the kernel hands free ports out in turn, so nobody else gets it meanwhile.
         let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port")?;
         let address = free.local_addr()?;
-        Ok(Self { dir, address })
+        Ok(Self { dir, address, backing: Backing::default() })
+    }
+
+    /// One node of several.
+    #[must_use]
+    pub fn on(self, backing: Backing) -> Self {
+        Self { backing, ..self }
     }
 
     pub fn dir(&self) -> &Path {
@@ -97,22 +122,58 @@ impl Site {
     }
 
     pub fn database_file(&self) -> PathBuf {
-        self.dir().join("data").join("fanfare.db")
+        self.backing.data.clone().unwrap_or_else(|| self.dir().join("data")).join("fanfare.db")
+    }
+
+    fn keys(&self) -> PathBuf {
+        self.backing.keys.clone().unwrap_or_else(|| self.dir().join("data"))
     }
 
     /// Made by the service at its first start.
     pub fn admin_key_file(&self) -> PathBuf {
-        self.dir().join("data").join("admin.key")
+        self.keys().join("admin.key")
     }
 
-    /// Writes the configuration: embedded store, in-process queue; with `hub` also [`HUB`], whose push services are
-    /// the simulated ones.
+    /// How far the service's wall clock is ahead; see [`Clocked`](crate::commands::clocked).
+    pub fn clock_file(&self) -> PathBuf {
+        self.dir().join("clock")
+    }
+
+    /// Writes the configuration; with `hub` also [`HUB`], whose push services are the simulated ones.
     ///
     /// # Errors
     /// When the file cannot be written.
     pub fn configure(&self, tuning: &Tuning, hub: Option<Accounts<'_>>) -> anyhow::Result<()> {
-        let text = configuration(self.address, tuning, hub)?;
+        let text = self.configuration(tuning, hub)?;
         std::fs::write(self.config_file(), text).context("cannot write the configuration")
+    }
+
+    fn configuration(&self, tuning: &Tuning, hub: Option<Accounts<'_>>) -> anyhow::Result<String> {
+        let quoted = |path: PathBuf| path.to_str().map(toml::Value::from).context("a path that is no UTF-8");
+        let database = self.database_file();
+        let embedded = || Ok(format!("sqlite:{}", database.to_str().context("a path that is no UTF-8")?));
+        let store = self.backing.store.clone().map_or_else(embedded, anyhow::Ok)?;
+        let queue = self.backing.queue.as_deref().unwrap_or("memory:");
+        let mut text = format!(
+            "[server]\nlisten = \"{}\"\n\n[store]\nurl = {}\n\n[queue]\nurl = {}\n\n\
+             [admin]\nkey_file = {}\n\n[secrets]\nkey_file = {}\n\n\
+             [worker]\nsending_threads = {}\ntransport = {}\nshards_in_flight = {}\ncheckpoint_every = {}\n\
+             lease_seconds = {}\n",
+            self.address,
+            toml::Value::from(store),
+            toml::Value::from(queue),
+            quoted(self.admin_key_file())?,
+            quoted(self.keys().join("secret.key"))?,
+            tuning.sending_threads,
+            toml::Value::from(tuning.transport.as_str()),
+            tuning.shards_in_flight,
+            tuning.checkpoint_every,
+            tuning.lease_seconds,
+        );
+        if let Some(accounts) = hub {
+            text += &accounts.configuration(HUB)?;
+        }
+        Ok(text)
     }
 
     /// The end of the log, for whoever must explain a failure.
@@ -127,21 +188,6 @@ impl Site {
         };
         tail().unwrap_or_else(|error| format!("no log: {error}"))
     }
-}
-
-fn configuration(address: SocketAddr, tuning: &Tuning, hub: Option<Accounts<'_>>) -> anyhow::Result<String> {
-    let mut text = format!(
-        "[server]\nlisten = \"{address}\"\n\n[store]\nurl = \"sqlite:data/fanfare.db\"\n\n[queue]\nurl = \"memory:\"\n\n\
-         [worker]\nsending_threads = {}\ntransport = {}\nshards_in_flight = {}\ncheckpoint_every = {}\n",
-        tuning.sending_threads,
-        toml::Value::from(tuning.transport.as_str()),
-        tuning.shards_in_flight,
-        tuning.checkpoint_every,
-    );
-    if let Some(accounts) = hub {
-        text += &accounts.configuration(HUB)?;
-    }
-    Ok(text)
 }
 
 #[cfg(test)]

@@ -104,6 +104,7 @@ impl Stage {
                 platform: *platform,
                 receipts: gateway(&self.fleet, *platform).receipts(),
                 body: message.body(*platform, &id, standing.accepted_at.millis()),
+                others: None,
             })
             .collect();
         let judgement = self.oracle.judge(&audience, &evidence);
@@ -244,7 +245,7 @@ impl Stage {
 
 /// Returns at the moment: once the gateways have seen that many requests, all together, and its delay is over. Without a
 /// moment never.
-async fn reach(fleet: &Fleet, moment: Option<Moment>) -> Moment {
+pub(crate) async fn reach(fleet: &Fleet, moment: Option<Moment>) -> Moment {
     let Some(moment) = moment else { return std::future::pending().await };
     let mut followed: Vec<_> =
         Platform::ALL.into_iter().map(|platform| gateway(fleet, platform).receipts().follow()).collect();

@@ -9,14 +9,14 @@ const TTL_SECONDS: i64 = 86_400;
 
 /// A title and a text.
 #[derive(Clone, Debug)]
-pub(super) struct Message<'a> {
-    pub(super) title: &'a str,
-    pub(super) text: &'a str,
+pub(crate) struct Message<'a> {
+    pub(crate) title: &'a str,
+    pub(crate) text: &'a str,
 }
 
 impl Message<'_> {
     /// `payloads` of the request.
-    pub(super) fn payloads(&self, platforms: &[Platform]) -> Value {
+    pub(crate) fn payloads(&self, platforms: &[Platform]) -> Value {
         let named = platforms.iter().map(|platform| (platform.label().to_owned(), self.payload(*platform)));
         Value::Object(named.collect::<Map<_, _>>())
     }
@@ -37,7 +37,7 @@ impl Message<'_> {
 
     /// What receipts of a broadcast must hold as [`Receipt::body`](crate::gateways::Receipt::body). `accepted`: when it
     /// was, milliseconds since 1970.
-    pub(super) fn body(&self, platform: Platform, id: &str, accepted: i64) -> u64 {
+    pub(crate) fn body(&self, platform: Platform, id: &str, accepted: i64) -> u64 {
         let payload = self.payload(platform);
         match platform {
             Platform::Apns => body_hash(payload.to_string().as_bytes()),

@@ -6,7 +6,7 @@
 //! - `message`: what it says on each platform.
 pub mod broadcast;
 pub mod kills;
-mod message;
+pub(crate) mod message;
 pub mod outcome;
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
@@ -23,7 +23,7 @@ use crate::{
 
 /// Windows of the simulated gateway, bytes: so large that a sender never waits for them. The real service's are smaller,
 /// and its stream limit is what bounds a connection.
-const WINDOW: u32 = 16 << 20;
+pub(crate) const WINDOW: u32 = 16 << 20;
 
 /// How the hub comes to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -167,6 +167,7 @@ CREATE TABLE shard (
     progressed    boolean NOT NULL,
     strikes       integer NOT NULL,
     narrow_first  bigint,                              -- only these seqs may be sent (model/narrowing.rs)
+    narrow_to     bigint,
     narrow_last   bigint,
     counters      bytea NOT NULL,
     PRIMARY KEY (broadcast, shard)

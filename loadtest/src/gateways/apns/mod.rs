@@ -174,6 +174,16 @@ impl ApnsSim {
         Ok(Self { address, authority, keys, shared, tasks, stop })
     }
 
+    /// The same service once more, on a port and with books of its own: senders find the same certificates and keys.
+    ///
+    /// # Errors
+    /// [`StartError`]
+    pub async fn twin(&self, config: ApnsConfig) -> Result<Self, StartError> {
+        let twin = Self::start_under(config, Arc::clone(&self.authority)).await?;
+        twin.keys.write().clone_from(&self.keys.read());
+        Ok(twin)
+    }
+
     /// Ends every connection without a word and waits until the port is free.
     pub async fn stop(self) {
         self.stop.cancel();

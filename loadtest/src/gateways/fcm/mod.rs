@@ -138,6 +138,10 @@ impl FcmSim {
         self.tasks.wait().await;
     }
 
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// `https://localhost:PORT`, for `endpoint` of the gateway's configuration.
     pub fn endpoint(&self) -> String {
         origin(self.address)
