@@ -8,11 +8,13 @@ use std::fmt;
 use std::io::Write;
 
 use super::{Configured, Failure};
-use crate::config::{Config, QueueUrl, StoreUrl};
+use crate::config::{Config, StoreUrl};
 use crate::store::HubRecord;
 
 mod clock;
 mod hubs;
+mod postgres;
+mod queue;
 mod store;
 
 /// How a test went.
@@ -81,15 +83,15 @@ pub(super) fn run(
         stdout.flush()
     };
     tell(configuration(&config))?;
-    let (findings, known) = match &config.store.url {
-        StoreUrl::Sqlite(path) => store::embedded(path),
-        // `configuration` has said that this build does not have it.
-        StoreUrl::Postgres(_) => (Vec::new(), Known::default()),
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (findings, known) = match (&config.store.url, config.store.postgres()) {
+        (StoreUrl::Sqlite(path), _) => store::embedded(path),
+        (StoreUrl::Postgres(_), Some(options)) => runtime.block_on(postgres::shared(&options)),
+        (StoreUrl::Postgres(_), None) => (Vec::new(), Known::default()),
     };
     tell(findings)?;
-    tell(queue(&config))?;
+    tell(runtime.block_on(queue::check(&config)))?;
     tell(clock::system())?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     tell(runtime.block_on(hubs::probe(&config, &known.0)))?;
     // A name that still resolves must not hold the process.
     runtime.shutdown_background();
@@ -114,18 +116,6 @@ fn configuration(config: &Config) -> Vec<Finding> {
         findings.push(Finding::ok(ABOUT, "every key is good and every file that it names can be used"));
     }
     findings
-}
-
-fn queue(config: &Config) -> Vec<Finding> {
-    match config.queue.url {
-        QueueUrl::Memory => {
-            let text = "memory: keeps nothing across a restart, and need not: what was accepted is in the store and is \
-                        taken up again from there; one process only";
-            vec![Finding::ok("queue", text)]
-        }
-        // `configuration` has said that this build does not have it.
-        QueueUrl::Redis(_) | QueueUrl::Sentinel(_) | QueueUrl::Cluster(_) => Vec::new(),
-    }
 }
 
 #[cfg(test)]

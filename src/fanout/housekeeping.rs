@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::sender::Sender;
-use super::{Worker, fleet};
+use super::{Worker, holds};
 use crate::gateway::Probe;
 use crate::model::broadcast::Lane;
 use crate::model::id::HubId;
@@ -31,6 +31,21 @@ enum Job {
 }
 
 impl Job {
+    /// How long it rests. What concerns the store as a whole is done by all workers in turn, so that more of them do not
+    /// do it more often; each rests a little more or less, so that they do not meet.
+    fn every(self, worker: &Worker) -> Duration {
+        let alone = match self {
+            Self::Fold => FOLD_EVERY,
+            Self::Sweep => SWEEP_EVERY,
+            Self::Measure => MEASURE_EVERY,
+            Self::Probe => return PROBE_EVERY,
+        };
+        match u32::try_from(worker.queue.workers()).unwrap_or(u32::MAX) {
+            ..=1 => alone,
+            workers => alone.saturating_mul(workers).mul_f64(0.8 + fastrand::f64() * 0.4),
+        }
+    }
+
     /// What a failure of it means.
     const fn cannot(self) -> &'static str {
         match self {
@@ -43,13 +58,8 @@ impl Job {
 }
 
 async fn repeat(worker: Arc<Worker>, job: Job) {
-    let every = match job {
-        Job::Fold => FOLD_EVERY,
-        Job::Sweep => SWEEP_EVERY,
-        Job::Measure => MEASURE_EVERY,
-        Job::Probe => PROBE_EVERY,
-    };
     loop {
+        let every = job.every(&worker);
         let more = match job {
             Job::Fold => worker.store.fold().await,
             Job::Sweep => worker.store.sweep().await,
@@ -92,7 +102,7 @@ async fn measure(worker: &Worker) -> Result<()> {
 
 async fn probe(worker: &Worker) {
     for ((hub, platform), sender) in worker.senders.all() {
-        if fleet::claim_probe(worker, hub, platform, &sender).await {
+        if holds::claim_probe(worker, hub, platform, &sender).await {
             probe_one(worker, hub, platform, &sender).await;
         }
     }
@@ -101,7 +111,7 @@ async fn probe(worker: &Worker) {
 async fn probe_one(worker: &Worker, hub: HubId, platform: Platform, sender: &Sender) {
     let Some(gateway) = worker.gateways.gateway(hub, platform) else { return };
     match gateway.probe().await {
-        Probe::Works => match fleet::release(worker, hub, platform, sender.paused_version()).await {
+        Probe::Works => match holds::release(worker, hub, platform, sender.paused_version()).await {
             Ok(true) => tracing::info!(%hub, %platform, "the service takes our credentials again; sender resumed"),
             Ok(false) => {}
             Err(error) => worker.trouble.say("cannot release a paused sender", &error),

@@ -32,7 +32,7 @@ mod begun;
 mod breaker;
 mod control;
 mod dispatch;
-mod fleet;
+mod holds;
 mod housekeeping;
 mod meter;
 mod pace;
@@ -124,6 +124,7 @@ impl Worker {
         if work.is_empty() {
             return;
         }
+        // Each engine says once when it goes away; this says that it lasts.
         match self.queue.publish(work).await {
             Ok(()) => self.trouble.over(CANNOT_QUEUE),
             Err(error) => self.trouble.say(CANNOT_QUEUE, &error),
@@ -197,7 +198,7 @@ impl Service {
             control::start(&worker);
             reconcile::start(&worker);
             housekeeping::start(&worker);
-            fleet::start(&worker);
+            holds::start(&worker);
         }
         Self { worker }
     }
@@ -242,7 +243,7 @@ impl Service {
     /// Lets a paused sender go on in every process: by hand, or because its settings changed. Answers whether it was
     /// paused.
     pub async fn resume_sender(&self, hub: HubId, platform: Platform) -> Result<bool, StoreError> {
-        let was = fleet::release(&self.worker, hub, platform, None).await?;
+        let was = holds::release(&self.worker, hub, platform, None).await?;
         reconcile::once(&self.worker).await;
         Ok(was)
     }

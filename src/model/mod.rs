@@ -8,6 +8,7 @@ pub mod field;
 pub mod hash;
 pub mod id;
 pub mod installation;
+pub mod narrowing;
 pub mod outcome;
 pub mod platform;
 pub mod shard;

@@ -9,7 +9,7 @@
 //!
 //! Every change names the epoch of its lease; a change under any other epoch is refused, so a worker that lost its
 //! lease writes nothing (design.md 3.5). A lease that ran out without progress is a strike against the shard: poison
-//! is found by it (design.md 7). Giving back is no strike. Both store engines apply these rules and no others.
+//! is found by it ([`narrowing`](super::narrowing)). Giving back is no strike. Both store engines apply these rules and no others.
 
 use std::time::Duration;
 
@@ -119,13 +119,13 @@ impl Lease {
         Ok(())
     }
 
-    /// Voids a lease at once, as a restart of the embedded store does: the holder died with the process. A lease
-    /// without progress is a strike, because what killed the process may have been this shard.
+    /// Voids a lease at once, as a restart of the embedded store does: the holder died with the process. Whoever takes
+    /// it next finds a lease that ran out, and counts the strike when nothing was recorded under it, because what
+    /// killed the process may have been this shard.
     pub fn void(&mut self, now: Timestamp) {
-        if let LeaseState::Leased { progressed, .. } = self.state {
-            self.strikes = if progressed { 0 } else { self.strikes + 1 };
+        if let LeaseState::Leased { until, progressed } = self.state {
             self.epoch = self.epoch.next();
-            self.state = LeaseState::Ready { due: now };
+            self.state = LeaseState::Leased { until: until.min(now), progressed };
         }
     }
 }
@@ -171,10 +171,13 @@ mod tests {
         lease.give_back(epoch, at(1), at(1)).unwrap();
         lease.take(at(1), LENGTH, false).unwrap();
         lease.void(at(2));
+        let epoch = lease.take(at(2), LENGTH, false).unwrap();
         assert_eq!(lease.strikes, 1);
+        lease.give_back(epoch, at(2), at(3)).unwrap();
         let epoch = lease.take(at(3), LENGTH, false).unwrap();
         lease.renew(epoch, at(4), LENGTH, true).unwrap();
         lease.void(at(5));
+        lease.take(at(5), LENGTH, false).unwrap();
         assert_eq!(lease.strikes, 0);
     }
 

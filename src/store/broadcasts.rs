@@ -86,10 +86,15 @@ pub struct ShardWork {
     /// Rows whose user changed with a later commit than this are not the plan's any more; set only when the audience
     /// names a user.
     pub user_bound: Option<u64>,
-    /// Every chunk of the shard with something unfinished, ascending.
+    /// Every chunk with something unfinished that this lease is for, ascending: of the whole shard, or of a part.
     pub chunks: Vec<ChunkWork>,
     /// Leases that ran out without progress, in a row.
     pub strikes: u32,
+    /// Only a part of the shard is given, because a target of it may be what kills its workers
+    /// ([`narrowing`](crate::model::narrowing)): when that is done the shard is given back, not closed.
+    pub narrowed: bool,
+    /// The target that did, found alone. It must be rejected and not sent; `chunks` hold nothing else.
+    pub poison: Option<(Seq, Place)>,
 }
 
 /// The unfinished targets of one chunk.

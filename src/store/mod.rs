@@ -22,7 +22,10 @@ use crate::model::target::AudienceKind;
 
 mod broadcasts;
 mod error;
+mod index;
+mod life;
 pub mod postgres;
+mod registration;
 mod registry;
 mod senders;
 pub mod sqlite;

@@ -3,6 +3,8 @@
 use fanfare::clock::{Clock, SystemClock};
 use loadtest::gateways::script::Act;
 use loadtest::gateways::{Answer, Authority, Script, Simulated, WnsConfig, WnsSim};
+use loadtest::servers::postgres::{Postgres, PostgresOptions};
+use loadtest::servers::redis::{Cluster, Redis, Sentinels};
 use serde_json::json;
 
 use crate::world::{World, environment, fanfare};
@@ -111,4 +113,81 @@ async fn before_the_first_start_nothing_is_made() {
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     let refused = fanfare(folder.path(), &["doctor"], &[("FANFARE__STORE__URL", "mysql://h")], "").await.expect(2);
     assert!(refused.err.starts_with("config: store.url: "), "{refused:?}");
+}
+
+/// What doctor says of a store and a queue, without a hub.
+async fn of_servers(folder: &std::path::Path, store: &str, queue: &str) -> crate::world::Ran {
+    let settings = [("FANFARE__STORE__URL", store), ("FANFARE__QUEUE__URL", queue)];
+    fanfare(folder, &["doctor"], &settings, "").await
+}
+
+#[tokio::test]
+async fn a_good_database_is_ok_before_and_after_its_schema() {
+    let folder = tempfile::tempdir().unwrap();
+    let postgres = Postgres::start().unwrap();
+    let url = postgres.database("fanfare").unwrap();
+    let ran = of_servers(folder.path(), &url, "memory:").await.expect(0);
+    assert!(ran.out.contains("ok   store: it has no schema yet; `serve` or `migrate` makes it"), "{ran:?}");
+    let migrated = fanfare(folder.path(), &["migrate"], &[("FANFARE__STORE__URL", &url)], "").await.expect(0);
+    assert!(migrated.out.starts_with("the store has the schema of version"), "{migrated:?}");
+    let ran = of_servers(folder.path(), &url, "memory:").await.expect(0);
+    for line in [
+        "ok   store: schema version 1",
+        "ok   store: synchronous_commit=on, fsync=on, full_page_writes=on",
+        "ok   store clock: agrees with the service's to some seconds",
+        "enough for 12 processes of store.connections = 16",
+        "ok   hubs: there is none yet",
+    ] {
+        assert!(ran.out.contains(line), "{line} {ran:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_may_lose_what_it_promised_fails() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = ["fsync = off", "synchronous_commit = off", "max_connections = 12"];
+    let options = PostgresOptions { settings: settings.map(str::to_owned).to_vec(), ..PostgresOptions::default() };
+    let postgres = Postgres::start_with(&options).unwrap();
+    let url = postgres.database("fanfare").unwrap();
+    let ran = of_servers(folder.path(), &url, "memory:").await.expect(1);
+    assert!(ran.out.contains("fail store: synchronous_commit=off, fsync=off"), "{ran:?}");
+    assert!(ran.out.contains("enough for 0 processes of store.connections = 16; raise max_connections"), "{ran:?}");
+    let unknown = postgres.url("nowhere");
+    let ran = of_servers(folder.path(), &unknown, "memory:").await.expect(1);
+    assert!(ran.out.contains("fail store: ") && ran.out.contains("nowhere"), "{ran:?}");
+    drop(postgres);
+    let ran = of_servers(folder.path(), &url, "memory:").await.expect(1);
+    assert!(ran.out.contains("check store.url, that the server runs"), "{ran:?}");
+}
+
+#[tokio::test]
+async fn a_queue_is_judged_by_what_it_may_lose() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = format!("sqlite:{}", folder.path().join("fanfare.db").display());
+    let durable = Redis::start_durable().await.unwrap();
+    let ran = of_servers(folder.path(), &store, &durable.url()).await.expect(0);
+    assert!(ran.out.contains("appendonly yes, appendfsync always: a restart loses nothing"), "{ran:?}");
+    assert!(ran.out.contains("maxmemory-policy noeviction"), "{ran:?}");
+    let words = ["--maxmemory", "64mb", "--maxmemory-policy", "allkeys-lru"];
+    let mut short = Redis::start_with(&words).await.unwrap();
+    let ran = of_servers(folder.path(), &store, &short.url()).await.expect(1);
+    assert!(ran.out.contains("maxmemory-policy allkeys-lru throws queued work away"), "{ran:?}");
+    assert!(ran.out.contains("warn queue 127.0.0.1") && ran.out.contains("a restart loses the queue"), "{ran:?}");
+    short.kill();
+    let ran = of_servers(folder.path(), &store, &short.url()).await.expect(1);
+    assert!(ran.out.contains("fail queue 127.0.0.1"), "{ran:?}");
+}
+
+#[tokio::test]
+async fn sentinels_and_a_cluster_are_asked_whether_they_are_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = format!("sqlite:{}", folder.path().join("fanfare.db").display());
+    let sentinels = Sentinels::start().await.unwrap();
+    let ran = of_servers(folder.path(), &store, &sentinels.url()).await.expect(0);
+    assert_eq!(ran.out.matches("ok   queue sentinel 127.0.0.1").count(), 3, "{ran:?}");
+    assert!(ran.out.contains("queue master mymaster: Redis "), "{ran:?}");
+    drop(sentinels);
+    let cluster = Cluster::start().await.unwrap();
+    let ran = of_servers(folder.path(), &store, &cluster.url()).await.expect(0);
+    assert!(ran.out.contains("ok   queue: the Cluster is whole: 3 masters"), "{ran:?}");
 }

@@ -31,6 +31,7 @@ struct Fleet {
     service: Arc<gateway::Service>,
     clock: SharedClock,
     rate: u32,
+    settings: Settings,
 }
 
 struct Node {
@@ -58,7 +59,15 @@ impl Fleet {
         let store = SqliteStore::open(&folder.path().join("fanfare.db"), mode, clock.clone(), Retention::default());
         let redis = Redis::start().await.expect("redis-server starts");
         let service = gateway::Service::accepting(latency);
-        Self { _folder: folder, redis, store: Arc::new(store.unwrap()), service, clock, rate }
+        Self {
+            _folder: folder,
+            redis,
+            store: Arc::new(store.unwrap()),
+            service,
+            clock,
+            rate,
+            settings: Settings::default(),
+        }
     }
 
     fn node(&self) -> Node {
@@ -71,7 +80,7 @@ impl Fleet {
             Arc::new(Paced(gateway.clone(), self.rate)),
             Arc::new(NoMeter),
             self.clock.clone(),
-            Settings::default(),
+            self.settings,
             Role::All,
         );
         Node { fanout, gateway }
@@ -122,7 +131,8 @@ impl Node {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nodes_share_a_broadcast_and_another_hub_does_not_wait_for_it() {
-    let fleet = Fleet::new(Duration::from_millis(20), 0).await;
+    let mut fleet = Fleet::new(Duration::from_millis(20), 0).await;
+    fleet.settings.shards_in_flight = 1;
     let (big, small) = (fleet.hub("big", 0..130_000).await, fleet.hub("small", 200_000..200_010).await);
     let nodes = [fleet.node(), fleet.node()];
     let id = nodes[0].send(big, request("")).await;
@@ -163,7 +173,7 @@ async fn a_hubs_rate_is_the_fleets_and_stays_even() {
     let sum: u64 = middle.iter().copied().sum();
     let expected = each * middle.len() as u64;
     assert!(sum.abs_diff(expected) <= expected / 10, "{sum} instead of {expected}: {windows:?}");
-    assert!(nodes.iter().all(|node| node.taken() > 8_000), "{} and {}", nodes[0].taken(), nodes[1].taken());
+    assert!(nodes.iter().all(|node| node.taken() > 5_000), "{} and {}", nodes[0].taken(), nodes[1].taken());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -92,7 +92,16 @@ async fn what_is_refused_is_one_line_and_status_2() {
     let folder = tempfile::tempdir().unwrap();
     let cases = [
         (&["serve"][..], ("FANFARE__SERVER__LISTEN", "nowhere"), "config: server.listen: must be IP:PORT"),
-        (&["serve"], ("FANFARE__QUEUE__URL", "redis://h:1"), "config: queue.url: must be memory:"),
+        (
+            &["serve", "--role", "api"],
+            ("FANFARE__STORE__URL", "postgres://h/db"),
+            "config: queue.url: must be a queue that processes share",
+        ),
+        (
+            &["serve"],
+            ("FANFARE__STORE__URL", "postgres://h/db?sslmode=on"),
+            "config: store.url: must be usable; sslmode",
+        ),
         (&["serve", "--role", "worker"], ("A", ""), "config: store.url: must be a store that processes share"),
         (&["migrate"], ("FANFARE__STORE__URL", "mysql://h"), "config: store.url: must be sqlite:PATH"),
     ];

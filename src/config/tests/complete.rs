@@ -59,3 +59,18 @@ fn written_as_file(written: &toml::Table, path: &str) -> bool {
     let section = parts.iter().try_fold(written, |table, part| table.get(*part).and_then(toml::Value::as_table));
     section.is_some_and(|table| table.contains_key(&last))
 }
+
+/// The example of a fleet, with its files beside it instead of under `/etc`.
+#[test]
+fn the_example_of_a_fleet_is_valid() {
+    let place = furnished();
+    let example = include_str!("../../../config/cluster.toml").replace("/etc/fanfare/", "");
+    let config = place.load(&example, &[]).unwrap_or_else(|e| panic!("{e}"));
+    assert!(matches!(&config.store.url, StoreUrl::Postgres(_)) && matches!(config.queue.url, QueueUrl::Redis(_)));
+    assert!(config.missing().is_empty());
+    let refused = config.check_files().unwrap_err().to_string();
+    assert!(refused.contains("postgres-ca.pem") && !refused.contains("change-me"), "{refused}");
+    let roots = std::fs::read_to_string(place.path("extra-root.pem")).unwrap();
+    place.file("postgres-ca.pem", &roots);
+    config.check_files().unwrap_or_else(|e| panic!("{e}"));
+}

@@ -20,7 +20,7 @@ fn asker() -> Asker {
     Asker { id: BroadcastId::from_bytes([1; 16]), weight: 1 }
 }
 
-fn pacer(per_second: u32) -> Pacer {
+fn paced(per_second: u32) -> Pacer {
     let pacer = Pacer::new(clock(), &Fleet::default(), OF);
     pacer.set(per_second);
     pacer
@@ -57,7 +57,7 @@ async fn each_second(pacer: &Pacer, seconds: usize) -> Vec<u32> {
 
 #[tokio::test(start_paused = true)]
 async fn keeps_its_rate_and_follows_a_change() {
-    let pacer = pacer(100);
+    let pacer = paced(100);
     let sent = sent_in(&pacer, Duration::from_secs(10)).await;
     assert!((1_000..=1_010).contains(&sent), "{sent}");
     pacer.set(10_000);
@@ -89,7 +89,7 @@ async fn after_a_rest_a_gentle_pace_rises_evenly_for_a_minute() {
         tokio::time::sleep(IDLE).await;
     }
     tokio::time::sleep(IDLE / 2).await;
-    let others = each_second(&pacer(1_000), 1).await[0];
+    let others = each_second(&paced(1_000), 1).await[0];
     assert!((1_000..=1_050).contains(&others), "others begin at their rate: {others}");
 }
 
@@ -98,7 +98,7 @@ async fn transactional_sends_never_wait_for_a_line() {
     let pacer = gentle(1_000);
     while let Grant::Now(_) = pacer.take(Lane::Bulk, asker(), 1_000) {}
     assert_eq!(pacer.take(Lane::Transactional, asker(), 1), Grant::Now(1));
-    let pacer = pacer(0);
+    let pacer = paced(0);
     pacer.slow(Duration::from_secs(30));
     while let Grant::Now(_) = pacer.take(Lane::Bulk, asker(), 1_000) {}
     assert_eq!(pacer.take(Lane::Transactional, asker(), 1), Grant::Now(1));
@@ -106,7 +106,7 @@ async fn transactional_sends_never_wait_for_a_line() {
 
 #[tokio::test(start_paused = true)]
 async fn after_an_overload_a_rate_is_climbed_to_from_half_of_what_was_sent() {
-    let pacer = pacer(2_000);
+    let pacer = paced(2_000);
     assert!(sent_in(&pacer, Duration::from_secs(20)).await >= 40_000);
     for _ in 0..3 {
         pacer.slow(Duration::from_secs(30));
@@ -120,7 +120,7 @@ async fn after_an_overload_a_rate_is_climbed_to_from_half_of_what_was_sent() {
 
 #[tokio::test(start_paused = true)]
 async fn after_an_overload_an_unpaced_sender_climbs_until_it_is_free_again() {
-    let pacer = pacer(0);
+    let pacer = paced(0);
     for _ in 0..30 {
         assert_eq!(pacer.take(Lane::Bulk, asker(), 400), Grant::Now(400));
         tokio::time::sleep(Duration::from_millis(100)).await;
@@ -184,7 +184,7 @@ async fn shared(pacer: &Pacer, askers: &[(Asker, usize)], span: Duration) -> Vec
 #[tokio::test(start_paused = true)]
 async fn those_who_wait_for_one_rate_share_it_by_weight() {
     let asker = |number, weight| Asker { id: BroadcastId::from_bytes([number; 16]), weight };
-    let pacer = pacer(1_000);
+    let pacer = paced(1_000);
     let shares = shared(&pacer, &[(asker(1, 1), 500), (asker(2, 3), 500)], Duration::from_secs(20)).await;
     assert!(shares[0].abs_diff(5_000) <= 500 && shares[1].abs_diff(15_000) <= 1_000, "{shares:?}");
     let shares = shared(&pacer, &[(asker(3, 1), 1), (asker(4, 1), 500)], Duration::from_secs(20)).await;

@@ -44,6 +44,7 @@ use crate::store::ReadyWork;
 
 mod address;
 mod entry;
+mod inspect;
 mod intake;
 mod link;
 mod node;
@@ -51,6 +52,8 @@ mod place;
 mod pokes;
 mod scripts;
 mod wire;
+
+pub use inspect::{Inspection, Server, inspect};
 
 use address::Address;
 use intake::Intake;

@@ -32,6 +32,7 @@ use crate::model::shard::LeaseError;
 use crate::model::target::AudienceKind;
 
 mod error;
+mod inspect;
 mod life;
 mod migrate;
 mod options;
@@ -40,6 +41,7 @@ mod registry;
 mod senders;
 mod time;
 
+pub use inspect::{Inspection, inspect};
 pub use migrate::{SCHEMA_VERSION, SchemaVersion};
 pub use options::Options;
 pub use time::Time;

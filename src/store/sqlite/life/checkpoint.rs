@@ -9,14 +9,15 @@ use super::super::Parts;
 use super::super::engine::Precedence;
 use super::super::registry::{self, Removal};
 use super::inline;
-use super::ledger::{Judged, Ledger, Source};
-use super::reasons::Reasons;
-use super::rows::{BroadcastRow, ShardRow};
-use super::sets::Table;
+use super::rows::{fetch_broadcast, fetch_shard, save_broadcast, save_shard};
+use super::sets::{Table, load_reasons, save_reasons};
 use crate::model::id::{Epoch, HubId, ShardRef};
-use crate::model::shard::{Lease, LeaseError};
+use crate::model::shard::LeaseError;
 use crate::model::time::Timestamp;
-use crate::store::{Checkpoint, CheckpointReply, Destination, Handover, Result, StoreError};
+use crate::store::life::lease::{gives_reasons, hand_over};
+use crate::store::life::ledger::{Judged, Ledger, Source};
+use crate::store::life::reasons::Reasons;
+use crate::store::{Checkpoint, CheckpointReply, Handover, Result};
 
 pub(in super::super) async fn checkpoint(
     parts: &Arc<Parts>,
@@ -48,15 +49,14 @@ pub(super) fn write(
     checkpoint: &Checkpoint,
     now: Timestamp,
 ) -> Result<Result<CheckpointReply, LeaseError>> {
-    let (Some(mut shard), Some(mut broadcast)) = (ShardRow::fetch(tx, at)?, BroadcastRow::fetch(tx, at.broadcast)?)
-    else {
+    let (Some(mut shard), Some(mut broadcast)) = (fetch_shard(tx, at)?, fetch_broadcast(tx, at.broadcast)?) else {
         return Ok(Err(LeaseError::Fenced { asked: epoch }));
     };
     if let Err(refused) = shard.lease.check(epoch, now) {
         return Ok(Err(refused));
     }
     let table = Table { connection: tx, shard: &shard };
-    let mut reasons = if gives_reasons(checkpoint) { Reasons::load(tx, at.broadcast)? } else { Reasons::default() };
+    let mut reasons = if gives_reasons(checkpoint) { load_reasons(tx, at.broadcast)? } else { Reasons::default() };
     let mut ledger = Ledger::with_counters(shard.counters);
     ledger.record(&table, &mut reasons, checkpoint, now)?;
     let judged = checkpoint.judge.map_or(Ok(Vec::new()), |judgement| ledger.judged(&table, judgement))?;
@@ -69,48 +69,17 @@ pub(super) fn write(
     // From here on it is written.
     let dropped = judge(tx, registry, broadcast.hub, &table, &mut ledger, &judged, now)?;
     table.save(&ledger)?;
-    reasons.save(tx, at.broadcast)?;
+    save_reasons(tx, at.broadcast, &reasons)?;
     let counters = ledger.counters;
     (shard.lease, shard.counters) = (lease, counters);
-    shard.save(tx)?;
+    save_shard(tx, &shard)?;
     let mut finished = false;
     if checkpoint.then == Handover::Close {
-        *broadcast.sums.entry(shard.platform).or_default() += counters;
-        broadcast.open_shards = broadcast
-            .open_shards
-            .checked_sub(1)
-            .ok_or_else(|| StoreError::Corrupt(format!("{at} closes and no shard was open")))?;
-        finished = broadcast.finish_if_done(now);
-        broadcast.save(tx)?;
+        finished = broadcast.close_shard(&shard, now)?;
+        save_broadcast(tx, &broadcast)?;
     }
     let kept = judged.len() as u64 - dropped;
     Ok(Ok(CheckpointReply { standing: broadcast.standing(now), dropped, kept, finished, counters }))
-}
-
-/// Whether a checkpoint names any reason.
-fn gives_reasons(checkpoint: &Checkpoint) -> bool {
-    let named = |to: &Destination| matches!(to, Destination::Done { reason: Some(_), .. });
-    !checkpoint.evidence.is_empty() || checkpoint.moves.iter().any(|step| named(&step.to))
-}
-
-/// Renews, gives back or closes, after a checkpoint that leaves `pending` targets.
-pub(super) fn hand_over(
-    lease: &mut Lease,
-    epoch: Epoch,
-    checkpoint: &Checkpoint,
-    pending: u64,
-    now: Timestamp,
-) -> Result<(), LeaseError> {
-    let progressed = !checkpoint.moves.is_empty() || !checkpoint.evidence.is_empty() || checkpoint.judge.is_some();
-    match checkpoint.then {
-        Handover::Keep { length } => lease.renew(epoch, now, length, progressed),
-        Handover::GiveBack { due } => {
-            // Progress under the lease ends the row of strikes, however the lease ends.
-            lease.renew(epoch, now, std::time::Duration::from_millis(1), progressed)?;
-            lease.give_back(epoch, now, due)
-        }
-        Handover::Close => lease.close(epoch, now, pending),
-    }
 }
 
 /// Judges removals inside the writer's transaction. Answers how many targets were removed.

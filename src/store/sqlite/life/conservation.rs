@@ -2,29 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use rusqlite::{Connection, params};
 
 use super::super::Parts;
-use super::codec;
-use super::inline::{Run, is_running, of_runs};
-use super::ledger::Ledger;
-use super::rows::{BROADCAST, BroadcastRow, inline_plan, sums};
+use super::inline::{Run, of_runs};
+use super::rows::{BROADCAST, inline_plan, read_broadcast, sums, time};
 use super::sets;
 use crate::model::id::HubId;
-use crate::model::outcome::Counters;
 use crate::store::Result;
-
-/// Broadcasts that ended longer ago were looked at before, and their sets no longer change.
-const LOOK_BACK: Duration = Duration::from_secs(3_600);
-/// A service that ends more broadcasts an hour has the last so many looked at; all of them small, or it could not.
-const MOST_FINISHED: i64 = 4_096;
+use crate::store::life::codec;
+use crate::store::life::conservation::{LOOK_BACK, MOST_FINISHED, difference as difference_of};
+use crate::store::life::records::BroadcastRow;
 
 /// Counts every unfinished broadcast and those that ended within the last hour (at most [`MOST_FINISHED`] of each form).
 /// Every hub with such a broadcast has an entry.
 pub(in super::super) async fn conservation(parts: &Arc<Parts>) -> Result<BTreeMap<HubId, u64>> {
-    let of_run = |run: &Run| run.platforms.values().map(|share| difference_of(&share.ledger)).sum::<u64>();
+    let of_run = |run: &Run| run.shares.platforms.values().map(|share| difference_of(&share.ledger)).sum::<u64>();
     let running = of_runs(parts, None, of_run).await;
     let since = parts.clock.now().millis() - i64::try_from(LOOK_BACK.as_millis()).unwrap_or(i64::MAX);
     let read = move |connection: &Connection| {
@@ -37,8 +31,8 @@ pub(in super::super) async fn conservation(parts: &Arc<Parts>) -> Result<BTreeMa
             let mut query = connection.prepare_cached(&format!("{BROADCAST} {conditions}"))?;
             let mut rows = query.query(params![since, MOST_FINISHED])?;
             while let Some(row) = rows.next()? {
-                let row = BroadcastRow::read(row)?;
-                let difference = match running.get(&row.id).filter(|_| is_running(&row)) {
+                let row = read_broadcast(row)?;
+                let difference = match running.get(&row.id).filter(|_| row.is_running_inline()) {
                     Some(difference) => *difference,
                     None => difference(connection, &row)?,
                 };
@@ -59,18 +53,13 @@ fn difference(connection: &Connection, row: &BroadcastRow) -> Result<u64> {
     Ok(targeted.abs_diff(in_rows(connection, row)?))
 }
 
-fn difference_of(ledger: &Ledger) -> u64 {
-    let Counters { targeted, .. } = ledger.counters;
-    targeted.abs_diff(ledger.cells().map(|(_, cell)| u64::from(cell.set.len())).sum())
-}
-
 fn in_rows(connection: &Connection, row: &BroadcastRow) -> Result<u64> {
     let mut query =
         connection.prepare_cached("SELECT place, detail, due, at, seqs FROM outcome_chunk WHERE broadcast = ?")?;
     let mut rows = query.query([row.id.as_bytes()])?;
     let mut sum = 0;
     while let Some(row) = rows.next()? {
-        let at = super::rows::time(row, 3)?;
+        let at = time(row, 3)?;
         let cell = codec::decode_cell(sets::place(row, 0)?, at, sets::blob(row, 4)?, None)?;
         sum += u64::from(cell.set.len());
     }

@@ -8,15 +8,14 @@ use rusqlite::Connection;
 
 use super::super::Parts;
 use super::super::engine::Precedence;
-use super::rows::BroadcastRow;
+use super::rows::{fetch_broadcast, save_broadcast};
 use super::view;
 use crate::model::broadcast::{Broadcast, Wish};
 use crate::model::id::{BroadcastId, HubId};
-use crate::model::shard::LeaseState;
 use crate::model::time::Timestamp;
+use crate::store::life::records::BroadcastRow;
 use crate::store::{ControlError, Result, Standing};
 
-/// A cancel is final: the same again changes nothing, and any other wish comes too late.
 pub(in super::super) async fn wish(
     parts: &Arc<Parts>,
     hub: HubId,
@@ -24,15 +23,7 @@ pub(in super::super) async fn wish(
     wish: Wish,
 ) -> Result<Broadcast, ControlError> {
     let apply = move |row: &mut BroadcastRow, now: Timestamp| {
-        if row.wish == Wish::Cancel && wish != Wish::Cancel {
-            return Err(ControlError::Over);
-        }
-        row.wish = wish;
-        // Unheld and perhaps scheduled for much later: there is nothing to wait for any more.
-        if wish == Wish::Cancel && matches!(row.plan.state, LeaseState::Ready { due } if due > now) {
-            row.plan.state = LeaseState::Ready { due: now };
-        }
-        Ok(())
+        if row.wish_for(wish, now) { Ok(()) } else { Err(ControlError::Over) }
     };
     change(parts, hub, id, apply).await
 }
@@ -58,7 +49,7 @@ async fn change(
 ) -> Result<Broadcast, ControlError> {
     let clock = parts.clock.clone();
     let write = move |tx: &Connection| {
-        let Some(mut row) = BroadcastRow::fetch(tx, id)?.filter(|row| row.hub == hub) else {
+        let Some(mut row) = fetch_broadcast(tx, id)?.filter(|row| row.hub == hub) else {
             return Ok(Err(ControlError::NotFound));
         };
         if row.times.finished.is_some() {
@@ -67,7 +58,7 @@ async fn change(
         if let Err(refused) = apply(&mut row, clock.now()) {
             return Ok(Err(refused));
         }
-        row.save(tx)?;
+        save_broadcast(tx, &row)?;
         Ok(Ok(()))
     };
     // A wish is a promise to somebody outside, as acceptance is.
@@ -83,7 +74,7 @@ pub(in super::super) async fn standings(
     let read = move |connection: &Connection| {
         let mut standings = BTreeMap::new();
         for id in ids {
-            if let Some(row) = BroadcastRow::fetch(connection, id)?.filter(|row| row.times.finished.is_none()) {
+            if let Some(row) = fetch_broadcast(connection, id)?.filter(|row| row.times.finished.is_none()) {
                 standings.insert(id, row.standing(now));
             }
         }

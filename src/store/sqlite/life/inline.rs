@@ -26,21 +26,18 @@ use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
 use super::super::Parts;
 use super::super::engine::Precedence;
-use super::checkpoint::{hand_over, judge, weight, write};
-use super::codec;
-use super::lease::take;
-use super::ledger::{Ledger, Whole};
-use super::reasons::Reasons;
-use super::rows::{BroadcastRow, hub_exists, inline_plan, shared_request};
-use super::sets::unfinished;
+use super::checkpoint::{judge, weight, write};
+use super::rows::{fetch_broadcast, hub_exists, inline_plan, save_broadcast, save_inline, shared_request};
 use super::spill::spill;
 use crate::model::broadcast::BroadcastRequest;
 use crate::model::id::{BroadcastId, Epoch, ShardRef};
-use crate::model::outcome::Counters;
-use crate::model::platform::Platform;
-use crate::model::shard::{Lease, LeaseError, LeaseState};
+use crate::model::shard::LeaseError;
 use crate::model::time::Timestamp;
-use crate::store::{Checkpoint, CheckpointReply, Handover, Result, ShardWork, StoreError};
+use crate::store::life::inline::{Recorded, Shares};
+use crate::store::life::lease::{portion, take};
+use crate::store::life::ledger::Whole;
+use crate::store::life::records::BroadcastRow;
+use crate::store::{Checkpoint, CheckpointReply, Result, ShardWork, StoreError};
 
 /// The runs of this process, by broadcast. A run comes with its first lease and goes with its last write, so that this
 /// grows only with what is in flight.
@@ -64,17 +61,9 @@ pub(super) struct Run {
     pub(super) id: BroadcastId,
     pub(super) request: Arc<BroadcastRequest>,
     pub(super) started: Option<Timestamp>,
-    pub(super) reasons: Reasons,
-    pub(super) platforms: BTreeMap<Platform, Share>,
+    pub(super) shares: Shares,
     /// A write of the end or of a spill was given up by its caller; whether it was committed is not known.
     in_doubt: bool,
-}
-
-/// One platform's share of a run.
-#[derive(Clone, Debug)]
-pub(super) struct Share {
-    pub(super) lease: Lease,
-    pub(super) ledger: Ledger,
 }
 
 /// A run, locked.
@@ -83,34 +72,15 @@ pub(super) struct Locked {
 }
 
 impl Run {
-    /// The share that a pseudo-shard stands for.
-    fn share_mut(&mut self, at: ShardRef) -> Option<(Platform, &mut Share)> {
-        let platform = u8::try_from(at.shard.0).ok().and_then(Platform::from_code)?;
-        self.platforms.get_mut(&platform).map(|share| (platform, share))
-    }
-
-    /// Whether every platform but this one is closed.
-    fn is_last(&self, platform: Platform) -> bool {
-        self.platforms.iter().all(|(other, share)| *other == platform || share.lease.state == LeaseState::Closed)
-    }
-
-    /// Counters by platform.
-    pub(super) fn sums(&self) -> BTreeMap<Platform, Counters> {
-        self.platforms.iter().map(|(platform, share)| (*platform, share.ledger.counters)).collect()
-    }
-
     /// An inline plan as it was written, unheld; its epochs go on from `epoch`.
     pub(super) fn planned(connection: &Connection, row: &BroadcastRow, epoch: Epoch) -> Result<Self> {
         let plan = inline_plan(connection, row.id)?
             .ok_or_else(|| StoreError::Corrupt(format!("the inline plan of {} is missing", row.id)))?;
-        let (reasons, ledgers) = codec::decode_inline(&plan)?;
-        let share = |ledger: Ledger| Share { lease: Lease { epoch, ..Lease::new(row.times.due) }, ledger };
         Ok(Self {
             id: row.id,
             request: shared_request(connection, row.id)?,
             started: row.times.started,
-            reasons,
-            platforms: ledgers.into_iter().map(|(platform, ledger)| (platform, share(ledger))).collect(),
+            shares: Shares::planned(&plan, row.times.due, epoch)?,
             in_doubt: false,
         })
     }
@@ -139,7 +109,7 @@ pub(super) async fn enter(parts: &Arc<Parts>, id: BroadcastId) -> Result<Option<
     let Slot::Running(run) = &mut *locked.slot else { return Ok(None) };
     if run.in_doubt {
         // In the writer, and so after the write in question.
-        let open = move |tx: &Connection| Ok(BroadcastRow::fetch(tx, id)?.is_some_and(|row| is_running(&row)));
+        let open = move |tx: &Connection| Ok(fetch_broadcast(tx, id)?.is_some_and(|row| row.is_running_inline()));
         if !parts.engine.write(Precedence::Checkpoint, 1, open).await? {
             locked.end(parts, id);
             return Ok(None);
@@ -147,11 +117,6 @@ pub(super) async fn enter(parts: &Arc<Parts>, id: BroadcastId) -> Result<Option<
         run.in_doubt = false;
     }
     Ok(Some(locked))
-}
-
-/// Whether a row is that of an inline plan not yet over.
-pub(super) fn is_running(row: &BroadcastRow) -> bool {
-    row.inline && row.times.finished.is_none()
 }
 
 /// How a broadcast's shards are to be leased.
@@ -174,8 +139,8 @@ pub(super) async fn enter_to_lease(parts: &Arc<Parts>, id: BroadcastId) -> Resul
         Slot::Over => return Ok(Entered::Ordinary),
         Slot::Unread => {}
     }
-    let read = move |connection: &Connection| match BroadcastRow::fetch(connection, id)? {
-        Some(row) if is_running(&row) => Run::planned(connection, &row, generation_epoch(connection)?).map(Some),
+    let read = move |connection: &Connection| match fetch_broadcast(connection, id)? {
+        Some(row) if row.is_running_inline() => Run::planned(connection, &row, generation_epoch(connection)?).map(Some),
         _ => Ok(None),
     };
     match parts.engine.read(read).await {
@@ -232,7 +197,7 @@ pub(super) async fn lease(
     length: Duration,
 ) -> Result<Result<ShardWork, LeaseError>> {
     let read = move |connection: &Connection| {
-        let row = BroadcastRow::fetch(connection, at.broadcast)?;
+        let row = fetch_broadcast(connection, at.broadcast)?;
         row.map(|row| Ok((hub_exists(connection, row.hub)?, row))).transpose()
     };
     let row = match parts.engine.read(read).await? {
@@ -245,20 +210,24 @@ pub(super) async fn lease(
     let run = locked.run()?;
     let now = parts.clock.now();
     let request = run.request.clone();
-    let Some((platform, share)) = run.share_mut(at) else { return Ok(Err(LeaseError::Closed)) };
-    let epoch = match take(&mut share.lease, &row, length, now) {
-        Ok(epoch) => epoch,
+    let Some((platform, share)) = run.shares.share_mut(at) else { return Ok(Err(LeaseError::Closed)) };
+    let taken = match take(&mut share.lease, &row, length, now) {
+        Ok(taken) => taken,
         Err(refused) => return Ok(Err(refused)),
     };
+    let portion = portion(&taken, share.lease.strikes, share.narrowed, share.ledger.unfinished(), now);
+    share.narrowed = portion.narrowed;
     let work = ShardWork {
-        epoch,
+        epoch: taken.epoch,
         hub: row.hub,
         platform,
         request,
         standing: row.standing(now),
         user_bound: row.user_bound,
-        chunks: unfinished(&share.ledger),
+        chunks: portion.chunks,
         strikes: share.lease.strikes,
+        narrowed: portion.narrowed.is_some(),
+        poison: portion.poison,
     };
     run.started.get_or_insert(now);
     Ok(Ok(work))
@@ -274,33 +243,20 @@ pub(super) async fn checkpoint(
 ) -> Result<Result<CheckpointReply, LeaseError>> {
     let now = parts.clock.now();
     let run = locked.run()?;
-    let mut after = run.clone();
-    let last = |platform| run.is_last(platform);
-    let Some((platform, share)) = after.share_mut(at) else {
-        return Ok(Err(LeaseError::Fenced { asked: epoch }));
+    let recorded = match run.shares.record(at, epoch, &checkpoint, now)? {
+        Ok(recorded) => recorded,
+        Err(refused) => return Ok(Err(refused)),
     };
-    if let Err(refused) = share.lease.check(epoch, now) {
-        return Ok(Err(refused));
-    }
-    let mut reasons = run.reasons.clone();
-    share.ledger.record(&Whole, &mut reasons, &checkpoint, now)?;
-    let judged = checkpoint.judge.map_or(Ok(Vec::new()), |judgement| share.ledger.judged(&Whole, judgement))?;
-    let pending = share.ledger.counters.pending - judged.len() as u64;
-    if let Err(refused) = hand_over(&mut share.lease, epoch, &checkpoint, pending, now) {
-        return Ok(Err(refused));
-    }
-    let counters = share.ledger.counters;
-    let ends = checkpoint.then == Handover::Close && last(platform);
-    let must_last = !judged.is_empty() || (pending > 0 && matches!(checkpoint.then, Handover::GiveBack { .. }));
-    after.reasons = reasons;
+    let Recorded { after, judged, counters, ends, leaves_some, .. } = recorded;
+    let must_last = !judged.is_empty() || leaves_some;
 
     if !ends && !must_last {
-        let read = move |connection: &Connection| BroadcastRow::fetch(connection, at.broadcast);
+        let read = move |connection: &Connection| fetch_broadcast(connection, at.broadcast);
         let Some(row) = parts.engine.read(read).await? else {
             locked.end(parts, at.broadcast);
             return Ok(Err(LeaseError::Fenced { asked: epoch }));
         };
-        *run = after;
+        run.shares = after;
         let standing = row.standing(parts.clock.now());
         return Ok(Ok(CheckpointReply { standing, dropped: 0, kept: 0, finished: false, counters }));
     }
@@ -311,7 +267,7 @@ pub(super) async fn checkpoint(
     let before = run.clone();
     let commit = move |tx: &Connection| {
         let now = clock.now();
-        let Some(mut row) = BroadcastRow::fetch(tx, at.broadcast)?.filter(is_running) else {
+        let Some(mut row) = fetch_broadcast(tx, at.broadcast)?.filter(BroadcastRow::is_running_inline) else {
             return Ok(Err(LeaseError::Fenced { asked: epoch }));
         };
         if !ends {
@@ -324,13 +280,10 @@ pub(super) async fn checkpoint(
         };
         let dropped = judge(tx, &registry, row.hub, &Whole, &mut share.ledger, &judged, now)?;
         let counters = share.ledger.counters;
-        row.times.started = after.started;
-        row.sums = after.sums();
-        row.open_shards = 0;
-        let finished = row.finish_if_done(now);
-        row.save(tx)?;
-        let ledgers = after.platforms.iter().map(|(platform, share)| (*platform, &share.ledger));
-        row.save_inline(tx, Some(&codec::encode_inline(&after.reasons, ledgers)))?;
+        row.times.started = before.started;
+        let finished = after.end(&mut row, now);
+        save_broadcast(tx, &row)?;
+        save_inline(tx, row.id, Some(&after.encode()))?;
         let kept = judged.len() as u64 - dropped;
         Ok(Ok(CheckpointReply { standing: row.standing(now), dropped, kept, finished, counters }))
     };

@@ -9,12 +9,15 @@ use rusqlite::Connection;
 use super::super::Parts;
 use super::super::engine::Precedence;
 use super::inline::{self, Entered};
-use super::rows::{BroadcastRow, ShardRow, hub_exists, shared_request};
+use super::rows::{
+    fetch_broadcast, fetch_shard, hub_exists, save_broadcast, save_narrowed, save_shard, shared_request,
+};
 use super::sets::Table;
-use crate::model::broadcast::Wish;
-use crate::model::id::{Epoch, ShardRef};
-use crate::model::shard::{Lease, LeaseError};
+use crate::model::id::ShardRef;
+use crate::model::shard::LeaseError;
 use crate::model::time::Timestamp;
+use crate::store::life::lease::{Portion, Taken, is_suspected, portion, take};
+use crate::store::life::records::{BroadcastRow, ShardRow};
 use crate::store::{Result, ShardWork};
 
 pub(in super::super) async fn lease(
@@ -31,56 +34,65 @@ pub(in super::super) async fn lease(
 async fn ordinary(parts: &Arc<Parts>, at: ShardRef, length: Duration) -> Result<Result<ShardWork, LeaseError>> {
     let clock = parts.clock.clone();
     let take = move |tx: &Connection| take_row(tx, at, length, clock.now());
-    let (epoch, shard, row, read_at) = match parts.engine.write(Precedence::Checkpoint, 1, take).await? {
-        Ok(taken) => taken,
+    let leased = match parts.engine.write(Precedence::Checkpoint, 1, take).await? {
+        Ok(leased) => leased,
         Err(refused) => return Ok(Err(refused)),
     };
+    let Lease { taken, shard, row, portion, read_at } = leased;
     let read = move |connection: &Connection| {
+        let (chunks, poison) = match portion {
+            Some(portion) => (portion.chunks, portion.poison),
+            None => (Table { connection, shard: &shard }.unfinished()?, None),
+        };
         Ok(ShardWork {
-            epoch,
+            epoch: taken.epoch,
             hub: row.hub,
             platform: shard.platform,
             request: shared_request(connection, at.broadcast)?,
             standing: row.standing(read_at),
             user_bound: row.user_bound,
-            chunks: Table { connection, shard: &shard }.unfinished()?,
+            chunks,
             strikes: shard.lease.strikes,
+            narrowed: shard.narrowed.is_some(),
+            poison,
         })
     };
     parts.engine.read(read).await.map(Ok)
 }
 
-type Taken = (Epoch, ShardRow, BroadcastRow, Timestamp);
+/// A lease that was committed.
+struct Lease {
+    taken: Taken,
+    shard: ShardRow,
+    row: BroadcastRow,
+    /// Of a shard that is suspected, for which the sets are looked at before the lease is committed.
+    portion: Option<Portion>,
+    read_at: Timestamp,
+}
 
-fn take_row(tx: &Connection, at: ShardRef, length: Duration, now: Timestamp) -> Result<Result<Taken, LeaseError>> {
-    let (Some(mut row), Some(mut shard)) = (BroadcastRow::fetch(tx, at.broadcast)?, ShardRow::fetch(tx, at)?) else {
+fn take_row(tx: &Connection, at: ShardRef, length: Duration, now: Timestamp) -> Result<Result<Lease, LeaseError>> {
+    let (Some(mut row), Some(mut shard)) = (fetch_broadcast(tx, at.broadcast)?, fetch_shard(tx, at)?) else {
         return Ok(Err(LeaseError::Closed));
     };
     if !hub_exists(tx, row.hub)? {
         return Ok(Err(LeaseError::Closed));
     }
-    let epoch = match take(&mut shard.lease, &row, length, now) {
-        Ok(epoch) => epoch,
+    let taken = match take(&mut shard.lease, &row, length, now) {
+        Ok(taken) => taken,
         Err(refused) => return Ok(Err(refused)),
     };
-    shard.save(tx)?;
+    let mut cut = None;
+    if is_suspected(&taken, shard.lease.strikes, shard.narrowed) {
+        let chunks = Table { connection: tx, shard: &shard }.unfinished()?;
+        let portion = portion(&taken, shard.lease.strikes, shard.narrowed, chunks, now);
+        shard.narrowed = portion.narrowed;
+        save_narrowed(tx, &shard)?;
+        cut = Some(portion);
+    }
+    save_shard(tx, &shard)?;
     if row.times.started.is_none() {
         row.times.started = Some(now);
-        row.save(tx)?;
+        save_broadcast(tx, &row)?;
     }
-    Ok(Ok((epoch, shard, row, now)))
-}
-
-/// Takes a lease as the broadcast stands: a paused one is not worked on, unless to close it.
-pub(super) fn take(
-    lease: &mut Lease,
-    row: &BroadcastRow,
-    length: Duration,
-    now: Timestamp,
-) -> Result<Epoch, LeaseError> {
-    let closing = row.closing(now).is_some();
-    if row.wish == Wish::Pause && !closing && !matches!(lease.state, crate::model::shard::LeaseState::Closed) {
-        return Err(LeaseError::Paused);
-    }
-    lease.take(now, length, closing)
+    Ok(Ok(Lease { taken, shard, row, portion: cut, read_at: now }))
 }

@@ -1,16 +1,9 @@
 //! The life of a broadcast in the embedded store: accept, plan, lease, checkpoint, outcomes.
 //!
-//! ```text
-//!   accept ──small and due──▶ inline plan ──spill──┐
-//!     │                          │ (one row)       ▼
-//!     └──▶ plan, step by step ───┼──────▶ shards and their sets
-//!                                ▼                 ▼
-//!                       all platforms closed   all shards closed, planned ──▶ finished ──▶ retention
-//! ```
+//! The rules are [`life`](crate::store::life)'s; here are the statements, and what is particular to one process:
 //!
-//! - `rows`, `sets`, `codec`: the tables. A broadcast's row, its shards, and one row for each set of a chunk.
-//! - [`ledger`]: the sets of a shard and the only code that moves targets between them, for both forms of plan.
-//! - `draft`, `duplicates`, `plan`: an audience written down.
+//! - `rows`, `sets`: the tables. A broadcast's row, its shards, and one row for each set of a chunk.
+//! - `accept`, `plan`: an audience written down.
 //! - `inline`, `spill`: small plans at work in memory, and their way into ordinary rows.
 //! - `lease`, `checkpoint`: what a worker does.
 //! - `control`, `view`, `ready`, `outcomes`, `conservation`: what others ask.
@@ -20,18 +13,13 @@
 
 mod accept;
 mod checkpoint;
-mod codec;
 mod conservation;
 mod control;
-mod draft;
-mod duplicates;
 mod inline;
 mod lease;
-mod ledger;
 mod outcomes;
 mod plan;
 mod ready;
-mod reasons;
 mod retention;
 mod rows;
 mod sets;

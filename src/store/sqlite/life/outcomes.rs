@@ -7,19 +7,17 @@ use rusqlite::{Connection, params};
 
 use super::super::Parts;
 use super::super::registry;
-use super::codec;
-use super::inline::{is_running, of_runs};
-use super::ledger::Ledger;
-use super::reasons::Reasons;
-use super::rows::{BroadcastRow, inline_plan};
-use super::sets;
-use crate::model::chunk_set::ChunkSet;
+use super::inline::of_runs;
+use super::rows::{fetch_broadcast, inline_plan};
+use super::sets::{self, load_reasons};
 use crate::model::hash;
 use crate::model::id::{BroadcastId, ChunkNo, HubId, InstallationId, Seq};
-use crate::model::outcome::Place;
 use crate::model::platform::Platform;
 use crate::model::target::TargetKind;
-use crate::model::time::Timestamp;
+use crate::store::life::codec;
+use crate::store::life::ledger::Ledger;
+use crate::store::life::outcomes::{self as rules, Found, Gather};
+use crate::store::life::reasons::Reasons;
 use crate::store::{OutcomeItem, OutcomePage, OutcomeQuery, Result, StoreError};
 
 pub(in super::super) async fn outcomes(
@@ -29,26 +27,34 @@ pub(in super::super) async fn outcomes(
     query: OutcomeQuery,
 ) -> Result<Option<OutcomePage>> {
     let copy = |run: &super::inline::Run| -> Inline {
-        let ledgers = run.platforms.iter().map(|(platform, share)| (*platform, share.ledger.clone()));
-        (run.reasons.clone(), ledgers.collect())
+        let ledgers = run.shares.platforms.iter().map(|(platform, share)| (*platform, share.ledger.clone()));
+        (run.shares.reasons.clone(), ledgers.collect())
     };
     let mut running = of_runs(parts, Some(id), copy).await;
     let read = move |connection: &Connection| {
-        let Some(row) = BroadcastRow::fetch(connection, id)?.filter(|row| row.hub == hub) else { return Ok(None) };
-        let (reasons, sets) = if row.inline {
-            let (reasons, ledgers) = match running.remove(&id).filter(|_| is_running(&row)) {
+        let Some(row) = fetch_broadcast(connection, id)?.filter(|row| row.hub == hub) else { return Ok(None) };
+        let chosen = query.installation.as_ref().map(|id| seqs_of(connection, hub, id)).transpose()?;
+        let mut gather = Gather::new(&query);
+        let reasons = if row.inline {
+            let (reasons, ledgers) = match running.remove(&id).filter(|_| row.is_running_inline()) {
                 Some(copy) => copy,
                 None => codec::decode_inline(&inline_plan(connection, id)?.unwrap_or_default())?,
             };
-            (reasons, Sets::Inline(ledgers))
+            match &chosen {
+                Some(seqs) => rules::some_of_inline(&mut gather, &ledgers, seqs),
+                None => rules::all_of_inline(&mut gather, &ledgers),
+            }
+            reasons
         } else {
-            (Reasons::load(connection, id)?, Sets::Rows { connection, broadcast: id })
+            match &chosen {
+                Some(seqs) => some(connection, id, &mut gather, seqs)?,
+                None => all(connection, id, &mut gather)?,
+            }
+            load_reasons(connection, id)?
         };
-        let page = match &query.installation {
-            Some(installation) => of_installation(connection, hub, &sets, installation, &query)?,
-            None => all(&sets, &query)?,
-        };
-        page.into_items(connection, hub, &reasons).map(Some)
+        let (found, next) = gather.page();
+        let items = found.into_iter().map(|found| item(connection, hub, &reasons, found)).collect::<Result<_>>()?;
+        Ok(Some(OutcomePage { items, next }))
     };
     parts.engine.read(read).await
 }
@@ -56,128 +62,49 @@ pub(in super::super) async fn outcomes(
 /// An inline plan's sets in memory.
 type Inline = (Reasons, BTreeMap<Platform, Ledger>);
 
-/// Where the sets of a broadcast are.
-enum Sets<'a> {
-    Inline(BTreeMap<Platform, Ledger>),
-    Rows { connection: &'a Connection, broadcast: BroadcastId },
+/// The next chunk from `chunk` on that any platform has targets in.
+fn next_chunk(connection: &Connection, broadcast: BroadcastId, chunk: ChunkNo) -> Result<Option<ChunkNo>> {
+    let mut query = connection
+        .prepare_cached("SELECT min(chunk) FROM outcome_chunk WHERE broadcast = ? AND platform = ? AND chunk >= ?")?;
+    let mut next = None;
+    for platform in Platform::ALL {
+        let bind = params![broadcast.as_bytes(), platform.code(), chunk.0];
+        let found: Option<u32> = query.query_row(bind, |row| row.get(0))?;
+        next = [next, found.map(ChunkNo)].into_iter().flatten().min();
+    }
+    Ok(next)
 }
 
-impl Sets<'_> {
-    /// The next chunk from `chunk` on that any platform has targets in.
-    fn next_chunk(&self, chunk: ChunkNo) -> Result<Option<ChunkNo>> {
-        match self {
-            Self::Inline(ledgers) => {
-                let chunks = ledgers.values().flat_map(|ledger| ledger.cells().map(|((chunk, _), _)| chunk));
-                Ok(chunks.filter(|found| *found >= chunk).min())
-            }
-            Self::Rows { connection, broadcast } => {
-                let mut query = connection.prepare_cached(
-                    "SELECT min(chunk) FROM outcome_chunk WHERE broadcast = ? AND platform = ? AND chunk >= ?",
-                )?;
-                let mut next = None;
-                for platform in Platform::ALL {
-                    let bind = params![broadcast.as_bytes(), platform.code(), chunk.0];
-                    let found: Option<u32> = query.query_row(bind, |row| row.get(0))?;
-                    next = [next, found.map(ChunkNo)].into_iter().flatten().min();
-                }
-                Ok(next)
-            }
+/// Gathers a page of all targets.
+fn all(connection: &Connection, broadcast: BroadcastId, gather: &mut Gather) -> Result<()> {
+    let mut next = Some(gather.first_chunk());
+    while let Some(chunk) = next.map_or(Ok(None), |from| next_chunk(connection, broadcast, from))? {
+        for platform in Platform::ALL {
+            sets::of_chunk(connection, broadcast, platform, chunk, |place, cell| {
+                gather.add(chunk, platform, place, &cell.set, cell.at);
+                Ok(())
+            })?;
         }
-    }
-
-    /// Every set of a chunk.
-    fn of_chunk(&self, chunk: ChunkNo, mut each: impl FnMut(Platform, Place, &ChunkSet, Timestamp)) -> Result<()> {
-        match self {
-            Self::Inline(ledgers) => {
-                for (platform, ledger) in ledgers {
-                    for ((_, place), cell) in ledger.cells().filter(|((found, _), _)| *found == chunk) {
-                        each(*platform, place, &cell.set, cell.at);
-                    }
-                }
-            }
-            Self::Rows { connection, broadcast } => {
-                for platform in Platform::ALL {
-                    sets::of_chunk(connection, *broadcast, platform, chunk, |place, cell| {
-                        each(platform, place, &cell.set, cell.at);
-                        Ok(())
-                    })?;
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-/// One target found in a set.
-#[derive(Clone, Copy, Debug)]
-struct Found {
-    seq: Seq,
-    platform: Platform,
-    place: Place,
-    at: Timestamp,
-}
-
-/// A page before its rows are looked up.
-struct FoundPage {
-    found: Vec<Found>,
-    next: Option<Seq>,
-}
-
-fn wanted(query: &OutcomeQuery, place: Place) -> bool {
-    match (query.outcome, place) {
-        (None, _) => true,
-        (Some(None), place) => place.is_pending(),
-        (Some(Some(outcome)), place) => matches!(place, Place::Done { outcome: found, .. } if found == outcome),
-    }
-}
-
-fn all(sets: &Sets<'_>, query: &OutcomeQuery) -> Result<FoundPage> {
-    let from = query.from.unwrap_or_default();
-    let limit = query.limit.max(1);
-    let mut found: Vec<Found> = Vec::new();
-    let mut next = Some(from.chunk());
-    while let Some(chunk) = next.map_or(Ok(None), |chunk| sets.next_chunk(chunk))? {
-        let first = if chunk == from.chunk() { from.offset() } else { 0 };
-        let missing = limit + 1 - found.len();
-        let before = found.len();
-        sets.of_chunk(chunk, |platform, place, set, at| {
-            if wanted(query, place) {
-                // Sets are disjoint, so the lowest of all are among the lowest of each.
-                let offsets = set.iter().skip_while(|offset| *offset < first).take(missing);
-                found.extend(offsets.map(|offset| Found { seq: Seq::at(chunk, offset), platform, place, at }));
-            }
-        })?;
-        found[before..].sort_unstable_by_key(|found| found.seq);
-        if found.len() > limit {
+        gather.end_chunk();
+        if gather.is_full() {
             break;
         }
-        next = Some(ChunkNo(chunk.0 + 1));
+        next = chunk.0.checked_add(1).map(ChunkNo);
     }
-    let next = found.get(limit).map(|found| found.seq);
-    found.truncate(limit);
-    Ok(FoundPage { found, next })
+    Ok(())
 }
 
-fn of_installation(
-    connection: &Connection,
-    hub: HubId,
-    sets: &Sets<'_>,
-    installation: &InstallationId,
-    query: &OutcomeQuery,
-) -> Result<FoundPage> {
-    let mut found = Vec::new();
-    let from = query.from.unwrap_or_default();
-    for seq in seqs_of(connection, hub, installation)?.into_iter().filter(|seq| *seq >= from) {
-        sets.of_chunk(seq.chunk(), |platform, place, set, at| {
-            if wanted(query, place) && set.contains(seq.offset()) {
-                found.push(Found { seq, platform, place, at });
-            }
-        })?;
+/// Gathers a page of chosen targets, ascending.
+fn some(connection: &Connection, broadcast: BroadcastId, gather: &mut Gather, seqs: &[Seq]) -> Result<()> {
+    for seq in seqs {
+        for platform in Platform::ALL {
+            sets::of_chunk(connection, broadcast, platform, seq.chunk(), |place, cell| {
+                gather.add_one(*seq, platform, place, &cell.set, cell.at);
+                Ok(())
+            })?;
+        }
     }
-    let limit = query.limit.max(1);
-    let next = found.get(limit).map(|found| found.seq);
-    found.truncate(limit);
-    Ok(FoundPage { found, next })
+    Ok(())
 }
 
 /// Every seq that the installation has or had, ascending: those of its row and those of its tombstones.
@@ -202,14 +129,6 @@ fn seqs_of(connection: &Connection, hub: HubId, installation: &InstallationId) -
     Ok(seqs)
 }
 
-impl FoundPage {
-    /// Looks up whose targets they are.
-    fn into_items(self, connection: &Connection, hub: HubId, reasons: &Reasons) -> Result<OutcomePage> {
-        let items = self.found.into_iter().map(|found| item(connection, hub, reasons, found)).collect::<Result<_>>()?;
-        Ok(OutcomePage { items, next: self.next })
-    }
-}
-
 fn item(connection: &Connection, hub: HubId, reasons: &Reasons, found: Found) -> Result<OutcomeItem> {
     let mut query = connection.prepare_cached(
         "SELECT target.name, target.gone_id, installation.document FROM target \
@@ -217,29 +136,17 @@ fn item(connection: &Connection, hub: HubId, reasons: &Reasons, found: Found) ->
          WHERE target.key = ?",
     )?;
     let mut rows = query.query([registry::key(hub, found.seq)])?;
-    let (outcome, reason) = match found.place {
-        Place::Done { outcome, reason } => (Some(outcome), reasons.text(reason).map(str::to_owned)),
-        _ => (None, None),
-    };
-    let mut item = OutcomeItem {
-        seq: found.seq,
-        installation: None,
-        target: TargetKind::Native,
-        platform: found.platform,
-        outcome,
-        reason,
-        at: found.at,
-    };
+    let (mut target, mut installation) = (TargetKind::Native, None);
     if let Some(row) = rows.next()? {
         if let Some(name) = row.get::<_, Option<String>>(0)? {
-            item.target = TargetKind::parse(&name)
+            target = TargetKind::parse(&name)
                 .ok_or_else(|| StoreError::Corrupt(format!("target {} has no kind", found.seq)))?;
         }
-        item.installation = match (row.get::<_, Option<String>>(1)?, row.get_ref(2)?.as_blob_or_null()) {
+        installation = match (row.get::<_, Option<String>>(1)?, row.get_ref(2)?.as_blob_or_null()) {
             (Some(gone), _) => InstallationId::parse(&gone).ok(),
             (None, Ok(Some(document))) => Some(registry::document_id(document)?),
             (None, _) => None,
         };
     }
-    Ok(item)
+    Ok(found.item(reasons, target, installation))
 }

@@ -8,20 +8,16 @@ use rusqlite::Connection;
 
 use super::super::Parts;
 use super::super::engine::Precedence;
-use super::accept::plan_inline;
-use super::draft::{Draft, From, Planned, ledger_of};
-use super::reasons::Reasons;
-use super::rows::{BroadcastRow, ShardRow, hub_exists, request};
-use super::sets::Table;
-use crate::model::audience::{Audience, AudienceLimits};
-use crate::model::id::{BroadcastId, ChunkNo, Epoch, ShardNo, ShardRef};
-use crate::model::platform::Platform;
-use crate::model::shard::{Lease, LeaseError, LeaseState};
+use super::super::registry::Snapshot;
+use super::rows::{fetch_broadcast, hub_exists, insert_shard, request, save_broadcast, save_inline};
+use super::sets::{Table, load_reasons, planned, save_reasons};
+use crate::model::id::{BroadcastId, Epoch};
+use crate::model::shard::LeaseError;
 use crate::model::time::Timestamp;
-use crate::store::{PlanStep, Result, StoreError};
-
-/// A shard is cut when it has that many targets.
-const SHARD_TARGETS: u64 = 32_768;
+use crate::store::life::draft::{self, From};
+use crate::store::life::plan::{Step, Stepped, apply, stored_audience};
+use crate::store::life::reasons::Reasons;
+use crate::store::{PlanStep, Result};
 
 pub(in super::super) async fn lease_plan(
     parts: &Arc<Parts>,
@@ -31,28 +27,18 @@ pub(in super::super) async fn lease_plan(
     let clock = parts.clock.clone();
     let take = move |tx: &Connection| {
         let now = clock.now();
-        let Some(mut row) = BroadcastRow::fetch(tx, id)? else { return Ok(Err(LeaseError::Closed)) };
+        let Some(mut row) = fetch_broadcast(tx, id)? else { return Ok(Err(LeaseError::Closed)) };
         if row.times.planned.is_some() || !hub_exists(tx, row.hub)? {
             return Ok(Err(LeaseError::Closed));
         }
         let closing = row.closing(now).is_some();
         let taken = row.plan.take(now, length, closing);
         if taken.is_ok() {
-            row.save(tx)?;
+            save_broadcast(tx, &row)?;
         }
         Ok(taken)
     };
     parts.engine.write(Precedence::Checkpoint, 1, take).await
-}
-
-/// What there is to write in a step.
-enum Step {
-    /// The broadcast was cancelled or is over: planning ends where it is.
-    End,
-    /// No plan can ever be made.
-    Fail(String),
-    /// The stretch that begins at this chunk.
-    Stretch(ChunkNo, Box<Draft>),
 }
 
 pub(in super::super) async fn plan_step(
@@ -65,7 +51,7 @@ pub(in super::super) async fn plan_step(
         let (clock, registry) = (parts.clock.clone(), parts.registry.clone());
         let evaluate = move |connection: &Connection| {
             let now = clock.now();
-            let Some(row) = BroadcastRow::fetch(connection, id)? else {
+            let Some(row) = fetch_broadcast(connection, id)? else {
                 return Ok(Err(LeaseError::Fenced { asked: epoch }));
             };
             if let Err(refused) = row.plan.check(epoch, now) {
@@ -75,43 +61,29 @@ pub(in super::super) async fn plan_step(
                 return Ok(Ok(Step::End));
             }
             let request = request(connection, id)?;
-            // It was checked when it was accepted, perhaps under other limits.
-            let unlimited = AudienceLimits { terms: usize::MAX, ..AudienceLimits::default() };
-            let audience = match Audience::parse(&request.audience, &unlimited) {
+            let audience = match stored_audience(&request) {
                 Ok(audience) => audience,
-                Err(error) => return Ok(Ok(Step::Fail(format!("the audience cannot be read: {error}")))),
+                Err(why) => return Ok(Ok(Step::Fail(why))),
             };
-            let from = From {
-                hub: row.hub,
-                audience: &audience,
-                content: &request.content,
-                broadcast: Some(id),
-                chunk: row.plan_chunk,
-                bound: row.plan_bound,
-            };
-            let draft = Draft::evaluate(&registry, connection, from, false, now)?;
+            let (chunk, bound) = (row.plan_chunk, row.plan_bound);
+            let from = From { audience: &audience, content: &request.content, chunk, bound };
+            let view = Snapshot::open(&registry, connection, row.hub, now)?;
+            let draft = draft::stretch(&view, from, &|platform, chunk| planned(connection, id, platform, chunk))?;
             Ok(Ok(Step::Stretch(row.plan_chunk, Box::new(draft))))
         };
         let step = match parts.engine.read(evaluate).await? {
             Ok(step) => step,
             Err(refused) => return Ok(Err(refused)),
         };
-        let weight = if let Step::Stretch(_, draft) = &step { draft.weight().max(1) } else { 1 };
+        let weight = step.weight();
         let clock = parts.clock.clone();
         let write = move |tx: &Connection| write(tx, id, epoch, length, &step, clock.now());
         match parts.engine.write(Precedence::Checkpoint, weight, write).await? {
-            Written::Step(step) => return Ok(Ok(step)),
-            Written::Refused(refused) => return Ok(Err(refused)),
-            // A step of the same holder, given up by its caller, was committed in between.
-            Written::Stale => {}
+            Stepped::Made { step, .. } => return Ok(Ok(step)),
+            Stepped::Refused(refused) => return Ok(Err(refused)),
+            Stepped::Stale => {}
         }
     }
-}
-
-enum Written {
-    Step(PlanStep),
-    Refused(LeaseError),
-    Stale,
 }
 
 fn write(
@@ -121,94 +93,22 @@ fn write(
     length: Duration,
     step: &Step,
     now: Timestamp,
-) -> Result<Written> {
-    let Some(mut row) = BroadcastRow::fetch(tx, id)? else {
-        return Ok(Written::Refused(LeaseError::Fenced { asked: epoch }));
+) -> Result<Stepped> {
+    let Some(mut row) = fetch_broadcast(tx, id)? else {
+        return Ok(Stepped::Refused(LeaseError::Fenced { asked: epoch }));
     };
-    if let Err(refused) = row.plan.renew(epoch, now, length, true) {
-        return Ok(Written::Refused(refused));
-    }
-    let mut made = PlanStep::default();
-    match step {
-        _ if row.closing(now).is_some() => row.end_planning(now),
-        Step::End => row.end_planning(now),
-        Step::Fail(why) => {
-            row.failure = Some(why.clone());
-            row.end_planning(now);
+    let mut reasons = if step.gives_reasons() { load_reasons(tx, id)? } else { Reasons::default() };
+    let stepped = apply(&mut row, &mut reasons, step, epoch, length, now)?;
+    if let Stepped::Made { inline, shards, .. } = &stepped {
+        for (shard, ledger) in shards {
+            insert_shard(tx, shard)?;
+            Table { connection: tx, shard }.save(ledger)?;
         }
-        Step::Stretch(from, _) if *from != row.plan_chunk => return Ok(Written::Stale),
-        Step::Stretch(_, draft) => {
-            made.targeted = draft.targeted();
-            made.duplicates = draft.duplicates();
-            if draft.small {
-                let inline = plan_inline(&mut row, draft, now);
-                row.save_inline(tx, Some(&inline))?;
-            } else {
-                write_stretch(tx, &mut row, draft, now)?;
-            }
+        save_reasons(tx, id, &reasons)?;
+        if inline.is_some() {
+            save_inline(tx, id, inline.as_deref())?;
         }
+        save_broadcast(tx, &row)?;
     }
-    made.done = row.times.planned.is_some();
-    row.save(tx)?;
-    Ok(Written::Step(made))
-}
-
-fn write_stretch(tx: &Connection, row: &mut BroadcastRow, draft: &Draft, now: Timestamp) -> Result<()> {
-    if row.plan_bound.is_none() {
-        row.plan_bound = Some(draft.bound);
-        row.user_bound = draft.user_bound;
-    }
-    let mut reasons = Reasons::load(tx, row.id)?;
-    for (platform, chunks) in &draft.platforms {
-        let mut targeted = 0;
-        let shards = chunks.split_inclusive(|planned| {
-            targeted += planned.targeted();
-            let full = targeted >= SHARD_TARGETS;
-            if full {
-                targeted = 0;
-            }
-            full
-        });
-        for chunks in shards {
-            write_shard(tx, row, *platform, chunks, &mut reasons, now)?;
-        }
-    }
-    reasons.save(tx, row.id)?;
-    match draft.next {
-        Some(next) => row.plan_chunk = next,
-        None => row.end_planning(now),
-    }
-    Ok(())
-}
-
-fn write_shard(
-    tx: &Connection,
-    row: &mut BroadcastRow,
-    platform: Platform,
-    chunks: &[Planned],
-    reasons: &mut Reasons,
-    now: Timestamp,
-) -> Result<()> {
-    let ledger = ledger_of(chunks, reasons, now);
-    let (Some(first), Some(last)) = (chunks.first(), chunks.last()) else {
-        return Err(StoreError::Engine("a shard without chunks".to_owned()));
-    };
-    let mut shard = ShardRow {
-        at: ShardRef { broadcast: row.id, shard: ShardNo(row.next_shard) },
-        platform,
-        first_chunk: first.chunk,
-        last_chunk: last.chunk,
-        lease: Lease::new(now),
-        counters: ledger.counters,
-    };
-    row.next_shard += 1;
-    if ledger.counters.pending > 0 {
-        row.open_shards += 1;
-    } else {
-        // Nothing but duplicates: nobody has to take it.
-        shard.lease.state = LeaseState::Closed;
-        *row.sums.entry(platform).or_default() += ledger.counters;
-    }
-    shard.insert(tx)?;
-    Table { connection: tx, shard: &shard }.save(&ledger)
+    Ok(stepped)
 }

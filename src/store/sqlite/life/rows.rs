@@ -5,23 +5,16 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::codec;
-use crate::model::broadcast::{Broadcast, BroadcastRequest, Lane, Milestones, Wish, closing};
-use crate::model::id::{BroadcastId, ChunkNo, Epoch, HubId, Seq, ShardNo, ShardRef};
-use crate::model::outcome::{Counters, Outcome};
+use crate::model::broadcast::{Broadcast, BroadcastRequest, Milestones};
+use crate::model::id::{BroadcastId, ChunkNo, HubId, Seq, ShardNo, ShardRef};
+use crate::model::narrowing::Narrowed;
+use crate::model::outcome::Counters;
 use crate::model::platform::Platform;
-use crate::model::shard::{Lease, LeaseState};
+use crate::model::shard::Lease;
 use crate::model::time::Timestamp;
-use crate::store::{ReadyWork, Result, Standing, StoreError, Work};
-
-fn corrupt(what: &str) -> StoreError {
-    StoreError::Corrupt(format!("{what} of a broadcast"))
-}
-
-/// A number as SQLite holds it. None of ours comes near the bound.
-pub(super) fn int(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
-}
+use crate::store::Result;
+use crate::store::life::codec;
+use crate::store::life::records::{self, BroadcastRow, LeaseColumns, ShardRow, corrupt, decode_request, int};
 
 /// A number of a column.
 pub(super) fn number<T: TryFrom<i64>>(row: &Row<'_>, column: usize) -> Result<T> {
@@ -44,54 +37,19 @@ pub(super) fn id(row: &Row<'_>, column: usize) -> Result<BroadcastId> {
 
 /// The platform of a column.
 pub(super) fn platform(row: &Row<'_>, column: usize) -> Result<Platform> {
-    Platform::from_code(number(row, column)?).ok_or_else(|| corrupt("a platform"))
+    records::platform(number(row, column)?)
 }
 
 /// State, epoch, time, progressed and strikes, from that column on.
 fn lease(row: &Row<'_>, first: usize) -> Result<Lease> {
-    let at = time(row, first + 2)?;
-    let state = match row.get::<_, i64>(first)? {
-        0 => LeaseState::Ready { due: at },
-        1 => LeaseState::Leased { until: at, progressed: row.get(first + 3)? },
-        2 => LeaseState::Closed,
-        _ => return Err(corrupt("a lease")),
+    let columns = LeaseColumns {
+        state: number(row, first)?,
+        epoch: number(row, first + 1)?,
+        time: time(row, first + 2)?,
+        progressed: row.get(first + 3)?,
+        strikes: number(row, first + 4)?,
     };
-    Ok(Lease { epoch: Epoch(number(row, first + 1)?), state, strikes: number(row, first + 4)? })
-}
-
-/// A lease in the columns that [`lease`] reads.
-fn lease_columns(lease: &Lease) -> (i64, i64, i64, bool, u32) {
-    let (state, at, progressed) = match lease.state {
-        LeaseState::Ready { due } => (0, due, false),
-        LeaseState::Leased { until, progressed } => (1, until, progressed),
-        LeaseState::Closed => (2, Timestamp::default(), false),
-    };
-    (state, int(lease.epoch.0), at.millis(), progressed, lease.strikes)
-}
-
-/// A broadcast's row without its request and inline plan.
-#[derive(Clone, Debug)]
-pub(super) struct BroadcastRow {
-    pub(super) id: BroadcastId,
-    pub(super) hub: HubId,
-    pub(super) lane: Lane,
-    pub(super) weight: u32,
-    pub(super) times: Milestones,
-    pub(super) failure: Option<String>,
-    pub(super) wish: Wish,
-    pub(super) rate: u32,
-    /// The lease of its planning; closed once planned.
-    pub(super) plan: Lease,
-    pub(super) plan_bound: Option<Seq>,
-    /// The next chunk to plan.
-    pub(super) plan_chunk: ChunkNo,
-    pub(super) user_bound: Option<u64>,
-    pub(super) next_shard: u32,
-    pub(super) open_shards: u32,
-    /// Sums of closed shards; of an inline plan as planned, when over as it ended.
-    pub(super) sums: BTreeMap<Platform, Counters>,
-    /// Whether it has an inline plan.
-    pub(super) inline: bool,
+    columns.lease()
 }
 
 /// The columns of [`BroadcastRow`], for queries of other rooms that end in their own conditions.
@@ -99,147 +57,115 @@ pub(super) const BROADCAST: &str = "SELECT id, hub, lane, weight, accepted, due,
      failure, wish, rate, plan_state, plan_epoch, plan_time, plan_progressed, plan_strikes, plan_bound, plan_chunk, \
      user_bound, next_shard, open_shards, counters, inline IS NOT NULL FROM broadcast ";
 
-impl BroadcastRow {
-    /// A row of a [`BROADCAST`] query.
-    pub(super) fn read(row: &Row<'_>) -> Result<Self> {
-        Ok(Self {
-            id: id(row, 0)?,
-            hub: HubId(number(row, 1)?),
-            lane: *Lane::ALL.get(number::<usize>(row, 2)?).ok_or_else(|| corrupt("the lane"))?,
-            weight: number(row, 3)?,
-            times: Milestones {
-                accepted: time(row, 4)?,
-                due: time(row, 5)?,
-                expires: time(row, 6)?,
-                planned: time_or_none(row, 7)?,
-                started: time_or_none(row, 8)?,
-                finished: time_or_none(row, 9)?,
-            },
-            failure: row.get(10)?,
-            wish: Wish::from_code(number(row, 11)?).ok_or_else(|| corrupt("the wish"))?,
-            rate: number(row, 12)?,
-            plan: lease(row, 13)?,
-            plan_bound: row.get::<_, Option<i64>>(18)?.map(|bound| Seq(bound.unsigned_abs())),
-            plan_chunk: ChunkNo(number(row, 19)?),
-            user_bound: row.get::<_, Option<i64>>(20)?.map(i64::unsigned_abs),
-            next_shard: number(row, 21)?,
-            open_shards: number(row, 22)?,
-            sums: codec::decode_sums(row.get_ref(23)?.as_blob().map_err(rusqlite::Error::from)?)?,
-            inline: row.get(24)?,
-        })
-    }
+/// A row of a [`BROADCAST`] query.
+pub(super) fn read_broadcast(row: &Row<'_>) -> Result<BroadcastRow> {
+    Ok(BroadcastRow {
+        id: id(row, 0)?,
+        hub: HubId(number(row, 1)?),
+        lane: records::lane(number(row, 2)?)?,
+        weight: number(row, 3)?,
+        times: Milestones {
+            accepted: time(row, 4)?,
+            due: time(row, 5)?,
+            expires: time(row, 6)?,
+            planned: time_or_none(row, 7)?,
+            started: time_or_none(row, 8)?,
+            finished: time_or_none(row, 9)?,
+        },
+        failure: row.get(10)?,
+        wish: records::wish(number(row, 11)?)?,
+        rate: number(row, 12)?,
+        plan: lease(row, 13)?,
+        plan_bound: row.get::<_, Option<i64>>(18)?.map(|bound| Seq(bound.unsigned_abs())),
+        plan_chunk: ChunkNo(number(row, 19)?),
+        user_bound: row.get::<_, Option<i64>>(20)?.map(i64::unsigned_abs),
+        next_shard: number(row, 21)?,
+        open_shards: number(row, 22)?,
+        sums: codec::decode_sums(row.get_ref(23)?.as_blob().map_err(rusqlite::Error::from)?)?,
+        inline: row.get(24)?,
+    })
+}
 
-    /// The broadcast's row, if there is one.
-    pub(super) fn fetch(connection: &Connection, id: BroadcastId) -> Result<Option<Self>> {
-        let mut query = connection.prepare_cached(&format!("{BROADCAST} WHERE id = ?"))?;
-        let mut rows = query.query([id.as_bytes()])?;
-        rows.next()?.map(Self::read).transpose()
-    }
+/// The broadcast's row, if there is one.
+pub(super) fn fetch_broadcast(connection: &Connection, id: BroadcastId) -> Result<Option<BroadcastRow>> {
+    let mut query = connection.prepare_cached(&format!("{BROADCAST} WHERE id = ?"))?;
+    let mut rows = query.query([id.as_bytes()])?;
+    rows.next()?.map(read_broadcast).transpose()
+}
 
-    /// Inserts the row with its request.
-    pub(super) fn insert(&self, tx: &Connection, request: &[u8], inline: Option<&[u8]>) -> Result<()> {
-        tx.prepare_cached(
-            "INSERT INTO broadcast (id, hub, lane, weight, accepted, due, expires, wish, rate, plan_state, plan_epoch, \
-             plan_time, plan_progressed, plan_strikes, counters) VALUES (?,?,?,?,?,?,?,?,?,0,0,0,0,0,x'')",
-        )?
-        .execute(params![
-            self.id.as_bytes(),
-            self.hub.0,
-            self.lane as u8,
-            self.weight,
-            self.times.accepted.millis(),
-            self.times.due.millis(),
-            self.times.expires.millis(),
-            self.wish.code(),
-            self.rate,
-        ])?;
-        tx.prepare_cached("INSERT INTO broadcast_request (broadcast, request) VALUES (?, ?)")?
-            .execute(params![self.id.as_bytes(), request])?;
-        self.save(tx)?;
-        inline.map_or(Ok(()), |inline| self.save_inline(tx, Some(inline)))
-    }
+/// Inserts the row with its request.
+pub(super) fn insert_broadcast(
+    tx: &Connection,
+    row: &BroadcastRow,
+    request: &[u8],
+    inline: Option<&[u8]>,
+) -> Result<()> {
+    tx.prepare_cached(
+        "INSERT INTO broadcast (id, hub, lane, weight, accepted, due, expires, wish, rate, plan_state, plan_epoch, \
+         plan_time, plan_progressed, plan_strikes, counters) VALUES (?,?,?,?,?,?,?,?,?,0,0,0,0,0,x'')",
+    )?
+    .execute(params![
+        row.id.as_bytes(),
+        row.hub.0,
+        row.lane as u8,
+        row.weight,
+        row.times.accepted.millis(),
+        row.times.due.millis(),
+        row.times.expires.millis(),
+        row.wish.code(),
+        row.rate,
+    ])?;
+    tx.prepare_cached("INSERT INTO broadcast_request (broadcast, request) VALUES (?, ?)")?
+        .execute(params![row.id.as_bytes(), request])?;
+    save_broadcast(tx, row)?;
+    inline.map_or(Ok(()), |inline| save_inline(tx, row.id, Some(inline)))
+}
 
-    /// Writes back all that changes in the course of its life, its inline plan apart.
-    pub(super) fn save(&self, tx: &Connection) -> Result<()> {
-        let (state, epoch, at, progressed, strikes) = lease_columns(&self.plan);
-        tx.prepare_cached(
-            "UPDATE broadcast SET planned = ?, started = ?, finished = ?, failure = ?, wish = ?, rate = ?, \
-             plan_state = ?, plan_epoch = ?, plan_time = ?, plan_progressed = ?, plan_strikes = ?, plan_bound = ?, \
-             plan_chunk = ?, user_bound = ?, next_shard = ?, open_shards = ?, counters = ? WHERE id = ?",
-        )?
-        .execute(params![
-            self.times.planned.map(Timestamp::millis),
-            self.times.started.map(Timestamp::millis),
-            self.times.finished.map(Timestamp::millis),
-            self.failure,
-            self.wish.code(),
-            self.rate,
-            state,
-            epoch,
-            at,
-            progressed,
-            strikes,
-            self.plan_bound.map(|bound| int(bound.0)),
-            self.plan_chunk.0,
-            self.user_bound.map(int),
-            self.next_shard,
-            self.open_shards,
-            codec::encode_sums(&self.sums),
-            self.id.as_bytes(),
-        ])?;
-        Ok(())
-    }
+/// Writes back all that changes in the course of its life, its inline plan apart.
+pub(super) fn save_broadcast(tx: &Connection, row: &BroadcastRow) -> Result<()> {
+    let plan = LeaseColumns::from(&row.plan);
+    tx.prepare_cached(
+        "UPDATE broadcast SET planned = ?, started = ?, finished = ?, failure = ?, wish = ?, rate = ?, \
+         plan_state = ?, plan_epoch = ?, plan_time = ?, plan_progressed = ?, plan_strikes = ?, plan_bound = ?, \
+         plan_chunk = ?, user_bound = ?, next_shard = ?, open_shards = ?, counters = ? WHERE id = ?",
+    )?
+    .execute(params![
+        row.times.planned.map(Timestamp::millis),
+        row.times.started.map(Timestamp::millis),
+        row.times.finished.map(Timestamp::millis),
+        row.failure,
+        row.wish.code(),
+        row.rate,
+        plan.state,
+        int(plan.epoch),
+        plan.time.millis(),
+        plan.progressed,
+        plan.strikes,
+        row.plan_bound.map(|bound| int(bound.0)),
+        row.plan_chunk.0,
+        row.user_bound.map(int),
+        row.next_shard,
+        row.open_shards,
+        codec::encode_sums(&row.sums),
+        row.id.as_bytes(),
+    ])?;
+    Ok(())
+}
 
-    /// Writes the inline plan, or takes it away.
-    pub(super) fn save_inline(&self, tx: &Connection, inline: Option<&[u8]>) -> Result<()> {
-        tx.prepare_cached("UPDATE broadcast SET inline = ? WHERE id = ?")?
-            .execute(params![inline, self.id.as_bytes()])?;
-        Ok(())
-    }
+/// Writes the inline plan, or takes it away.
+pub(super) fn save_inline(tx: &Connection, id: BroadcastId, inline: Option<&[u8]>) -> Result<()> {
+    tx.prepare_cached("UPDATE broadcast SET inline = ? WHERE id = ?")?.execute(params![inline, id.as_bytes()])?;
+    Ok(())
+}
 
-    /// Ends it if nothing is left to plan or to send. Answers whether it did.
-    pub(super) fn finish_if_done(&mut self, now: Timestamp) -> bool {
-        let done = self.times.finished.is_none() && self.times.planned.is_some() && self.open_shards == 0;
-        if done {
-            self.times.finished = Some(now);
-        }
-        done
-    }
-
-    /// Ends planning where it is.
-    pub(super) fn end_planning(&mut self, now: Timestamp) {
-        self.times.planned = Some(now);
-        self.plan.state = LeaseState::Closed;
-        self.finish_if_done(now);
-    }
-
-    /// As what unfinished targets must be closed now, if at all.
-    pub(super) fn closing(&self, now: Timestamp) -> Option<Outcome> {
-        closing(self.wish, self.times.expires, now)
-    }
-
-    pub(super) fn standing(&self, now: Timestamp) -> Standing {
-        Standing { wish: self.wish, rate_per_second: self.rate, expires: self.times.expires, read_at: now }
-    }
-
-    pub(super) fn ready(&self, work: Work, due: Timestamp) -> ReadyWork {
-        ReadyWork { work, hub: self.hub, lane: self.lane, weight: self.weight, due }
-    }
-
-    /// The broadcast as readers get it, with those sums.
-    pub(super) fn view(self, connection: &Connection, platforms: BTreeMap<Platform, Counters>) -> Result<Broadcast> {
-        let mut request = request(connection, self.id)?;
-        request.rate_per_second = self.rate;
-        Ok(Broadcast {
-            id: self.id,
-            hub: self.hub,
-            request,
-            times: self.times,
-            wish: self.wish,
-            failure: self.failure,
-            platforms,
-        })
-    }
+/// The broadcast as readers get it, with those sums.
+pub(super) fn view(
+    connection: &Connection,
+    row: BroadcastRow,
+    platforms: BTreeMap<Platform, Counters>,
+) -> Result<Broadcast> {
+    let request = request(connection, row.id)?;
+    Ok(row.view(request, platforms))
 }
 
 /// A broadcast's request.
@@ -247,7 +173,7 @@ pub(super) fn request(connection: &Connection, id: BroadcastId) -> Result<Broadc
     let json: Vec<u8> = connection
         .prepare_cached("SELECT request FROM broadcast_request WHERE broadcast = ?")?
         .query_row([id.as_bytes()], |row| row.get(0))?;
-    serde_json::from_slice(&json).map_err(|error| StoreError::Corrupt(format!("the request of {id}: {error}")))
+    decode_request(id, &json)
 }
 
 /// The same to share among the workers of a broadcast.
@@ -261,78 +187,90 @@ pub(super) fn hub_exists(connection: &Connection, hub: HubId) -> Result<bool> {
     Ok(query.exists([hub.0])?)
 }
 
-/// A shard's row.
-#[derive(Clone, Debug)]
-pub(super) struct ShardRow {
-    pub(super) at: ShardRef,
-    pub(super) platform: Platform,
-    pub(super) first_chunk: ChunkNo,
-    pub(super) last_chunk: ChunkNo,
-    pub(super) lease: Lease,
-    pub(super) counters: Counters,
-}
-
 /// The columns of [`ShardRow`].
 pub(super) const SHARD: &str = "SELECT broadcast, shard, platform, first_chunk, last_chunk, state, epoch, time, \
-     progressed, strikes, counters FROM shard ";
+     progressed, strikes, counters, narrow_first, narrow_to, narrow_last FROM shard ";
 
-impl ShardRow {
-    /// A row of a [`SHARD`] query.
-    pub(super) fn read(row: &Row<'_>) -> Result<Self> {
-        Ok(Self {
-            at: ShardRef { broadcast: id(row, 0)?, shard: ShardNo(number(row, 1)?) },
-            platform: platform(row, 2)?,
-            first_chunk: ChunkNo(number(row, 3)?),
-            last_chunk: ChunkNo(number(row, 4)?),
-            lease: lease(row, 5)?,
-            counters: codec::decode_counters(row.get_ref(10)?.as_blob().map_err(rusqlite::Error::from)?)?,
-        })
-    }
+/// A row of a [`SHARD`] query.
+pub(super) fn read_shard(row: &Row<'_>) -> Result<ShardRow> {
+    let seq = |column| Ok::<_, rusqlite::Error>(row.get::<_, Option<i64>>(column)?.map(|seq| Seq(seq.unsigned_abs())));
+    let narrowed = match (seq(11)?, seq(12)?, seq(13)?) {
+        (Some(first), Some(to), Some(last)) => Some(Narrowed { first, to, last }),
+        _ => None,
+    };
+    Ok(ShardRow {
+        at: ShardRef { broadcast: id(row, 0)?, shard: ShardNo(number(row, 1)?) },
+        platform: platform(row, 2)?,
+        first_chunk: ChunkNo(number(row, 3)?),
+        last_chunk: ChunkNo(number(row, 4)?),
+        lease: lease(row, 5)?,
+        counters: codec::decode_counters(row.get_ref(10)?.as_blob().map_err(rusqlite::Error::from)?)?,
+        narrowed,
+    })
+}
 
-    /// The shard's row, if there is one.
-    pub(super) fn fetch(connection: &Connection, at: ShardRef) -> Result<Option<Self>> {
-        let mut query = connection.prepare_cached(&format!("{SHARD} WHERE broadcast = ? AND shard = ?"))?;
-        let mut rows = query.query(params![at.broadcast.as_bytes(), at.shard.0])?;
-        rows.next()?.map(Self::read).transpose()
-    }
+/// The shard's row, if there is one.
+pub(super) fn fetch_shard(connection: &Connection, at: ShardRef) -> Result<Option<ShardRow>> {
+    let mut query = connection.prepare_cached(&format!("{SHARD} WHERE broadcast = ? AND shard = ?"))?;
+    let mut rows = query.query(params![at.broadcast.as_bytes(), at.shard.0])?;
+    rows.next()?.map(read_shard).transpose()
+}
 
-    pub(super) fn insert(&self, tx: &Connection) -> Result<()> {
-        let (state, epoch, at, progressed, strikes) = lease_columns(&self.lease);
-        tx.prepare_cached("INSERT INTO shard VALUES (?,?,?,?,?,?,?,?,?,?,?)")?.execute(params![
-            self.at.broadcast.as_bytes(),
-            self.at.shard.0,
-            self.platform.code(),
-            self.first_chunk.0,
-            self.last_chunk.0,
-            state,
-            epoch,
-            at,
-            progressed,
-            strikes,
-            codec::encode_counters(&self.counters),
-        ])?;
-        Ok(())
-    }
+pub(super) fn insert_shard(tx: &Connection, shard: &ShardRow) -> Result<()> {
+    let lease = LeaseColumns::from(&shard.lease);
+    tx.prepare_cached(
+        "INSERT INTO shard (broadcast, shard, platform, first_chunk, last_chunk, state, epoch, time, progressed, \
+         strikes, counters) VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+    )?
+    .execute(params![
+        shard.at.broadcast.as_bytes(),
+        shard.at.shard.0,
+        shard.platform.code(),
+        shard.first_chunk.0,
+        shard.last_chunk.0,
+        lease.state,
+        int(lease.epoch),
+        lease.time.millis(),
+        lease.progressed,
+        lease.strikes,
+        codec::encode_counters(&shard.counters),
+    ])?;
+    if shard.narrowed.is_some() { save_narrowed(tx, shard) } else { Ok(()) }
+}
 
-    /// Writes lease and counters back.
-    pub(super) fn save(&self, tx: &Connection) -> Result<()> {
-        let (state, epoch, at, progressed, strikes) = lease_columns(&self.lease);
-        tx.prepare_cached(
-            "UPDATE shard SET state = ?, epoch = ?, time = ?, progressed = ?, strikes = ?, counters = ? \
-             WHERE broadcast = ? AND shard = ?",
-        )?
-        .execute(params![
-            state,
-            epoch,
-            at,
-            progressed,
-            strikes,
-            codec::encode_counters(&self.counters),
-            self.at.broadcast.as_bytes(),
-            self.at.shard.0,
-        ])?;
-        Ok(())
-    }
+/// Writes lease and counters back.
+pub(super) fn save_shard(tx: &Connection, shard: &ShardRow) -> Result<()> {
+    let lease = LeaseColumns::from(&shard.lease);
+    tx.prepare_cached(
+        "UPDATE shard SET state = ?, epoch = ?, time = ?, progressed = ?, strikes = ?, counters = ? \
+         WHERE broadcast = ? AND shard = ?",
+    )?
+    .execute(params![
+        lease.state,
+        int(lease.epoch),
+        lease.time.millis(),
+        lease.progressed,
+        lease.strikes,
+        codec::encode_counters(&shard.counters),
+        shard.at.broadcast.as_bytes(),
+        shard.at.shard.0,
+    ])?;
+    Ok(())
+}
+
+/// Writes what of it may be sent: apart, because it hardly ever changes.
+pub(super) fn save_narrowed(tx: &Connection, shard: &ShardRow) -> Result<()> {
+    tx.prepare_cached(
+        "UPDATE shard SET narrow_first = ?, narrow_to = ?, narrow_last = ? WHERE broadcast = ? AND shard = ?",
+    )?
+    .execute(params![
+        shard.narrowed.map(|narrowed| int(narrowed.first.0)),
+        shard.narrowed.map(|narrowed| int(narrowed.to.0)),
+        shard.narrowed.map(|narrowed| int(narrowed.last.0)),
+        shard.at.broadcast.as_bytes(),
+        shard.at.shard.0,
+    ])?;
+    Ok(())
 }
 
 /// The sums of a broadcast with ordinary shards: those of closed ones from its row, the others added up.

@@ -1,15 +1,16 @@
 //! The rows of the sets.
 
-use std::collections::BTreeMap;
-
 use rusqlite::{Connection, Row, params};
 
-use super::codec;
-use super::ledger::{Cell, Ledger, Source};
-use super::rows::{ShardRow, number, time};
+use super::rows::{number, time};
+use crate::model::chunk_set::ChunkSet;
 use crate::model::id::{BroadcastId, ChunkNo};
 use crate::model::outcome::Place;
 use crate::model::platform::Platform;
+use crate::store::life::codec;
+use crate::store::life::ledger::{Cell, Ledger, Source, Unfinished};
+use crate::store::life::reasons::Reasons;
+use crate::store::life::records::ShardRow;
 use crate::store::{ChunkWork, Result};
 
 /// The sets of one shard in the table.
@@ -31,13 +32,13 @@ impl Table<'_> {
         )?;
         let (broadcast, platform) = self.key();
         let mut rows = query.query(params![broadcast, platform, self.shard.first_chunk.0, self.shard.last_chunk.0])?;
-        let mut chunks = BTreeMap::new();
+        let mut work = Unfinished::default();
         while let Some(row) = rows.next()? {
             let place = place(row, 1)?;
             let cell = codec::decode_cell(place, time(row, 4)?, blob(row, 5)?, None)?;
-            add_unfinished(&mut chunks, ChunkNo(number(row, 0)?), place, cell);
+            work.add(ChunkNo(number(row, 0)?), place, cell.set);
         }
-        Ok(chunks.into_values().collect())
+        Ok(work.into_chunks())
     }
 
     /// Writes back the sets that changed.
@@ -81,13 +82,7 @@ impl Table<'_> {
 
 impl Source for Table<'_> {
     fn load(&self, chunk: ChunkNo, place: Place) -> Result<Option<Cell>> {
-        // A chunk belongs to one shard for life: what lies outside is not this holder's to read or write.
-        if chunk < self.shard.first_chunk || chunk > self.shard.last_chunk {
-            return Err(crate::store::StoreError::Corrupt(format!(
-                "chunk {chunk} is none of shard {}, chunks {} to {}",
-                self.shard.at, self.shard.first_chunk, self.shard.last_chunk
-            )));
-        }
+        self.shard.check_chunk(chunk)?;
         let mut query = self.connection.prepare_cached(
             "SELECT id, at, seqs FROM outcome_chunk \
              WHERE broadcast = ? AND platform = ? AND chunk = ? AND place = ? AND detail = ? AND due = ?",
@@ -114,27 +109,6 @@ impl Source for Table<'_> {
     }
 }
 
-/// The unfinished of an inline plan's platform.
-pub(super) fn unfinished(ledger: &Ledger) -> Vec<ChunkWork> {
-    let mut chunks = BTreeMap::new();
-    for ((chunk, place), cell) in ledger.cells() {
-        if place.is_pending() {
-            add_unfinished(&mut chunks, chunk, place, cell.clone());
-        }
-    }
-    chunks.into_values().collect()
-}
-
-fn add_unfinished(chunks: &mut BTreeMap<ChunkNo, ChunkWork>, chunk: ChunkNo, place: Place, cell: Cell) {
-    let work = chunks.entry(chunk).or_insert_with(|| ChunkWork { chunk, ..ChunkWork::default() });
-    match place {
-        Place::Pending => work.pending = cell.set,
-        Place::Retry { attempt, due } => drop(work.retries.insert((attempt, due), cell.set)),
-        Place::Staged => work.staged = cell.set,
-        Place::Done { .. } => {}
-    }
-}
-
 /// Calls `each` for every set of one chunk, all platforms. `only` restricts it to places with codes in that range of
 /// (place, detail).
 pub(super) fn of_chunk(
@@ -155,6 +129,21 @@ pub(super) fn of_chunk(
     Ok(())
 }
 
+/// All targets planned in a chunk, in whatever place they are now.
+pub(super) fn planned(
+    connection: &Connection,
+    broadcast: BroadcastId,
+    platform: Platform,
+    chunk: ChunkNo,
+) -> Result<ChunkSet> {
+    let mut all = ChunkSet::new();
+    of_chunk(connection, broadcast, platform, chunk, |_, cell| {
+        all.union_with(&cell.set);
+        Ok(())
+    })?;
+    Ok(all)
+}
+
 /// Place, detail and due from that column on.
 pub(super) fn place(row: &Row<'_>, first: usize) -> Result<Place> {
     codec::place_of(number(row, first)?, number(row, first + 1)?, row.get(first + 2)?)
@@ -163,4 +152,20 @@ pub(super) fn place(row: &Row<'_>, first: usize) -> Result<Place> {
 /// The bytes of a column.
 pub(super) fn blob<'r>(row: &'r Row<'_>, column: usize) -> Result<&'r [u8]> {
     Ok(row.get_ref(column)?.as_blob().map_err(rusqlite::Error::from)?)
+}
+
+/// The reasons that the table holds.
+pub(super) fn load_reasons(connection: &Connection, broadcast: BroadcastId) -> Result<Reasons> {
+    let mut query = connection.prepare_cached("SELECT text FROM reason WHERE broadcast = ? ORDER BY number")?;
+    let texts = query.query_map([broadcast.as_bytes()], |row| row.get(0))?.collect::<Result<Vec<String>, _>>()?;
+    Ok(Reasons::stored(texts))
+}
+
+/// Writes the reasons that the table does not hold yet.
+pub(super) fn save_reasons(tx: &Connection, broadcast: BroadcastId, reasons: &Reasons) -> Result<()> {
+    let mut insert = tx.prepare_cached("INSERT INTO reason (broadcast, number, text) VALUES (?, ?, ?)")?;
+    for (number, text) in reasons.unsaved() {
+        insert.execute(params![broadcast.as_bytes(), number, text])?;
+    }
+    Ok(())
 }

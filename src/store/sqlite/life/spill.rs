@@ -2,48 +2,25 @@
 
 use rusqlite::Connection;
 
-use super::accept::inline_shard;
 use super::inline::{Run, generation_epoch};
-use super::ledger::{Cell, Ledger};
-use super::rows::{BROADCAST, BroadcastRow, SHARD, ShardRow};
-use super::sets::Table;
-use crate::model::shard::LeaseState;
+use super::rows::{
+    BROADCAST, SHARD, insert_shard, read_broadcast, read_shard, save_broadcast, save_inline, save_shard,
+};
+use super::sets::{Table, save_reasons};
 use crate::model::time::Timestamp;
 use crate::store::Result;
+use crate::store::life::records::BroadcastRow;
 
-/// Turns a run into ordinary rows: a shard for each platform under the number it has already, with its lease, sets and
-/// counters as they stand.
+/// Turns a run into ordinary rows.
 pub(super) fn spill(tx: &Connection, row: &mut BroadcastRow, run: &Run) -> Result<()> {
-    row.inline = false;
-    row.times.started = run.started;
-    row.sums.clear();
-    row.open_shards = 0;
-    for (platform, share) in &run.platforms {
-        let chunks = || share.ledger.cells().map(|((chunk, _), _)| chunk);
-        let shard = ShardRow {
-            at: inline_shard(run.id, *platform),
-            platform: *platform,
-            first_chunk: chunks().next().unwrap_or_default(),
-            last_chunk: chunks().last().unwrap_or_default(),
-            lease: share.lease,
-            counters: share.ledger.counters,
-        };
-        row.next_shard = row.next_shard.max(shard.at.shard.0 + 1);
-        if shard.lease.state == LeaseState::Closed {
-            *row.sums.entry(*platform).or_default() += shard.counters;
-        } else {
-            row.open_shards += 1;
-        }
-        shard.insert(tx)?;
-        let mut rows = Ledger::with_counters(shard.counters);
-        for ((chunk, place), cell) in share.ledger.cells() {
-            rows.put(chunk, place, Cell { row: None, changed: true, ..cell.clone() });
-        }
-        Table { connection: tx, shard: &shard }.save(&rows)?;
+    for (shard, ledger) in run.shares.spill(row) {
+        insert_shard(tx, &shard)?;
+        Table { connection: tx, shard: &shard }.save(&ledger)?;
     }
-    run.reasons.save(tx, run.id)?;
-    row.save(tx)?;
-    row.save_inline(tx, None)
+    row.times.started = run.started;
+    save_reasons(tx, row.id, &run.shares.reasons)?;
+    save_broadcast(tx, row)?;
+    save_inline(tx, row.id, None)
 }
 
 /// Takes over from the process that had the file before: its leases are void, whoever held them died with it. An
@@ -62,13 +39,13 @@ pub(in super::super) fn recover(connection: &Connection, now: Timestamp) -> Resu
             tx.prepare(&format!("{BROADCAST} WHERE finished IS NULL AND (inline IS NOT NULL OR plan_state = 1)"))?;
         let mut rows = query.query([])?;
         while let Some(row) = rows.next()? {
-            let row = BroadcastRow::read(row)?;
+            let row = read_broadcast(row)?;
             if row.inline { inline.push(row) } else { planning.push(row) }
         }
     }
     for mut row in planning {
         row.plan.void(now);
-        row.save(&tx)?;
+        save_broadcast(&tx, &row)?;
     }
     // Before the spill, whose shards are new and unheld.
     let mut leased = Vec::new();
@@ -76,16 +53,16 @@ pub(in super::super) fn recover(connection: &Connection, now: Timestamp) -> Resu
         let mut query = tx.prepare(&format!("{SHARD} INDEXED BY shard_open WHERE state < 2 AND state = 1"))?;
         let mut rows = query.query([])?;
         while let Some(row) = rows.next()? {
-            leased.push(ShardRow::read(row)?);
+            leased.push(read_shard(row)?);
         }
     }
     for mut shard in leased {
         shard.lease.void(now);
-        shard.save(&tx)?;
+        save_shard(&tx, &shard)?;
     }
     for mut row in inline {
         let mut run = Run::planned(&tx, &row, epoch)?;
-        for share in run.platforms.values_mut() {
+        for share in run.shares.platforms.values_mut() {
             share.lease.strikes = 1;
         }
         spill(&tx, &mut row, &run)?;

@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 
 use super::super::engine::Precedence;
 use super::super::{Mode, Retention, SqliteStore};
-use super::draft::INLINE_TARGETS;
 use crate::clock::ManualClock;
 use crate::model::audience::{Audience, AudienceLimits};
 use crate::model::broadcast::{BroadcastRequest, Content, Lane, Payloads, Priority, Wish};
@@ -15,6 +14,7 @@ use crate::model::id::{BroadcastId, HubId, HubName};
 use crate::model::installation::{Installation, InstallationLimits};
 use crate::model::outcome::{Outcome, Place};
 use crate::model::time::Timestamp;
+use crate::store::life::plan::INLINE_TARGETS;
 use crate::store::{
     Change, Checkpoint, Destination, Handover, Move, NewBroadcast, OutcomeQuery, PlanStep, Result, Store, Work,
 };
@@ -214,4 +214,23 @@ fn retention_leaves_no_row_behind() {
             Ok(())
         });
     }
+}
+
+#[test]
+fn a_file_of_the_first_version_is_brought_up_to_date_with_what_it_holds() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("fanfare.db");
+    let before = Connection::open(&file).unwrap();
+    before.execute_batch(include_str!("../schema.sql")).unwrap();
+    before.pragma_update(None, "user_version", 1).unwrap();
+    before.execute("INSERT INTO shard VALUES (x'01', 7, 0, 2, 3, 0, 5, 9, 0, 1, x'')", []).unwrap();
+    drop(before);
+    let clock = ManualClock::starting_at(START);
+    drop(SqliteStore::open(&file, Mode::Inline, clock, Retention::default()).unwrap());
+    let after = Connection::open(&file).unwrap();
+    let version: i64 = after.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
+    assert_eq!(version, 3);
+    let sql = "SELECT shard, strikes, narrow_first IS NULL AND narrow_to IS NULL AND narrow_last IS NULL FROM shard";
+    let row: (u32, u32, bool) = after.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
+    assert_eq!(row, (7, 1, true));
 }

@@ -6,18 +6,19 @@ use std::sync::Arc;
 use rusqlite::{Connection, params};
 
 use super::super::Parts;
-use super::inline::{Run, is_running, of_runs};
-use super::rows::{BROADCAST, BroadcastRow, sums};
+use super::inline::{Run, of_runs};
+use super::rows::{self, BROADCAST, fetch_broadcast, read_broadcast, sums};
 use crate::model::broadcast::Broadcast;
 use crate::model::id::{BroadcastId, HubId};
 use crate::model::outcome::Counters;
 use crate::model::platform::Platform;
 use crate::model::time::Timestamp;
 use crate::store::Result;
+use crate::store::life::records::BroadcastRow;
 
 pub(in super::super) async fn broadcast(parts: &Arc<Parts>, hub: HubId, id: BroadcastId) -> Result<Option<Broadcast>> {
     let running = of_runs(parts, Some(id), Progress::of).await;
-    let read = move |connection: &Connection| match BroadcastRow::fetch(connection, id)? {
+    let read = move |connection: &Connection| match fetch_broadcast(connection, id)? {
         Some(row) if row.hub == hub => view(connection, row, &running).map(Some),
         _ => Ok(None),
     };
@@ -38,7 +39,7 @@ pub(in super::super) async fn broadcasts(
         let mut rows = query.query(params![hub.0, before, i64::try_from(limit).unwrap_or(i64::MAX)])?;
         let mut broadcasts = Vec::new();
         while let Some(row) = rows.next()? {
-            broadcasts.push(view(connection, BroadcastRow::read(row)?, &running)?);
+            broadcasts.push(view(connection, read_broadcast(row)?, &running)?);
         }
         Ok(broadcasts)
     };
@@ -53,7 +54,7 @@ struct Progress {
 
 impl Progress {
     fn of(run: &Run) -> Self {
-        Self { started: run.started, sums: run.sums() }
+        Self { started: run.started, sums: run.shares.sums() }
     }
 }
 
@@ -62,12 +63,12 @@ fn view(
     mut row: BroadcastRow,
     running: &BTreeMap<BroadcastId, Progress>,
 ) -> Result<Broadcast> {
-    let platforms = match running.get(&row.id).filter(|_| is_running(&row)) {
+    let platforms = match running.get(&row.id).filter(|_| row.is_running_inline()) {
         Some(progress) => {
             row.times.started = progress.started;
             progress.sums.clone()
         }
         None => sums(connection, &row)?,
     };
-    row.view(connection, platforms)
+    rows::view(connection, row, platforms)
 }

@@ -9,20 +9,18 @@
 //! A touch is folded in the writer, which writes what the newest touch says that is there *then*: a PUT that came in
 //! between is never undone.
 
-use std::collections::VecDeque;
+#[cfg(test)]
 use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 
 use super::super::engine::Precedence;
 use super::super::{Parts, Result};
-use super::delta::{Change, Delta, Overlay};
-use super::index::corrupt;
-use super::rows::{InstallationRow, write_times};
-use super::touch::Touches;
+use super::rows::{self, TxRows};
 use super::unfolded::Unfolded;
-use crate::model::chunk_set::ChunkSet;
-use crate::model::id::{ChunkNo, CommitNo, HubId};
+use crate::model::id::{CommitNo, HubId};
+use crate::store::index::{ChangedSet, ChangedSets, Delta, SetRow, Touches, newest};
+use crate::store::registration::write_times;
 
 /// Set rows in one task of the writer: some milliseconds.
 const SETS: usize = 512;
@@ -71,7 +69,7 @@ async fn fold_hub(parts: &Parts, hub: HubId) -> Result<()> {
         let (numbers, deltas): (Vec<_>, Vec<_>) = deltas.into_iter().unzip();
         let mut sets = ChangedSets::new(deltas);
         loop {
-            let slice = sets.next_slice();
+            let slice = sets.next_slice(SETS);
             if slice.is_empty() {
                 break;
             }
@@ -98,77 +96,18 @@ async fn fold_hub(parts: &Parts, hub: HubId) -> Result<()> {
     Ok(())
 }
 
-/// The sets that deltas change, by tag and chunk.
-struct ChangedSets {
-    deltas: Vec<Arc<Delta>>,
-    /// (delta, place of the tag in it): the last tag first, and of one tag the newest delta first.
-    tags: Vec<(u32, u32)>,
-    /// Changes of a tag that the last slice had no room for.
-    left: VecDeque<ChangedSet>,
-}
-
-struct ChangedSet {
-    tag: Arc<str>,
-    chunk: ChunkNo,
-    change: Change,
-}
-
-impl ChangedSets {
-    #[expect(clippy::cast_possible_truncation, reason = "places within less than 4 GiB of deltas")]
-    fn new(deltas: Vec<Arc<Delta>>) -> Self {
-        let mut tags: Vec<(u32, u32)> = deltas
-            .iter()
-            .enumerate()
-            .flat_map(|(at, delta)| (0..delta.tag_count()).map(move |tag| (at as u32, tag as u32)))
-            .collect();
-        let text = |&(delta, tag): &(u32, u32)| deltas[delta as usize].tag(tag as usize);
-        tags.sort_unstable_by(|a, b| (text(b), b.0).cmp(&(text(a), a.0)));
-        Self { deltas, tags, left: VecDeque::new() }
-    }
-
-    /// The next changed sets; none at the end.
-    fn next_slice(&mut self) -> Vec<ChangedSet> {
-        while self.left.len() < SETS
-            && let Some((delta, tag)) = self.tags.pop()
-        {
-            // Only the deltas that name the tag: looking for it in all of them would cost more than all the rest.
-            let mut overlay = Overlay::default();
-            overlay.push(&self.deltas[delta as usize], tag as usize);
-            let tag: Arc<str> = self.deltas[delta as usize].tag(tag as usize).into();
-            while let Some((delta, place)) =
-                self.tags.pop_if(|(delta, place)| self.deltas[*delta as usize].tag(*place as usize) == &*tag)
-            {
-                overlay.push(&self.deltas[delta as usize], place as usize);
-            }
-            let changes = overlay.into_changes();
-            self.left.extend(changes.map(|(chunk, change)| ChangedSet { tag: tag.clone(), chunk, change }));
-        }
-        self.left.drain(..SETS.min(self.left.len())).collect()
-    }
-}
-
-/// A set row as it is to be.
-struct SetRow {
-    tag: Arc<str>,
-    chunk: ChunkNo,
-    cardinality: u32,
-    seqs: Vec<u8>,
-}
-
 /// Works out set rows from what is there and the changes.
 fn folded(connection: &Connection, hub: HubId, changes: Vec<ChangedSet>) -> Result<Vec<SetRow>> {
     let mut statement =
         connection.prepare_cached("SELECT seqs FROM tag_chunk WHERE hub = ?1 AND tag = ?2 AND chunk = ?3")?;
     let mut rows = Vec::with_capacity(changes.len());
-    for ChangedSet { tag, chunk, change } in changes {
-        let mut set = statement
-            .query_row(params![hub.0, tag, chunk.0], |row| Ok(ChunkSet::decode(row.get_ref(0)?.as_blob()?)))
-            .optional()?
-            .transpose()
-            .map_err(|error| corrupt(&tag, chunk.0, &error))?
-            .unwrap_or_default();
-        change.apply(&mut set);
-        rows.push(SetRow { tag, chunk, cardinality: set.len(), seqs: set.encode() });
+    for change in changes {
+        let mut found = statement.query(params![hub.0, change.tag, change.chunk.0])?;
+        let row = match found.next()? {
+            Some(row) => change.folded(Some(row.get_ref(0)?.as_blob().unwrap_or_default()))?,
+            None => change.folded(None)?,
+        };
+        rows.push(row);
     }
     Ok(rows)
 }
@@ -194,10 +133,10 @@ async fn fold_touches(parts: &Parts, hub: HubId, installations: Vec<i64>) -> Res
     let write = move |tx: &Connection| {
         let touches = registry.newest_touches(tx, hub)?;
         for &no in &installations {
-            if let Some(touch) = super::touch::newest(&touches, no)
-                && let Some(row) = InstallationRow::get(tx, no)?
+            if let Some(touch) = newest(&touches, no)
+                && let Some(row) = rows::get(tx, no)?
             {
-                write_times(tx, &row, hub, touch)?;
+                write_times(&mut TxRows { tx, registry: &registry }, &row, hub, touch)?;
             }
         }
         Ok(())
@@ -219,7 +158,7 @@ async fn delete<T: Unfolded>(parts: &Parts, hub: HubId, numbers: Vec<CommitNo>) 
 /// Folds some of the changed sets and deletes nothing, like a fold that a crash ends.
 #[cfg(test)]
 pub(super) fn fold_some(tx: &Connection, hub: HubId, deltas: Vec<Arc<Delta>>, sets: usize) -> Result<()> {
-    let mut slice = ChangedSets::new(deltas).next_slice();
+    let mut slice = ChangedSets::new(deltas).next_slice(SETS);
     slice.truncate(sets);
     write_sets(tx, hub, &folded(tx, hub, slice)?)
 }

@@ -4,11 +4,12 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::super::engine::Precedence;
 use super::super::{Parts, Result, StoreError};
-use super::rows::{keys_of, unsigned};
+use super::rows::unsigned;
 use super::senders::changed;
 use crate::model::id::{HubId, HubName};
 use crate::model::platform::Platform;
 use crate::store::HubRecord;
+use crate::store::registration::keys_of;
 
 /// Rows of a deleted hub in one task of the writer.
 const SLICE: i64 = 1_024;

@@ -8,16 +8,14 @@ use rusqlite::{Connection, MAIN_DB, OptionalExtension, params};
 
 use super::super::{Result, StoreError};
 use super::Shared;
-use super::delta::{Delta, Overlay};
-use super::evaluation::{Evaluation, Reach};
-use super::rows::{InstallationRow, key, keys_of, of_key, seqs_of_user, unsigned};
-use super::touch::{self, Touch, Touches};
-use crate::model::audience::{Audience, ChunkList};
+use super::rows::{self, seqs_of_user, unsigned};
+use crate::model::audience::ChunkList;
 use crate::model::chunk_set::ChunkSet;
 use crate::model::id::{ChunkNo, CommitNo, HubId, InstallationId, Seq};
-use crate::model::platform::Platform;
-use crate::model::target::{AudienceKind, index_tag};
+use crate::model::target::index_tag;
 use crate::model::time::Timestamp;
+use crate::store::index::{Delta, IndexView, LiveTags, Overlay, Touch, Touches, newest};
+use crate::store::registration::{DedupeKey, key, keys_of, of_key};
 
 /// The index of one hub as one transaction sees it.
 pub(in crate::store::sqlite) struct Snapshot<'a> {
@@ -62,53 +60,34 @@ impl<'a> Snapshot<'a> {
         })
     }
 
-    /// The seq that the next new target takes. 0 for a hub that does not exist.
-    pub(in crate::store::sqlite) fn next_seq(&self) -> Seq {
-        self.next_seq
+    /// The newest touch of an installation that its row does not tell.
+    pub(super) fn newest_touch(&self, installation: i64) -> Result<Option<Touch>> {
+        Ok(newest(self.touches()?, installation))
     }
 
-    /// The hub's last registry commit: the `user_bound` of a plan made now.
-    pub(in crate::store::sqlite) fn commit_no(&self) -> CommitNo {
-        self.commit_no
+    fn touches(&self) -> Result<&[Arc<Touches>]> {
+        if let Some(touches) = self.touches.get() {
+            return Ok(touches);
+        }
+        let touches = self.registry.newest_touches(self.connection, self.hub)?;
+        Ok(self.touches.get_or_init(|| touches))
     }
 
-    /// Prepares an audience: resolves keyed terms once, bounds it to chunks. `platforms: None` is all.
-    pub(in crate::store::sqlite) fn evaluate(
-        &self,
-        audience: &Audience,
-        kind: AudienceKind,
-        platforms: Option<&[Platform]>,
-    ) -> Result<Evaluation<'_>> {
-        Evaluation::new(self, audience, Reach::of(kind), platforms)
-    }
-
-    /// Targets of a chunk marked as sharing their dedupe key.
-    pub(in crate::store::sqlite) fn shared(&self, chunk: ChunkNo) -> Result<ChunkSet> {
-        let mut set = self
+    /// Whether a target that looks expired was touched with a later expiry.
+    fn is_touched_alive(&self, seq: Seq) -> Result<bool> {
+        if self.touches()?.is_empty() {
+            return Ok(false);
+        }
+        let installation = self
             .connection
-            .prepare_cached("SELECT seqs FROM tag_chunk WHERE hub = ?1 AND tag = ?2 AND chunk = ?3")?
-            .query_row(params![self.hub.0, index_tag::SHARED, chunk.0], |row| {
-                Ok(ChunkSet::decode(row.get_ref(0)?.as_blob()?))
-            })
-            .optional()?
-            .transpose()
-            .map_err(|error| corrupt(index_tag::SHARED, chunk.0, &error))?
-            .unwrap_or_default();
-        self.overlay(index_tag::SHARED).apply(chunk, &mut set);
-        Ok(set)
+            .prepare_cached("SELECT installation FROM target WHERE key = ?1")?
+            .query_row([key(self.hub, seq)], |row| row.get(0))?;
+        let touch = self.newest_touch(installation)?;
+        Ok(touch.is_some_and(|touch| touch.expires.is_none_or(|expires| expires > self.now)))
     }
 
-    /// The last chunk that any seq lies in; `None` when the hub never had a target.
-    pub(super) fn last_chunk(&self) -> Option<ChunkNo> {
-        self.next_seq.0.checked_sub(1).map(|last| Seq(last).chunk())
-    }
-
-    pub(super) fn overlay(&self, tag: &str) -> Overlay {
-        Overlay::of(&self.deltas, tag)
-    }
-
-    /// The chunks in which a tag can have members, with no fewer than it has in each.
-    pub(super) fn chunk_list(&self, tag: &str, overlay: &Overlay) -> Result<ChunkList> {
+    /// The chunks in which a tag can have members.
+    fn chunk_list(&self, tag: &str, overlay: &Overlay) -> Result<ChunkList> {
         let mut statement =
             self.connection.prepare_cached("SELECT chunk, cardinality FROM tag_chunk WHERE hub = ?1 AND tag = ?2")?;
         let rows: Vec<(u32, u32)> = statement
@@ -116,9 +95,30 @@ impl<'a> Snapshot<'a> {
             .collect::<rusqlite::Result<_>>()?;
         Ok(rows.into_iter().chain(overlay.adds()).collect())
     }
+}
 
-    /// The sets of a tag in the chunks from `first` to `last`; absent ones are empty.
-    pub(super) fn sets(&self, tag: &str, overlay: &Overlay, first: u32, last: u32) -> Result<BTreeMap<u32, ChunkSet>> {
+impl IndexView for Snapshot<'_> {
+    fn live_tags(&self) -> &LiveTags {
+        &self.registry.live_tags
+    }
+
+    fn next_seq(&self) -> Seq {
+        self.next_seq
+    }
+
+    fn commit_no(&self) -> CommitNo {
+        self.commit_no
+    }
+
+    fn overlay(&self, tag: &str) -> Overlay {
+        Overlay::of(&self.deltas, tag)
+    }
+
+    fn chunk_lists(&self, tags: &[(&str, &Overlay)]) -> Result<Vec<ChunkList>> {
+        tags.iter().map(|(tag, overlay)| self.chunk_list(tag, overlay)).collect()
+    }
+
+    fn sets(&self, tag: &str, overlay: &Overlay, first: u32, last: u32) -> Result<BTreeMap<u32, ChunkSet>> {
         let mut statement = self.connection.prepare_cached(
             "SELECT chunk, seqs FROM tag_chunk WHERE hub = ?1 AND tag = ?2 AND chunk BETWEEN ?3 AND ?4",
         )?;
@@ -135,33 +135,20 @@ impl<'a> Snapshot<'a> {
         Ok(sets)
     }
 
-    /// The targets of a user, wherever they are.
-    pub(super) fn seqs_of_user(&self, user: &str) -> Result<Vec<Seq>> {
-        seqs_of_user(self.connection, self.hub, user)
+    fn seqs_of_users(&self, users: &[&str]) -> Result<Vec<Vec<Seq>>> {
+        users.iter().map(|user| seqs_of_user(self.connection, self.hub, user)).collect()
     }
 
-    /// The targets of an installation. An id that no installation can have has none.
-    pub(super) fn seqs_of_installation(&self, id: &str) -> Result<Vec<Seq>> {
-        let Ok(id) = InstallationId::parse(id) else { return Ok(Vec::new()) };
-        let row = InstallationRow::find(self.connection, self.hub, &id)?;
-        Ok(row.map(|row| row.seqs.into_iter().flatten().collect()).unwrap_or_default())
+    fn seqs_of_installations(&self, ids: &[&str]) -> Result<Vec<Vec<Seq>>> {
+        let seqs = |id: &&str| {
+            let Ok(id) = InstallationId::parse(id) else { return Ok(Vec::new()) };
+            let row = rows::find(self.connection, self.hub, &id)?;
+            Ok(row.map(|row| row.seqs.into_iter().flatten().collect()).unwrap_or_default())
+        };
+        ids.iter().map(seqs).collect()
     }
 
-    /// The newest touch of an installation that its row does not tell.
-    pub(super) fn newest_touch(&self, installation: i64) -> Result<Option<Touch>> {
-        Ok(touch::newest(self.touches()?, installation))
-    }
-
-    fn touches(&self) -> Result<&[Arc<Touches>]> {
-        if let Some(touches) = self.touches.get() {
-            return Ok(touches);
-        }
-        let touches = self.registry.newest_touches(self.connection, self.hub)?;
-        Ok(self.touches.get_or_init(|| touches))
-    }
-
-    /// Live targets whose time is over and that the sweep has not taken yet.
-    pub(super) fn due(&self) -> Result<BTreeMap<u32, ChunkSet>> {
+    fn due(&self) -> Result<BTreeMap<u32, ChunkSet>> {
         let (from, below) = keys_of(self.hub);
         let mut statement = self.connection.prepare_cached(
             // Left to itself SQLite walks all of the hub's rows.
@@ -179,17 +166,40 @@ impl<'a> Snapshot<'a> {
         Ok(due)
     }
 
-    /// Whether a target that looks expired was touched with a later expiry.
-    fn is_touched_alive(&self, seq: Seq) -> Result<bool> {
-        if self.touches()?.is_empty() {
-            return Ok(false);
-        }
-        let installation = self
+    fn shared(&self, chunk: ChunkNo) -> Result<ChunkSet> {
+        let mut set = self
             .connection
-            .prepare_cached("SELECT installation FROM target WHERE key = ?1")?
-            .query_row([key(self.hub, seq)], |row| row.get(0))?;
-        let touch = self.newest_touch(installation)?;
-        Ok(touch.is_some_and(|touch| touch.expires.is_none_or(|expires| expires > self.now)))
+            .prepare_cached("SELECT seqs FROM tag_chunk WHERE hub = ?1 AND tag = ?2 AND chunk = ?3")?
+            .query_row(params![self.hub.0, index_tag::SHARED, chunk.0], |row| {
+                Ok(ChunkSet::decode(row.get_ref(0)?.as_blob()?))
+            })
+            .optional()?
+            .transpose()
+            .map_err(|error| corrupt(index_tag::SHARED, chunk.0, &error))?
+            .unwrap_or_default();
+        self.overlay(index_tag::SHARED).apply(chunk, &mut set);
+        Ok(set)
+    }
+
+    fn dedupe_keys(&self, seqs: &[Seq]) -> Result<Vec<(Seq, DedupeKey)>> {
+        let key = |&seq| Ok(rows::dedupe_key(self.connection, self.hub, seq)?.map(|key| (seq, key)));
+        seqs.iter().filter_map(|seq| key(seq).transpose()).collect()
+    }
+
+    fn twins(&self, dedupe: &DedupeKey, below: Seq) -> Result<Vec<Seq>> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT key FROM target WHERE channel_hash = ?1 AND gone_why IS NULL AND key >= ?2 AND key < ?3 ORDER BY key",
+        )?;
+        let hash = dedupe.channel_hash(self.hub).cast_signed();
+        let mut rows = statement.query(params![hash, key(self.hub, Seq(0)), key(self.hub, below)])?;
+        let mut twins = Vec::new();
+        while let Some(row) = rows.next()? {
+            let (_, twin) = of_key(row.get(0)?);
+            if rows::dedupe_key(self.connection, self.hub, twin)?.as_ref() == Some(dedupe) {
+                twins.push(twin);
+            }
+        }
+        Ok(twins)
     }
 }
 

@@ -1,12 +1,13 @@
 //! The registry half of the embedded store: hubs, installations, their targets, and the index over these.
 //!
-//! Writing: [`apply`] turns changes into rows; what they change in the index is gathered over the writer's whole group
-//! ([`commit`]) and written as one [`delta`] a hub, times of unchanged registrations as one row of [`touch`]es;
-//! [`unfolded`] holds both in memory until [`fold`] has moved them into the rows that they are about. [`sharing`] marks
-//! targets with a common handle, [`remove`] drops dead channels, [`sweep`] takes out what is over.
+//! The rules are [`crate::store::registration`] and [`crate::store::index`]; here is how this engine keeps their rows.
 //!
-//! Reading: [`index`] is the index as one transaction sees it, [`evaluation`] an audience over it, [`read`] the
-//! installations and rows.
+//! Writing: [`rows`] are the rows that the rules change; what they change in the index is gathered over the writer's
+//! whole group ([`commit`]) and written as one delta a hub, times of unchanged registrations as one row of touches;
+//! [`unfolded`] holds both in memory until [`fold`] has moved them into the rows that they are about. [`remove`] drops
+//! dead channels, [`sweep`] takes out what is over.
+//!
+//! Reading: [`index`] is the index as one transaction sees it, [`read`] the installations and rows.
 //!
 //! An installation whose time is over is gone for every reader and every change, whether the sweep has come by or not.
 
@@ -24,15 +25,15 @@ use crate::model::id::{ChunkNo, HubId, HubName, InstallationId, Seq};
 use crate::model::installation::{InstallationLimits, Patch};
 use crate::model::platform::Platform;
 use crate::model::target::AudienceKind;
+use crate::store::index::{self as rules, Delta, LiveTags, Touches};
+use crate::store::registration::{Applier, Prepared};
+pub(super) use crate::store::registration::{Removal, document_id, key, of_key};
 use crate::store::{
     Applied, Change, Hold, HubRecord, InstallationPage, InsteadOf, Noted, PatchError, SenderRecord, StoredInstallation,
     TargetRows,
 };
 
-mod apply;
 mod commit;
-mod delta;
-mod evaluation;
 mod fold;
 mod hub;
 mod index;
@@ -40,22 +41,15 @@ mod read;
 mod remove;
 mod rows;
 mod senders;
-mod sharing;
 mod sweep;
 #[cfg(test)]
 mod tests;
-mod touch;
 mod unfolded;
-mod varint;
 
-use apply::{Applier, Prepared};
-use commit::{Gathering, LiveTags};
-use delta::Delta;
+use commit::Gathering;
 pub(super) use index::Snapshot;
-pub(super) use remove::{Removal, drop_dead};
-pub(super) use rows::{document_id, key, of_key};
-pub(super) use sharing::{DedupeKey, dedupe_key};
-use touch::Touches;
+pub(super) use remove::drop_dead;
+use rows::TxRows;
 use unfolded::Waiting;
 
 /// What the registry keeps in memory beside the file. Behind an `Arc` of its own (`parts.registry`), so that tasks of
@@ -164,7 +158,8 @@ pub(super) async fn apply(parts: &Parts, hub: HubId, changes: Vec<Change>) -> Re
     let apply = move |tx: &Connection| {
         let mut gathering = registry.gathering.lock();
         let commit = gathering.hub(tx, hub, &registry.live_tags)?;
-        let mut applier = Applier { tx, registry: &registry, commit, now: clock.now() };
+        let mut rows = TxRows { tx, registry: &registry };
+        let mut applier = Applier { rows: &mut rows, commit, now: clock.now() };
         changes.iter().map(|change| applier.apply(change)).collect()
     };
     parts.engine.write(Precedence::Registration, weight, apply).await
@@ -182,7 +177,8 @@ pub(super) async fn patch(
     let apply = move |tx: &Connection| {
         let mut gathering = registry.gathering.lock();
         let commit = gathering.hub(tx, hub, &registry.live_tags)?;
-        Applier { tx, registry: &registry, commit, now: clock.now() }.patch(&id, &patch, &limits)
+        let mut rows = TxRows { tx, registry: &registry };
+        Applier { rows: &mut rows, commit, now: clock.now() }.patch(&id, &patch, &limits)
     };
     parts.engine.write(Precedence::Registration, 1, apply).await?
 }
@@ -214,13 +210,13 @@ pub(super) async fn count(
 ) -> Result<BTreeMap<Platform, u64>> {
     let (registry, now, audience) = (parts.registry.clone(), parts.clock.now(), audience.clone());
     let read =
-        move |connection: &Connection| read::count(&Snapshot::open(&registry, connection, hub, now)?, &audience, kind);
+        move |connection: &Connection| rules::count(&Snapshot::open(&registry, connection, hub, now)?, &audience, kind);
     parts.engine.read(read).await
 }
 
 pub(super) async fn read_rows(parts: &Parts, hub: HubId, chunk: ChunkNo, set: &ChunkSet) -> Result<TargetRows> {
     let (registry, now, set) = (parts.registry.clone(), parts.clock.now(), set.clone());
-    parts.engine.read(move |connection| read::rows(&registry, connection, hub, chunk, &set, now)).await
+    parts.engine.read(move |connection| read::target_rows(&registry, connection, hub, chunk, &set, now)).await
 }
 
 pub(super) async fn fold(parts: &Parts) -> Result<bool> {

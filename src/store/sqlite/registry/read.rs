@@ -1,21 +1,19 @@
 //! Reads of installations and targets.
 
-use std::collections::BTreeMap;
-
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::super::{Result, StoreError};
 use super::Shared;
-use super::evaluation::{Evaluation, Reach};
 use super::index::Snapshot;
-use super::rows::{InstallationRow, key, of_key, unsigned};
-use super::touch::{self, Touch};
+use super::rows::{self, unsigned};
 use crate::model::audience::Audience;
 use crate::model::chunk_set::ChunkSet;
 use crate::model::id::{ChunkNo, HubId, InstallationId, Seq};
 use crate::model::platform::Platform;
-use crate::model::target::{AudienceKind, TargetClass};
+use crate::model::target::TargetClass;
 use crate::model::time::Timestamp;
+use crate::store::index::{native_seqs, newest};
+use crate::store::registration::{key, of_key};
 use crate::store::{InstallationPage, StoredInstallation, TargetRows};
 
 /// A set this dense within its span is read by one scan of the span, a sparser one row by row: finding a row by its key
@@ -26,22 +24,6 @@ const SCAN_DENSITY: u32 = 4;
 /// worker reads rows about a second ahead of sending.
 const SOON: std::time::Duration = std::time::Duration::from_secs(600);
 
-/// Targets of the audience, by platform.
-pub(super) fn count(
-    snapshot: &Snapshot<'_>,
-    audience: &Audience,
-    kind: AudienceKind,
-) -> Result<BTreeMap<Platform, u64>> {
-    let mut evaluation = snapshot.evaluate(audience, kind, None)?;
-    let mut counts = BTreeMap::new();
-    for chunk in evaluation.chunks().to_vec() {
-        for (platform, set) in evaluation.chunk(chunk)? {
-            *counts.entry(platform).or_default() += u64::from(set.len());
-        }
-    }
-    Ok(counts)
-}
-
 /// One installation, unless its time is over.
 pub(super) fn installation(
     registry: &Shared,
@@ -50,9 +32,9 @@ pub(super) fn installation(
     id: &InstallationId,
     now: Timestamp,
 ) -> Result<Option<StoredInstallation>> {
-    let Some(row) = InstallationRow::find(connection, hub, id)? else { return Ok(None) };
-    let touch = touch::newest(&registry.newest_touches(connection, hub)?, row.no);
-    stored(row, touch, now)
+    let Some(row) = rows::find(connection, hub, id)? else { return Ok(None) };
+    let touch = newest(&registry.newest_touches(connection, hub)?, row.no);
+    row.stored(touch, now)
 }
 
 /// Installations whose native target is in the audience, in its order, from `from` on.
@@ -62,22 +44,12 @@ pub(super) fn installations(
     from: Seq,
     limit: usize,
 ) -> Result<InstallationPage> {
-    let mut evaluation = Evaluation::new(snapshot, audience, Reach::INSTALLATIONS, None)?;
-    let mut page = InstallationPage::default();
-    let after = evaluation.chunks().partition_point(|chunk| *chunk < from.chunk());
-    let chunks = evaluation.chunks()[after..].to_vec();
-    for chunk in chunks {
-        let mut members = ChunkSet::new();
-        for (_, set) in evaluation.chunk(chunk)? {
-            members.union_with(&set);
-        }
-        for seq in members.iter().map(|offset| Seq::at(chunk, offset)).filter(|seq| *seq >= from) {
-            if page.items.len() == limit {
-                page.next = Some(seq);
-                return Ok(page);
-            }
-            page.items.extend(installation_of(snapshot, seq)?);
-        }
+    // One more than asked for, which says where the next page begins.
+    let mut seqs = native_seqs(snapshot, audience, from, limit.saturating_add(1))?;
+    let next = if seqs.len() > limit { seqs.pop() } else { None };
+    let mut page = InstallationPage { items: Vec::with_capacity(seqs.len()), next };
+    for seq in seqs {
+        page.items.extend(installation_of(snapshot, seq)?);
     }
     Ok(page)
 }
@@ -87,24 +59,13 @@ fn installation_of(snapshot: &Snapshot<'_>, seq: Seq) -> Result<Option<StoredIns
         .connection
         .prepare_cached("SELECT installation FROM target WHERE key = ?1")?
         .query_row([key(snapshot.hub, seq)], |row| row.get(0))?;
-    let row = InstallationRow::get(snapshot.connection, no)?
+    let row = rows::get(snapshot.connection, no)?
         .ok_or_else(|| StoreError::Corrupt(format!("live target {seq} has no installation")))?;
-    stored(row, snapshot.newest_touch(no)?, snapshot.now)
-}
-
-fn stored(row: InstallationRow, touch: Option<Touch>, now: Timestamp) -> Result<Option<StoredInstallation>> {
-    let times = touch.unwrap_or(row.times);
-    if times.expires.is_some_and(|expires| expires <= now) {
-        return Ok(None);
-    }
-    let mut installation = row.installation()?;
-    installation.expires = times.expires;
-    let (channel_expired, updated) = (row.channel_dead, row.updated);
-    Ok(Some(StoredInstallation { installation, channel_expired, confirmed: times.confirmed, updated }))
+    row.stored(snapshot.newest_touch(no)?, snapshot.now)
 }
 
 /// The live rows of a chunk's targets, in seq order.
-pub(super) fn rows(
+pub(super) fn target_rows(
     registry: &Shared,
     connection: &Connection,
     hub: HubId,
@@ -124,7 +85,7 @@ pub(super) fn rows(
         let Some(channel) = row.get_ref(3)?.as_blob_or_null().map_err(|_| broken())? else { return Ok(()) };
         let mut expires = row.get::<_, Option<i64>>(4)?.map(Timestamp::from_millis);
         if expires.is_some_and(|expires| expires <= soon)
-            && let Some(touch) = touch::newest(&touches, row.get(6)?)
+            && let Some(touch) = newest(&touches, row.get(6)?)
         {
             expires = touch.expires;
         }

@@ -1,88 +1,25 @@
-//! Rows of installations and targets, and how targets enter and leave.
+//! Rows of installations and targets: the rules' [`Rows`] by prepared statements on the writer's connection.
+
+use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::super::{Result, StoreError};
-use super::commit::HubCommit;
-use super::sharing;
-use super::touch::Touch;
+use super::super::Result;
+use super::Shared;
 use crate::model::hash;
-use crate::model::id::{HubId, InstallationId, Seq, UserId};
-use crate::model::installation::Installation;
+use crate::model::id::{HubId, InstallationId, Seq};
 use crate::model::platform::Platform;
-use crate::model::tag::Tag;
-use crate::model::target::TargetKind;
 use crate::model::time::Timestamp;
-
-/// Why a target left; the number is `target.gone_why`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Departure {
-    /// Its installation was deleted.
-    Deleted = 1,
-    /// Its installation was written without it, on another platform, or revived after a drop.
-    Replaced = 2,
-    /// Its push service said that the channel is dead.
-    Dropped = 3,
-    /// Its time was over.
-    Expired = 4,
-}
-
-/// The key of a row that a hub counts: targets by seq, installations by arrival number.
-pub(in crate::store::sqlite) fn key(hub: HubId, number: Seq) -> i64 {
-    i64::from(hub.0) << 40 | number.0.cast_signed()
-}
-
-/// The hub and number of a row's key.
-pub(in crate::store::sqlite) fn of_key(key: i64) -> (HubId, Seq) {
-    let number = key.cast_unsigned() & (Seq::END - 1);
-    (HubId(u32::try_from(key >> 40).unwrap_or(u32::MAX)), Seq(number))
-}
+use crate::store::StoreError;
+use crate::store::index::{Touch, Touches};
+use crate::store::registration::{
+    DedupeKey, Described, Gone, InstallationRow, LiveTarget, NewInstallation, NewTarget, Rewritten, Rows, decode_seqs,
+    encode_seqs, id_text, is_document_of, key, of_key,
+};
 
 /// A column that holds a count or number of ours; SQLite's integers are signed.
 pub(super) fn unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
     row.get(column).map(i64::cast_unsigned)
-}
-
-/// The keys of all of a hub's rows: from, and below.
-pub(super) fn keys_of(hub: HubId) -> (i64, i64) {
-    (key(hub, Seq(0)), (i64::from(hub.0) + 1) << 40)
-}
-
-/// One target as its document describes it.
-#[derive(Debug)]
-pub(super) struct Described {
-    pub(super) kind: TargetKind,
-    /// The kind's text, `None` for native.
-    pub(super) name: Option<String>,
-    pub(super) channel: Box<[u8]>,
-    pub(super) channel_hash: u64,
-    pub(super) tags: Vec<Tag>,
-}
-
-/// Every target of an installation, in the order of its seqs.
-pub(super) fn describe(hub: HubId, installation: &Installation) -> Vec<Described> {
-    let platform = installation.platform.platform();
-    let described = installation.targets().into_iter().map(|spec| Described {
-        name: (spec.kind != TargetKind::Native).then(|| spec.kind.to_string()),
-        kind: spec.kind,
-        channel: spec.channel.bytes().into(),
-        channel_hash: hash::channel(hub, platform, spec.channel.bytes()),
-        tags: spec.tags,
-    });
-    described.collect()
-}
-
-/// The row of an installation.
-#[derive(Debug)]
-pub(super) struct InstallationRow {
-    pub(super) no: i64,
-    pub(super) document: Vec<u8>,
-    /// What the row says; a touch may say otherwise.
-    pub(super) times: Touch,
-    pub(super) updated: Timestamp,
-    pub(super) channel_dead: bool,
-    /// In the order of the document's targets; `None` where a drop took the target.
-    pub(super) seqs: Vec<Option<Seq>>,
 }
 
 /// Columns of [`InstallationRow`], in the order that `from_row` reads.
@@ -95,47 +32,39 @@ macro_rules! installation_where {
     };
 }
 
-impl InstallationRow {
-    fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
-        let millis = Timestamp::from_millis;
-        Ok(Self {
-            no: row.get(0)?,
-            document: row.get(1)?,
-            times: Touch { expires: row.get::<_, Option<i64>>(2)?.map(millis), confirmed: millis(row.get(3)?) },
-            updated: millis(row.get(4)?),
-            channel_dead: row.get(5)?,
-            seqs: decode_seqs(row.get_ref(6)?.as_blob()?),
-        })
-    }
+fn from_row(row: &Row<'_>) -> rusqlite::Result<InstallationRow> {
+    let millis = Timestamp::from_millis;
+    Ok(InstallationRow {
+        no: row.get(0)?,
+        document: row.get(1)?,
+        times: Touch { expires: row.get::<_, Option<i64>>(2)?.map(millis), confirmed: millis(row.get(3)?) },
+        updated: millis(row.get(4)?),
+        channel_dead: row.get(5)?,
+        seqs: decode_seqs(row.get_ref(6)?.as_blob()?),
+    })
+}
 
-    /// The installation of that id.
-    pub(super) fn find(connection: &Connection, hub: HubId, id: &InstallationId) -> Result<Option<Self>> {
-        Self::find_hashed(connection, hub, hash::installation(hub, id.as_str()), id.as_str())
-    }
+/// The installation of that id.
+pub(super) fn find(connection: &Connection, hub: HubId, id: &InstallationId) -> Result<Option<InstallationRow>> {
+    find_hashed(connection, hub, hash::installation(hub, id.as_str()), id.as_str())
+}
 
-    /// The installation of that id, whose hash is known.
-    pub(super) fn find_hashed(connection: &Connection, hub: HubId, hash: u64, id: &str) -> Result<Option<Self>> {
-        let mut statement = connection.prepare_cached(installation_where!("id_hash = ?1"))?;
-        let mut rows = statement.query([hash.cast_signed()])?;
-        while let Some(row) = rows.next()? {
-            if of_key(row.get(0)?).0 == hub && id_text(row.get_ref(1)?.as_blob().unwrap_or_default()) == Some(id) {
-                return Ok(Some(Self::from_row(row)?));
-            }
+/// The installation of that id, whose hash is known.
+fn find_hashed(connection: &Connection, hub: HubId, hash: u64, id: &str) -> Result<Option<InstallationRow>> {
+    let mut statement = connection.prepare_cached(installation_where!("id_hash = ?1"))?;
+    let mut rows = statement.query([hash.cast_signed()])?;
+    while let Some(row) = rows.next()? {
+        if of_key(row.get(0)?).0 == hub && id_text(row.get_ref(1)?.as_blob().unwrap_or_default()) == Some(id) {
+            return Ok(Some(from_row(row)?));
         }
-        Ok(None)
     }
+    Ok(None)
+}
 
-    /// The installation with that arrival number.
-    pub(super) fn get(connection: &Connection, no: i64) -> Result<Option<Self>> {
-        let mut statement = connection.prepare_cached(installation_where!("no = ?1"))?;
-        Ok(statement.query_row([no], Self::from_row).optional()?)
-    }
-
-    /// The document, with the expiry that the row says.
-    pub(super) fn installation(&self) -> Result<Installation> {
-        Installation::from_stored(&self.document, self.times.expires)
-            .map_err(|error| StoreError::Corrupt(format!("installation {}: {error}", self.no)))
-    }
+/// The installation with that arrival number.
+pub(super) fn get(connection: &Connection, no: i64) -> Result<Option<InstallationRow>> {
+    let mut statement = connection.prepare_cached(installation_where!("no = ?1"))?;
+    Ok(statement.query_row([no], from_row).optional()?)
 }
 
 /// The seqs of every target of a user's installations.
@@ -152,168 +81,185 @@ pub(super) fn seqs_of_user(connection: &Connection, hub: HubId, user: &str) -> R
     Ok(seqs)
 }
 
-/// The id in a stored document, without reading the rest of it.
-pub(in crate::store::sqlite) fn document_id(document: &[u8]) -> Result<InstallationId> {
-    id_text(document)
-        .and_then(|id| InstallationId::parse(id).ok())
-        .ok_or_else(|| StoreError::Corrupt("a stored document has no installation id".to_owned()))
+/// The dedupe key of a live target; `None` when it has left.
+pub(in crate::store::sqlite) fn dedupe_key(connection: &Connection, hub: HubId, seq: Seq) -> Result<Option<DedupeKey>> {
+    let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+    let found: Option<(u8, Vec<u8>, Option<String>)> = connection
+        .prepare_cached("SELECT platform, channel, name FROM target WHERE key = ?1 AND gone_why IS NULL")?
+        .query_row([key(hub, seq)], read)
+        .optional()?;
+    let Some((platform, channel, name)) = found else { return Ok(None) };
+    let platform =
+        Platform::from_code(platform).ok_or_else(|| StoreError::Corrupt(format!("target {seq} of hub {hub}")))?;
+    Ok(Some(DedupeKey::new(platform, channel, name)))
 }
 
-/// The id that a stored document begins with. Ids hold nothing that JSON escapes.
-fn id_text(document: &[u8]) -> Option<&str> {
-    let rest = document.strip_prefix(br#"{"installationId":""#)?;
-    let end = rest.iter().position(|&byte| byte == b'"')?;
-    std::str::from_utf8(&rest[..end]).ok()
+/// The rows that the writer's transaction sees.
+pub(super) struct TxRows<'a> {
+    pub(super) tx: &'a Connection,
+    pub(super) registry: &'a Shared,
 }
 
-/// Whether a stored document names this user: when it names any, that is its last member, and no value before it can
-/// end in the same way, since those that could hold such a text are objects and end with one brace more.
-fn is_document_of(document: &[u8], user: &str) -> bool {
-    let quoted = serde_json::Value::from(user).to_string();
-    document
-        .strip_suffix(b"}")
-        .and_then(|rest| rest.strip_suffix(quoted.as_bytes()))
-        .is_some_and(|rest| rest.ends_with(br#","userId":"#))
-}
-
-/// The hash that finds an installation by its user.
-pub(super) fn user_hash(hub: HubId, user: Option<&UserId>) -> Option<i64> {
-    user.map(|user| hash::user(hub, user.as_str()).cast_signed())
-}
-
-/// A seq that a drop took.
-const TAKEN: u64 = u64::MAX;
-
-pub(super) fn encode_seqs(seqs: &[Option<Seq>]) -> Vec<u8> {
-    seqs.iter().flat_map(|seq| seq.map_or(TAKEN, |seq| seq.0).to_le_bytes()).collect()
-}
-
-fn decode_seqs(bytes: &[u8]) -> Vec<Option<Seq>> {
-    let seqs = bytes.as_chunks().0.iter().map(|bytes| u64::from_le_bytes(*bytes));
-    seqs.map(|seq| Some(Seq(seq)).filter(|seq| seq.0 != TAKEN)).collect()
-}
-
-/// A new live target of an installation; answers its seq.
-pub(super) fn enter(
-    tx: &Connection,
-    commit: &mut HubCommit,
-    installation: i64,
-    platform: Platform,
-    target: &Described,
-    times: Touch,
-) -> Result<Seq> {
-    let seq = commit.next_seq()?;
-    let user_mark = commit.number().0;
-    sharing::joins(tx, commit, platform, target, seq)?;
-    tx.prepare_cached(
-        "INSERT INTO target (key, installation, class, platform, name, channel, channel_hash, expires, confirmed, \
-         user_mark) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-    )?
-    .execute(params![
-        key(commit.hub, seq),
-        installation,
-        target.kind.class().code(),
-        platform.code(),
-        target.name,
-        &*target.channel,
-        target.channel_hash.cast_signed(),
-        times.expires.map(Timestamp::millis),
-        times.confirmed.millis(),
-        user_mark.cast_signed(),
-    ])?;
-    commit.set_live(target.kind.class(), platform, seq, true);
-    for tag in &target.tags {
-        commit.add(tag.as_str(), seq);
+impl TxRows<'_> {
+    fn run(&self, sql: &str, params: impl rusqlite::Params) -> Result<()> {
+        self.tx.prepare_cached(sql)?.execute(params)?;
+        Ok(())
     }
-    Ok(seq)
 }
 
-/// A live target leaves; its row stays as a tombstone.
-pub(super) fn leave(
-    tx: &Connection,
-    commit: &mut HubCommit,
-    leaving: &Leaving<'_>,
-    target: &Described,
-    seq: Seq,
-) -> Result<()> {
-    tx.prepare_cached("UPDATE target SET channel = NULL, gone_why = ?2, gone_at = ?3, gone_id = ?4 WHERE key = ?1")?
-        .execute(params![key(commit.hub, seq), leaving.why as u8, leaving.now.millis(), leaving.id])?;
-    sharing::leaves(tx, commit, leaving.platform, target, seq)?;
-    commit.set_live(target.kind.class(), leaving.platform, seq, false);
-    for tag in &target.tags {
-        commit.remove(tag.as_str(), seq);
+impl Rows for TxRows<'_> {
+    fn find(&mut self, hub: HubId, id_hash: u64, id: &str) -> Result<Option<InstallationRow>> {
+        find_hashed(self.tx, hub, id_hash, id)
     }
-    Ok(())
-}
 
-/// What the tombstones of one departure say.
-pub(super) struct Leaving<'a> {
-    pub(super) id: &'a str,
-    pub(super) platform: Platform,
-    pub(super) why: Departure,
-    pub(super) now: Timestamp,
-}
+    fn installation(&mut self, no: i64) -> Result<Option<InstallationRow>> {
+        get(self.tx, no)
+    }
 
-/// An installation goes with all of its targets.
-pub(super) fn remove(
-    tx: &Connection,
-    commit: &mut HubCommit,
-    row: &InstallationRow,
-    why: Departure,
-    now: Timestamp,
-) -> Result<()> {
-    let installation = row.installation()?;
-    let platform = installation.platform.platform();
-    let leaving = Leaving { id: installation.id.as_str(), platform, why, now };
-    for (target, seq) in describe(commit.hub, &installation).iter().zip(&row.seqs) {
-        if let Some(seq) = seq {
-            leave(tx, commit, &leaving, target, *seq)?;
+    fn live_target(&mut self, key: i64) -> Result<Option<LiveTarget>> {
+        let read = |row: &Row<'_>| {
+            let confirmed = Timestamp::from_millis(row.get(2)?);
+            Ok(LiveTarget { installation: row.get(0)?, channel: row.get(1)?, confirmed })
+        };
+        let mut statement = self.tx.prepare_cached(
+            "SELECT installation, channel, confirmed FROM target WHERE key = ?1 AND gone_why IS NULL",
+        )?;
+        Ok(statement.query_row([key], read).optional()?)
+    }
+
+    fn sharing(&mut self, hub: HubId, platform: Platform, target: &Described, seq: Seq) -> Result<Vec<Seq>> {
+        let mut statement = self.tx.prepare_cached(
+            "SELECT key, class, platform, name, channel FROM target WHERE channel_hash = ?1 AND gone_why IS NULL",
+        )?;
+        let mut rows = statement.query([target.channel_hash.cast_signed()])?;
+        let own = key(hub, seq);
+        let mut others = Vec::new();
+        while let Some(row) = rows.next()? {
+            let other: i64 = row.get(0)?;
+            if other != own
+                && of_key(other).0 == hub
+                && row.get::<_, u8>(1)? == target.kind.class().code()
+                && row.get::<_, u8>(2)? == platform.code()
+                && row.get_ref(3)?.as_str_or_null().ok().flatten() == target.name.as_deref()
+                && row.get_ref(4)?.as_blob_or_null().ok().flatten() == Some(&*target.channel)
+            {
+                others.push(of_key(other).1);
+                if others.len() == 2 {
+                    break;
+                }
+            }
         }
+        Ok(others)
     }
-    tx.prepare_cached("DELETE FROM installation WHERE no = ?1")?.execute([row.no])?;
-    commit.forget_touch(row.no);
-    commit.number();
-    Ok(())
-}
 
-/// Brings the times of an installation's rows up to a touch, where they differ.
-pub(super) fn write_times(tx: &Connection, row: &InstallationRow, hub: HubId, times: Touch) -> Result<()> {
-    let (expires, confirmed) = (times.expires.map(Timestamp::millis), times.confirmed.millis());
-    if row.times != times {
-        tx.prepare_cached("UPDATE installation SET expires = ?2, confirmed = ?3 WHERE no = ?1")?
-            .execute(params![row.no, expires, confirmed])?;
+    fn earlier_touches(&mut self, hub: HubId) -> Result<Vec<Arc<Touches>>> {
+        self.registry.newest_touches(self.tx, hub)
     }
-    for seq in row.seqs.iter().flatten() {
-        tx.prepare_cached(
+
+    fn insert_installation(&mut self, new: NewInstallation<'_>) -> Result<()> {
+        self.run(
+            "INSERT INTO installation (no, hub, id_hash, user_hash, document, expires, confirmed, updated, seqs) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8)",
+            params![
+                new.no,
+                new.hub.0,
+                new.id_hash.cast_signed(),
+                new.user_hash,
+                new.document,
+                new.expires.map(Timestamp::millis),
+                new.now.millis(),
+                encode_seqs(new.seqs),
+            ],
+        )
+    }
+
+    fn rewrite_installation(&mut self, no: i64, new: Rewritten<'_>) -> Result<()> {
+        self.run(
+            "UPDATE installation SET document = ?2, expires = ?3, confirmed = ?4, updated = ?5, channel_dead = ?6, \
+             seqs = ?7 WHERE no = ?1",
+            params![
+                no,
+                new.document,
+                new.times.expires.map(Timestamp::millis),
+                new.times.confirmed.millis(),
+                new.updated.millis(),
+                new.channel_dead,
+                encode_seqs(new.seqs),
+            ],
+        )
+    }
+
+    fn set_user(&mut self, no: i64, user_hash: Option<i64>) -> Result<()> {
+        // Apart: a column in SET costs its index even when its value stays.
+        self.run("UPDATE installation SET user_hash = ?2 WHERE no = ?1", params![no, user_hash])
+    }
+
+    fn set_seqs(&mut self, no: i64, seqs: &[Option<Seq>], channel_dead: bool) -> Result<()> {
+        self.run(
+            "UPDATE installation SET seqs = ?2, channel_dead = ?3 WHERE no = ?1",
+            params![no, encode_seqs(seqs), channel_dead],
+        )
+    }
+
+    fn set_installation_times(&mut self, no: i64, times: Touch) -> Result<()> {
+        self.run(
+            "UPDATE installation SET expires = ?2, confirmed = ?3 WHERE no = ?1",
+            params![no, times.expires.map(Timestamp::millis), times.confirmed.millis()],
+        )
+    }
+
+    fn delete_installation(&mut self, no: i64) -> Result<()> {
+        self.run("DELETE FROM installation WHERE no = ?1", [no])
+    }
+
+    fn insert_target(&mut self, new: NewTarget<'_>) -> Result<()> {
+        self.run(
+            "INSERT INTO target (key, installation, class, platform, name, channel, channel_hash, expires, confirmed, \
+             user_mark) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            params![
+                new.key,
+                new.installation,
+                new.class.code(),
+                new.platform.code(),
+                new.name,
+                new.channel,
+                new.channel_hash.cast_signed(),
+                new.times.expires.map(Timestamp::millis),
+                new.times.confirmed.millis(),
+                new.user_mark.cast_signed(),
+            ],
+        )
+    }
+
+    fn bury_target(&mut self, key: i64, gone: Gone<'_>) -> Result<()> {
+        self.run(
+            "UPDATE target SET channel = NULL, gone_why = ?2, gone_at = ?3, gone_id = ?4 WHERE key = ?1",
+            params![key, gone.why as u8, gone.at.millis(), gone.id],
+        )
+    }
+
+    fn set_channel(&mut self, key: i64, channel: &[u8], channel_hash: u64) -> Result<()> {
+        self.run(
+            "UPDATE target SET channel = ?2, channel_hash = ?3 WHERE key = ?1",
+            params![key, channel, channel_hash.cast_signed()],
+        )
+    }
+
+    fn set_target_times(&mut self, key: i64, times: Touch) -> Result<()> {
+        self.run(
+            "UPDATE target SET expires = ?2, confirmed = ?3 WHERE key = ?1",
+            params![key, times.expires.map(Timestamp::millis), times.confirmed.millis()],
+        )
+    }
+
+    fn correct_target_times(&mut self, key: i64, times: Touch) -> Result<()> {
+        self.run(
             "UPDATE target SET expires = ?2, confirmed = ?3 WHERE key = ?1 AND (expires IS NOT ?2 OR confirmed <> ?3)",
-        )?
-        .execute(params![key(hub, *seq), expires, confirmed])?;
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_user_is_found_at_the_end_of_the_document_and_nowhere_else() {
-        let document = br#"{"installationId":"d-1","pushVariables":{"a":"b"},"userId":"an\"na"}"#;
-        assert!(is_document_of(document, "an\"na"));
-        assert!(!is_document_of(document, "na"));
-        let inside = br#"{"installationId":"d-1","pushVariables":{"a":"b","userId":"anna"}}"#;
-        assert!(!is_document_of(inside, "anna"));
-        assert_eq!(document_id(document).unwrap().as_str(), "d-1");
-        assert!(document_id(b"{}").is_err());
+            params![key, times.expires.map(Timestamp::millis), times.confirmed.millis()],
+        )
     }
 
-    #[test]
-    fn keys_and_seqs_come_back() {
-        let place = (HubId(7), Seq(Seq::END - 1));
-        assert_eq!(of_key(key(place.0, place.1)), place);
-        let (from, below) = keys_of(HubId(7));
-        assert!((from..below).contains(&key(place.0, place.1)) && of_key(below) == (HubId(8), Seq(0)));
-        let seqs = [Some(Seq(3)), None, Some(Seq(0))];
-        assert_eq!(decode_seqs(&encode_seqs(&seqs)), seqs);
+    fn set_user_mark(&mut self, key: i64, user_mark: u64) -> Result<()> {
+        self.run("UPDATE target SET user_mark = ?2 WHERE key = ?1", params![key, user_mark.cast_signed()])
     }
 }

@@ -10,10 +10,11 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::super::engine::Precedence;
 use super::super::{Parts, Result};
-use super::rows::{self, Departure, InstallationRow, of_key};
+use super::rows::{self, TxRows};
 use super::{Shared, hub};
 use crate::model::time::Timestamp;
 use crate::store::StoreError;
+use crate::store::registration::{self, of_key};
 
 /// Rows of one kind in a slice.
 const EXPIRED: u32 = 128;
@@ -58,18 +59,12 @@ fn expire(tx: &Connection, registry: &Shared, now: Timestamp) -> Result<bool> {
     let mut gathering = registry.gathering.lock();
     for no in due {
         let hub = of_key(no).0;
-        let Some(row) = InstallationRow::get(tx, no)? else { continue };
+        let Some(row) = rows::get(tx, no)? else { continue };
         let commit = match gathering.hub(tx, hub, &registry.live_tags) {
             Err(StoreError::NoHub) => continue,
             commit => commit?,
         };
-        let times = commit.newest_touch(tx, registry, no)?.unwrap_or(row.times);
-        if times.expires.is_some_and(|expires| expires <= now) {
-            rows::remove(tx, commit, &row, Departure::Expired, now)?;
-        } else {
-            // It lives on: its rows must say so, or it would be found here again and again.
-            rows::write_times(tx, &row, hub, times)?;
-        }
+        registration::expire(&mut TxRows { tx, registry }, commit, &row, now)?;
     }
     Ok(more)
 }

@@ -10,12 +10,13 @@ use serde_json::{Value, json};
 use super::super::engine::Precedence;
 use super::super::{Mode, Retention, SqliteStore};
 use super::index::Snapshot;
-use super::remove::{Removal, drop_dead};
+use super::remove::drop_dead;
 use super::*;
 use crate::clock::{Clock, ManualClock};
 use crate::model::audience::AudienceLimits;
 use crate::model::installation::{Installation, InstallationLimits};
 use crate::model::time::Timestamp;
+use crate::store::index::IndexView;
 use crate::store::{Store, StoreError};
 
 const START: Timestamp = Timestamp::from_millis(1_769_941_800_000);
@@ -303,7 +304,7 @@ fn a_snapshot_in_the_writer_sees_what_its_transaction_changed() {
         drop_dead(tx, registry, hub, Seq(0), now, now)?;
         let snapshot = Snapshot::open(registry, tx, hub, now)?;
         assert_eq!(snapshot.commit_no().0, before.0 + 1);
-        read::count(&snapshot, &Audience::Everyone, AudienceKind::Native)
+        rules::count(&snapshot, &Audience::Everyone, AudienceKind::Native)
     });
     assert!(counted.is_empty());
     assert_eq!(bench.count("", AudienceKind::Native), 0);

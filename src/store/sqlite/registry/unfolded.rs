@@ -12,10 +12,9 @@ use parking_lot::Mutex;
 use rusqlite::{Connection, params};
 
 use super::super::{Result, StoreError};
-use super::delta::Delta;
 use super::rows::unsigned;
-use super::touch::Touches;
 use crate::model::id::{CommitNo, HubId};
+use crate::store::index::{Delta, Touches};
 
 /// One kind of row that waits to be folded.
 pub(super) trait Unfolded: Sized {

@@ -11,39 +11,39 @@ use crate::model::chunk_set::ChunkSet;
 use crate::model::id::{ChunkNo, Seq};
 use crate::model::outcome::{Counters, Outcome, Place};
 use crate::model::time::Timestamp;
-use crate::store::{Checkpoint, Destination, Judgement, Result, StoreError};
+use crate::store::{Checkpoint, ChunkWork, Destination, Judgement, Result, StoreError};
 
 /// One set of a chunk.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Cell {
-    pub(super) set: ChunkSet,
+pub(in crate::store) struct Cell {
+    pub(in crate::store) set: ChunkSet,
     /// Of a staged set: what speaks against each member.
-    pub(super) evidence: BTreeMap<u16, Evidenced>,
+    pub(in crate::store) evidence: BTreeMap<u16, Evidenced>,
     /// When it was last written.
-    pub(super) at: Timestamp,
-    /// Where it is stored.
-    pub(super) row: Option<i64>,
+    pub(in crate::store) at: Timestamp,
+    /// Where it is stored, if it is: the number of its row where the engine numbers them, else any.
+    pub(in crate::store) row: Option<i64>,
     /// Whether the stored row no longer says the same.
-    pub(super) changed: bool,
+    pub(in crate::store) changed: bool,
 }
 
 /// Evidence with its reason's number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Evidenced {
-    pub(super) since: Timestamp,
-    pub(super) timed: bool,
-    pub(super) reason: u8,
+pub(in crate::store) struct Evidenced {
+    pub(in crate::store) since: Timestamp,
+    pub(in crate::store) timed: bool,
+    pub(in crate::store) reason: u8,
 }
 
 /// Where a ledger finds the sets that it does not hold yet.
-pub(super) trait Source {
+pub(in crate::store) trait Source {
     fn load(&self, chunk: ChunkNo, place: Place) -> Result<Option<Cell>>;
     /// The chunks of the shard that have a staged set.
     fn staged(&self) -> Result<Vec<ChunkNo>>;
 }
 
 /// Nowhere: the ledger is whole.
-pub(super) struct Whole;
+pub(in crate::store) struct Whole;
 
 impl Source for Whole {
     fn load(&self, _: ChunkNo, _: Place) -> Result<Option<Cell>> {
@@ -55,46 +55,88 @@ impl Source for Whole {
     }
 }
 
+/// The unfinished sets of a shard, as its holder gets them.
+#[derive(Debug, Default)]
+pub(in crate::store) struct Unfinished {
+    chunks: BTreeMap<ChunkNo, ChunkWork>,
+}
+
+impl Unfinished {
+    /// Adds one set.
+    pub(in crate::store) fn add(&mut self, chunk: ChunkNo, place: Place, set: ChunkSet) {
+        let work = self.chunks.entry(chunk).or_insert_with(|| ChunkWork { chunk, ..ChunkWork::default() });
+        match place {
+            Place::Pending => work.pending = set,
+            Place::Retry { attempt, due } => drop(work.retries.insert((attempt, due), set)),
+            Place::Staged => work.staged = set,
+            Place::Done { .. } => {}
+        }
+    }
+
+    /// Chunk by chunk, ascending.
+    pub(in crate::store) fn into_chunks(self) -> Vec<ChunkWork> {
+        self.chunks.into_values().collect()
+    }
+}
+
 /// A staged removal whose turn has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Judged {
-    pub(super) seq: Seq,
-    pub(super) since: Timestamp,
-    pub(super) reason: u8,
+pub(in crate::store) struct Judged {
+    pub(in crate::store) seq: Seq,
+    pub(in crate::store) since: Timestamp,
+    pub(in crate::store) reason: u8,
     /// Whether it may be removed at all, or stays without being asked.
-    pub(super) may_drop: bool,
+    pub(in crate::store) may_drop: bool,
 }
 
 /// The sets of one shard as far as they were read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Ledger {
+pub(in crate::store) struct Ledger {
     cells: BTreeMap<(ChunkNo, Place), Cell>,
-    pub(super) counters: Counters,
+    pub(in crate::store) counters: Counters,
 }
 
 impl Ledger {
     /// No set read yet.
-    pub(super) fn with_counters(counters: Counters) -> Self {
+    pub(in crate::store) fn with_counters(counters: Counters) -> Self {
         Self { cells: BTreeMap::new(), counters }
     }
 
     /// The sets that hold anything, by chunk and place.
-    pub(super) fn cells(&self) -> impl Iterator<Item = ((ChunkNo, Place), &Cell)> {
+    pub(in crate::store) fn cells(&self) -> impl Iterator<Item = ((ChunkNo, Place), &Cell)> {
         self.cells.iter().filter(|(_, cell)| !cell.set.is_empty()).map(|(key, cell)| (*key, cell))
     }
 
     /// The sets to write back, emptied ones too.
-    pub(super) fn changed(&self) -> impl Iterator<Item = ((ChunkNo, Place), &Cell)> {
+    pub(in crate::store) fn changed(&self) -> impl Iterator<Item = ((ChunkNo, Place), &Cell)> {
         self.cells.iter().filter(|(_, cell)| cell.changed).map(|(key, cell)| (*key, cell))
     }
 
+    /// All that is unfinished, chunk by chunk.
+    pub(in crate::store) fn unfinished(&self) -> Vec<ChunkWork> {
+        let mut work = Unfinished::default();
+        for ((chunk, place), cell) in self.cells() {
+            if place.is_pending() {
+                work.add(chunk, place, cell.set.clone());
+            }
+        }
+        work.into_chunks()
+    }
+
     /// Puts a set in as it is, without counting it.
-    pub(super) fn put(&mut self, chunk: ChunkNo, place: Place, cell: Cell) {
+    pub(in crate::store) fn put(&mut self, chunk: ChunkNo, place: Place, cell: Cell) {
         self.cells.insert((chunk, place), cell);
     }
 
     /// Plans targets: `pending` are to be sent, `duplicates` skipped at once with that reason.
-    pub(super) fn plan(&mut self, chunk: ChunkNo, pending: ChunkSet, duplicates: ChunkSet, reason: u8, now: Timestamp) {
+    pub(in crate::store) fn plan(
+        &mut self,
+        chunk: ChunkNo,
+        pending: ChunkSet,
+        duplicates: ChunkSet,
+        reason: u8,
+        now: Timestamp,
+    ) {
         let skipped = u64::from(duplicates.len());
         self.counters.plan(u64::from(pending.len()) + skipped);
         self.counters.finish(Outcome::Skipped, skipped);
@@ -108,7 +150,7 @@ impl Ledger {
 
     /// Applies a checkpoint's moves and evidence. Targets that are not where it says are corruption: nobody but the
     /// holder of the lease moves them.
-    pub(super) fn record(
+    pub(in crate::store) fn record(
         &mut self,
         source: &impl Source,
         reasons: &mut Reasons,
@@ -136,7 +178,7 @@ impl Ledger {
     }
 
     /// The staged removals that `judgement` is about, in seq order.
-    pub(super) fn judged(&mut self, source: &impl Source, judgement: Judgement) -> Result<Vec<Judged>> {
+    pub(in crate::store) fn judged(&mut self, source: &impl Source, judgement: Judgement) -> Result<Vec<Judged>> {
         for chunk in source.staged()? {
             self.cell(source, chunk, Place::Staged)?;
         }
@@ -154,7 +196,7 @@ impl Ledger {
     }
 
     /// Ends a judged removal: dropped, or rejected because it stays.
-    pub(super) fn conclude(
+    pub(in crate::store) fn conclude(
         &mut self,
         source: &impl Source,
         judged: &Judged,

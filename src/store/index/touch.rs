@@ -12,26 +12,26 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::super::{Result, StoreError};
 use super::varint;
 use crate::model::time::Timestamp;
+use crate::store::{Result, StoreError};
 
 const VERSION: u8 = 1;
 
 /// The times of one installation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Touch {
-    pub(super) confirmed: Timestamp,
-    pub(super) expires: Option<Timestamp>,
+pub(in crate::store) struct Touch {
+    pub(in crate::store) confirmed: Timestamp,
+    pub(in crate::store) expires: Option<Timestamp>,
 }
 
 /// The touches of one commit, ascending by the installations' arrival numbers.
 #[derive(Debug)]
-pub(super) struct Touches(Box<[(i64, Touch)]>);
+pub(in crate::store) struct Touches(Box<[(i64, Touch)]>);
 
 impl Touches {
     /// The touches and their bytes.
-    pub(super) fn encode(touches: BTreeMap<i64, Touch>) -> (Self, Vec<u8>) {
+    pub(in crate::store) fn encode(touches: BTreeMap<i64, Touch>) -> (Self, Vec<u8>) {
         let mut out = Vec::with_capacity(1 + touches.len() * 16);
         out.push(VERSION);
         let mut previous = 0;
@@ -45,23 +45,23 @@ impl Touches {
     }
 
     /// Reads what [`Touches::encode`] wrote.
-    pub(super) fn decode(bytes: &[u8]) -> Result<Self> {
+    pub(in crate::store) fn decode(bytes: &[u8]) -> Result<Self> {
         let entries = decode(bytes).ok_or_else(|| StoreError::Corrupt("a row of touches".to_owned()))?;
         Ok(Self(entries.into_boxed_slice()))
     }
 
     /// The touch of an installation.
-    pub(super) fn get(&self, no: i64) -> Option<Touch> {
+    pub(in crate::store) fn get(&self, no: i64) -> Option<Touch> {
         self.0.binary_search_by_key(&no, |(no, _)| *no).ok().and_then(|at| self.0.get(at)).map(|(_, touch)| *touch)
     }
 
     /// The installations, ascending.
-    pub(super) fn installations(&self) -> impl Iterator<Item = i64> {
+    pub(in crate::store) fn installations(&self) -> impl Iterator<Item = i64> {
         self.0.iter().map(|(no, _)| *no)
     }
 
     /// How much memory it takes, in bytes.
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::store) fn len(&self) -> usize {
         std::mem::size_of_val(&*self.0)
     }
 }
@@ -83,7 +83,7 @@ fn decode(bytes: &[u8]) -> Option<Vec<(i64, Touch)>> {
 }
 
 /// The newest touch of an installation among rows given newest first.
-pub(super) fn newest(rows: &[Arc<Touches>], no: i64) -> Option<Touch> {
+pub(in crate::store) fn newest(rows: &[Arc<Touches>], no: i64) -> Option<Touch> {
     rows.iter().find_map(|touches| touches.get(no))
 }
 

@@ -10,10 +10,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::super::{Result, StoreError};
 use super::varint;
 use crate::model::chunk_set::ChunkSet;
 use crate::model::id::{ChunkNo, Seq};
+use crate::store::{Result, StoreError};
 
 const VERSION: u8 = 1;
 
@@ -22,7 +22,7 @@ const VERSION: u8 = 1;
 /// All changes lie in one list and each knows the one before it of its tag: half of the tags are unique to a user, and
 /// a list of its own for each of them would be an allocation a registration.
 #[derive(Default)]
-pub(super) struct Changes {
+pub(in crate::store) struct Changes {
     /// The place of each tag's last change.
     last: HashMap<Box<str>, u32, foldhash::fast::RandomState>,
     all: Vec<Linked>,
@@ -39,7 +39,7 @@ const FIRST: u32 = u32::MAX;
 
 impl Changes {
     /// The target carries `tag` from now on, or no longer.
-    pub(super) fn push(&mut self, tag: &str, seq: Seq, added: bool) {
+    pub(in crate::store) fn push(&mut self, tag: &str, seq: Seq, added: bool) {
         // A commit of four billion changes would not fit the memory long before.
         let place = u32::try_from(self.all.len()).unwrap_or(FIRST);
         let previous = match self.last.get_mut(tag) {
@@ -52,7 +52,7 @@ impl Changes {
         self.all.push(Linked { change: seq.0 << 1 | u64::from(added), previous });
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::store) fn is_empty(&self) -> bool {
         self.all.is_empty()
     }
 
@@ -67,7 +67,7 @@ impl Changes {
     }
 
     /// The bytes.
-    pub(super) fn encode(&self) -> Vec<u8> {
+    pub(in crate::store) fn encode(&self) -> Vec<u8> {
         let mut groups: Vec<(&str, u32)> = self.last.iter().map(|(tag, &last)| (&**tag, last)).collect();
         groups.sort_unstable();
         let mut out = Vec::with_capacity(1 + groups.len() * 16 + self.all.len() * 2);
@@ -97,7 +97,7 @@ impl Changes {
 
 /// The index changes of one commit, to be read.
 #[derive(Debug)]
-pub(super) struct Delta {
+pub(in crate::store) struct Delta {
     bytes: Box<[u8]>,
     groups: Box<[Group]>,
 }
@@ -113,23 +113,23 @@ struct Group {
 
 impl Delta {
     /// Reads what [`Changes::encode`] wrote, checking all of it.
-    pub(super) fn decode(bytes: Vec<u8>) -> Result<Self> {
+    pub(in crate::store) fn decode(bytes: Vec<u8>) -> Result<Self> {
         let groups = groups(&bytes).ok_or_else(|| StoreError::Corrupt("an index delta".to_owned()))?;
         Ok(Self { bytes: bytes.into_boxed_slice(), groups: groups.into_boxed_slice() })
     }
 
     /// How many bytes it takes.
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::store) fn len(&self) -> usize {
         self.bytes.len()
     }
 
     /// How many tags it changes.
-    pub(super) fn tag_count(&self) -> usize {
+    pub(in crate::store) fn tag_count(&self) -> usize {
         self.groups.len()
     }
 
     /// The tag at a place below [`Delta::tag_count`]; tags ascend by their bytes.
-    pub(super) fn tag(&self, at: usize) -> &str {
+    pub(in crate::store) fn tag(&self, at: usize) -> &str {
         self.groups.get(at).map_or("", |group| self.text(*group))
     }
 
@@ -191,18 +191,18 @@ fn groups(bytes: &[u8]) -> Option<Vec<Group>> {
 
 /// What unfolded deltas do to the sets of one tag.
 #[derive(Debug, Default)]
-pub(super) struct Overlay(BTreeMap<u32, Change>);
+pub(in crate::store) struct Overlay(BTreeMap<u32, Change>);
 
 /// Changes of one set: no offset is in both.
 #[derive(Debug, Default)]
-pub(super) struct Change {
+pub(in crate::store) struct Change {
     adds: ChunkSet,
     removes: ChunkSet,
 }
 
 impl Overlay {
     /// The last word of `deltas`, oldest first, on each bit of the tag's sets.
-    pub(super) fn of(deltas: &[Arc<Delta>], tag: &str) -> Self {
+    pub(in crate::store) fn of(deltas: &[Arc<Delta>], tag: &str) -> Self {
         let mut overlay = Self::default();
         for delta in deltas {
             if let Some(place) = delta.place(tag) {
@@ -213,7 +213,7 @@ impl Overlay {
     }
 
     /// Lays what `delta` says of the tag at that place over the rest.
-    pub(super) fn push(&mut self, delta: &Delta, place: usize) {
+    pub(in crate::store) fn push(&mut self, delta: &Delta, place: usize) {
         let mut changes = delta.changes(place).peekable();
         while let Some((first, _)) = changes.peek() {
             let chunk = first.chunk();
@@ -231,31 +231,31 @@ impl Overlay {
     }
 
     /// What it does to the chunks from `first` to `last`.
-    pub(super) fn within(&self, first: u32, last: u32) -> impl Iterator<Item = (u32, &Change)> {
+    pub(in crate::store) fn within(&self, first: u32, last: u32) -> impl Iterator<Item = (u32, &Change)> {
         self.0.range(first..=last).map(|(&chunk, change)| (chunk, change))
     }
 
     /// Brings the set of a chunk up to date.
-    pub(super) fn apply(&self, chunk: ChunkNo, set: &mut ChunkSet) {
+    pub(in crate::store) fn apply(&self, chunk: ChunkNo, set: &mut ChunkSet) {
         if let Some(change) = self.0.get(&chunk.0) {
             change.apply(set);
         }
     }
 
     /// (chunk, how many it adds), ascending by chunk.
-    pub(super) fn adds(&self) -> impl Iterator<Item = (u32, u32)> {
+    pub(in crate::store) fn adds(&self) -> impl Iterator<Item = (u32, u32)> {
         self.0.iter().map(|(&chunk, change)| (chunk, change.adds.len()))
     }
 
     /// The changed chunks, ascending.
-    pub(super) fn into_changes(self) -> impl Iterator<Item = (ChunkNo, Change)> {
+    pub(in crate::store) fn into_changes(self) -> impl Iterator<Item = (ChunkNo, Change)> {
         self.0.into_iter().map(|(chunk, change)| (ChunkNo(chunk), change))
     }
 }
 
 impl Change {
     /// Brings a set up to date.
-    pub(super) fn apply(&self, set: &mut ChunkSet) {
+    pub(in crate::store) fn apply(&self, set: &mut ChunkSet) {
         set.subtract(&self.removes);
         set.union_with(&self.adds);
     }

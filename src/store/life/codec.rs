@@ -92,19 +92,19 @@ fn put_length(out: &mut Vec<u8>, length: usize) {
 }
 
 /// Counters of one shard.
-pub(super) fn encode_counters(counters: &Counters) -> Vec<u8> {
+pub(in crate::store) fn encode_counters(counters: &Counters) -> Vec<u8> {
     let mut out = Vec::with_capacity(72);
     put_counters(&mut out, counters);
     out
 }
 
 /// Reads what [`encode_counters`] wrote.
-pub(super) fn decode_counters(bytes: &[u8]) -> Result<Counters> {
+pub(in crate::store) fn decode_counters(bytes: &[u8]) -> Result<Counters> {
     Reader { rest: bytes, what: "a shard's counters" }.counters()
 }
 
 /// Counters by platform.
-pub(super) fn encode_sums(sums: &BTreeMap<Platform, Counters>) -> Vec<u8> {
+pub(in crate::store) fn encode_sums(sums: &BTreeMap<Platform, Counters>) -> Vec<u8> {
     let mut out = Vec::with_capacity(sums.len() * 73);
     for (platform, counters) in sums {
         out.push(platform.code());
@@ -114,7 +114,7 @@ pub(super) fn encode_sums(sums: &BTreeMap<Platform, Counters>) -> Vec<u8> {
 }
 
 /// Reads what [`encode_sums`] wrote.
-pub(super) fn decode_sums(bytes: &[u8]) -> Result<BTreeMap<Platform, Counters>> {
+pub(in crate::store) fn decode_sums(bytes: &[u8]) -> Result<BTreeMap<Platform, Counters>> {
     let mut reader = Reader { rest: bytes, what: "a broadcast's counters" };
     let mut sums = BTreeMap::new();
     while !reader.rest.is_empty() {
@@ -124,7 +124,7 @@ pub(super) fn decode_sums(bytes: &[u8]) -> Result<BTreeMap<Platform, Counters>> 
 }
 
 /// Place, detail and due time as columns hold them.
-pub(super) fn place_columns(place: Place) -> (u8, u16, i64) {
+pub(in crate::store) fn place_columns(place: Place) -> (u8, u16, i64) {
     match place {
         Place::Pending => (0, 0, 0),
         Place::Retry { attempt, due } => (1, u16::from(attempt), due.millis()),
@@ -134,7 +134,7 @@ pub(super) fn place_columns(place: Place) -> (u8, u16, i64) {
 }
 
 /// The place of those columns.
-pub(super) fn place_of(place: u8, detail: u16, due: i64) -> Result<Place> {
+pub(in crate::store) fn place_of(place: u8, detail: u16, due: i64) -> Result<Place> {
     let [low, high] = detail.to_le_bytes();
     let due = Timestamp::from_millis(due);
     match place {
@@ -148,7 +148,7 @@ pub(super) fn place_of(place: u8, detail: u16, due: i64) -> Result<Place> {
 }
 
 /// A cell's set, or the evidence of a staged one.
-pub(super) fn encode_cell(place: Place, cell: &Cell) -> Vec<u8> {
+pub(in crate::store) fn encode_cell(place: Place, cell: &Cell) -> Vec<u8> {
     if place != Place::Staged {
         return cell.set.encode();
     }
@@ -163,7 +163,7 @@ pub(super) fn encode_cell(place: Place, cell: &Cell) -> Vec<u8> {
 }
 
 /// Reads what [`encode_cell`] wrote; `row` is where it is stored.
-pub(super) fn decode_cell(place: Place, at: Timestamp, bytes: &[u8], row: Option<i64>) -> Result<Cell> {
+pub(in crate::store) fn decode_cell(place: Place, at: Timestamp, bytes: &[u8], row: Option<i64>) -> Result<Cell> {
     let mut cell = Cell { at, row, ..Cell::default() };
     if place != Place::Staged {
         cell.set =
@@ -181,7 +181,10 @@ pub(super) fn decode_cell(place: Place, at: Timestamp, bytes: &[u8], row: Option
 }
 
 /// The sets of an inline plan, by platform.
-pub(super) fn encode_inline<'a>(reasons: &Reasons, ledgers: impl Iterator<Item = (Platform, &'a Ledger)>) -> Vec<u8> {
+pub(in crate::store) fn encode_inline<'a>(
+    reasons: &Reasons,
+    ledgers: impl Iterator<Item = (Platform, &'a Ledger)>,
+) -> Vec<u8> {
     let mut out = vec![INLINE_VERSION, u8::try_from(reasons.texts().len()).unwrap_or(u8::MAX)];
     for text in reasons.texts() {
         out.extend_from_slice(&u16::try_from(text.len()).unwrap_or(u16::MAX).to_le_bytes());
@@ -207,7 +210,7 @@ pub(super) fn encode_inline<'a>(reasons: &Reasons, ledgers: impl Iterator<Item =
 }
 
 /// Reads what [`encode_inline`] wrote.
-pub(super) fn decode_inline(bytes: &[u8]) -> Result<(Reasons, BTreeMap<Platform, Ledger>)> {
+pub(in crate::store) fn decode_inline(bytes: &[u8]) -> Result<(Reasons, BTreeMap<Platform, Ledger>)> {
     let mut reader = Reader { rest: bytes, what: "an inline plan" };
     if reader.u8()? != INLINE_VERSION {
         return Err(corrupt(reader.what));

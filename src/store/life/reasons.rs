@@ -1,16 +1,12 @@
 //! The reasons of one broadcast, numbered: a set of an outcome carries the number, the text is written once.
 
-use rusqlite::{Connection, params};
-
-use crate::model::id::BroadcastId;
 use crate::model::outcome::{REASONS_PER_BROADCAST, reason};
 use crate::model::verdict::Reason;
-use crate::store::Result;
 
 /// Texts by number: the first has number 1, and 0 is no reason. At most [`REASONS_PER_BROADCAST`] of their own, then
 /// one more, `other`, for the rest.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Reasons {
+pub(in crate::store) struct Reasons {
     texts: Vec<String>,
     /// How many of them the table holds.
     stored: usize,
@@ -18,28 +14,22 @@ pub(super) struct Reasons {
 
 impl Reasons {
     /// Those of an inline plan, in the order of their numbers.
-    pub(super) fn of(texts: Vec<String>) -> Self {
+    pub(in crate::store) fn of(texts: Vec<String>) -> Self {
         Self { texts, stored: 0 }
     }
 
-    /// Those that the table holds.
-    pub(super) fn load(connection: &Connection, broadcast: BroadcastId) -> Result<Self> {
-        let mut query = connection.prepare_cached("SELECT text FROM reason WHERE broadcast = ? ORDER BY number")?;
-        let texts = query.query_map([broadcast.as_bytes()], |row| row.get(0))?.collect::<Result<Vec<String>, _>>()?;
-        Ok(Self { stored: texts.len(), texts })
+    /// Those that the table holds, in the order of their numbers.
+    pub(in crate::store) fn stored(texts: Vec<String>) -> Self {
+        Self { stored: texts.len(), texts }
     }
 
-    /// Writes those that the table does not hold yet.
-    pub(super) fn save(&self, tx: &Connection, broadcast: BroadcastId) -> Result<()> {
-        let mut insert = tx.prepare_cached("INSERT INTO reason (broadcast, number, text) VALUES (?, ?, ?)")?;
-        for (number, text) in (1i64..).zip(&self.texts).skip(self.stored) {
-            insert.execute(params![broadcast.as_bytes(), number, text])?;
-        }
-        Ok(())
+    /// Those that the table does not hold yet, with their numbers.
+    pub(in crate::store) fn unsaved(&self) -> impl Iterator<Item = (u8, &str)> {
+        (1u8..=u8::MAX).zip(&self.texts).skip(self.stored).map(|(number, text)| (number, text.as_str()))
     }
 
     /// The number of a reason, a new one if need be.
-    pub(super) fn number(&mut self, reason: Option<&Reason>) -> u8 {
+    pub(in crate::store) fn number(&mut self, reason: Option<&Reason>) -> u8 {
         let Some(reason) = reason else { return 0 };
         let at = self.position(reason.as_str()).unwrap_or_else(|| {
             if self.texts.len() < REASONS_PER_BROADCAST {
@@ -56,12 +46,12 @@ impl Reasons {
     }
 
     /// The text of a number; `None` for 0.
-    pub(super) fn text(&self, number: u8) -> Option<&str> {
+    pub(in crate::store) fn text(&self, number: u8) -> Option<&str> {
         usize::from(number).checked_sub(1).and_then(|at| self.texts.get(at)).map(String::as_str)
     }
 
     /// In the order of their numbers.
-    pub(super) fn texts(&self) -> &[String] {
+    pub(in crate::store) fn texts(&self) -> &[String] {
         &self.texts
     }
 

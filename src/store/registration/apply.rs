@@ -11,27 +11,26 @@
 //!
 //! An installation whose time is over counts as gone, swept or not: a PUT makes it anew.
 
-use rusqlite::{Connection, params};
-
-use super::super::Result;
 use super::commit::HubCommit;
-use super::rows::{self, Departure, Described, InstallationRow, Leaving, describe, encode_seqs, enter, key, leave};
-use super::touch::Touch;
-use super::{Shared, sharing};
+use super::row::{self, Departure, Described, InstallationRow, describe, key};
+use super::rows::{NewInstallation, Rewritten, Rows};
+use super::sharing;
+use super::targets::{Leaving, enter, leave, remove, write_times};
 use crate::model::hash;
 use crate::model::id::{HubId, InstallationId, Seq, UserId};
 use crate::model::installation::{Installation, InstallationLimits, Patch};
 use crate::model::platform::Platform;
 use crate::model::time::Timestamp;
-use crate::store::{Applied, Change, PatchError};
+use crate::store::index::Touch;
+use crate::store::{Applied, Change, PatchError, Result};
 
 /// A change with all that can be worked out before the writer's turn.
-pub(super) enum Prepared {
+pub(in crate::store) enum Prepared {
     Put(Put),
     Delete { id: String, id_hash: u64 },
 }
 
-pub(super) struct Put {
+pub(in crate::store) struct Put {
     id: InstallationId,
     id_hash: u64,
     platform: Platform,
@@ -43,7 +42,7 @@ pub(super) struct Put {
 }
 
 impl Prepared {
-    pub(super) fn new(hub: HubId, change: Change) -> Self {
+    pub(in crate::store) fn new(hub: HubId, change: Change) -> Self {
         match change {
             Change::Put(installation) => Self::Put(Put::new(hub, *installation)),
             Change::Delete(id) => {
@@ -59,7 +58,7 @@ impl Put {
         let Installation { id, platform, user, expires, .. } = installation;
         Self {
             id_hash: hash::installation(hub, id.as_str()),
-            user_hash: rows::user_hash(hub, user.as_ref()),
+            user_hash: row::user_hash(hub, user.as_ref()),
             platform: platform.platform(),
             id,
             user,
@@ -80,15 +79,14 @@ enum Dead {
 }
 
 /// The running commit as one change sees it.
-pub(super) struct Applier<'a> {
-    pub(super) tx: &'a Connection,
-    pub(super) registry: &'a Shared,
-    pub(super) commit: &'a mut HubCommit,
-    pub(super) now: Timestamp,
+pub(in crate::store) struct Applier<'a, R> {
+    pub(in crate::store) rows: &'a mut R,
+    pub(in crate::store) commit: &'a mut HubCommit,
+    pub(in crate::store) now: Timestamp,
 }
 
-impl Applier<'_> {
-    pub(super) fn apply(&mut self, change: &Prepared) -> Result<Applied> {
+impl<R: Rows> Applier<'_, R> {
+    pub(in crate::store) fn apply(&mut self, change: &Prepared) -> Result<Applied> {
         match change {
             Prepared::Put(put) => match self.find(put.id_hash, put.id.as_str())? {
                 Some(row) => {
@@ -99,7 +97,7 @@ impl Applier<'_> {
             },
             Prepared::Delete { id, id_hash } => match self.find(*id_hash, id)? {
                 Some(row) => {
-                    rows::remove(self.tx, self.commit, &row, Departure::Deleted, self.now)?;
+                    remove(self.rows, self.commit, &row, Departure::Deleted, self.now)?;
                     Ok(Applied::Deleted)
                 }
                 None => Ok(Applied::Absent),
@@ -108,7 +106,7 @@ impl Applier<'_> {
     }
 
     /// The outer error undoes the commit; the inner one is the caller's, and nothing was written.
-    pub(super) fn patch(
+    pub(in crate::store) fn patch(
         &mut self,
         id: &InstallationId,
         patch: &Patch,
@@ -116,7 +114,7 @@ impl Applier<'_> {
     ) -> Result<Result<Applied, PatchError>> {
         let id_hash = hash::installation(self.commit.hub, id.as_str());
         let Some(row) = self.find(id_hash, id.as_str())? else { return Ok(Err(PatchError::NotFound)) };
-        let times = self.commit.newest_touch(self.tx, self.registry, row.no)?.unwrap_or(row.times);
+        let times = self.commit.newest_touch(self.rows, row.no)?.unwrap_or(row.times);
         let present = Installation { expires: times.expires, ..row.installation()? };
         let put = match patch.apply(&present, limits) {
             Ok(installation) => Put::new(self.commit.hub, installation),
@@ -129,11 +127,11 @@ impl Applier<'_> {
 
     /// The installation, unless its time is over: then it goes now, as the sweep would have it go.
     fn find(&mut self, id_hash: u64, id: &str) -> Result<Option<InstallationRow>> {
-        let Some(row) = InstallationRow::find_hashed(self.tx, self.commit.hub, id_hash, id)? else { return Ok(None) };
+        let Some(row) = self.rows.find(self.commit.hub, id_hash, id)? else { return Ok(None) };
         if row.times.expires.is_some_and(|expires| expires <= self.now) {
-            let touch = self.commit.newest_touch(self.tx, self.registry, row.no)?;
+            let touch = self.commit.newest_touch(self.rows, row.no)?;
             if touch.unwrap_or(row.times).expires.is_some_and(|expires| expires <= self.now) {
-                rows::remove(self.tx, self.commit, &row, Departure::Expired, self.now)?;
+                remove(self.rows, self.commit, &row, Departure::Expired, self.now)?;
                 return Ok(None);
             }
         }
@@ -145,23 +143,18 @@ impl Applier<'_> {
         let no = self.commit.next_installation()?;
         let mut seqs = Vec::with_capacity(put.targets.len());
         for target in &put.targets {
-            seqs.push(Some(enter(self.tx, self.commit, no, put.platform, target, times)?));
+            seqs.push(Some(enter(self.rows, self.commit, no, put.platform, target, times)?));
         }
-        self.tx
-            .prepare_cached(
-                "INSERT INTO installation (no, hub, id_hash, user_hash, document, expires, confirmed, updated, seqs) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8)",
-            )?
-            .execute(params![
-                no,
-                self.commit.hub.0,
-                put.id_hash.cast_signed(),
-                put.user_hash,
-                put.document,
-                times.expires.map(Timestamp::millis),
-                self.now.millis(),
-                encode_seqs(&seqs),
-            ])?;
+        self.rows.insert_installation(NewInstallation {
+            no,
+            hub: self.commit.hub,
+            id_hash: put.id_hash,
+            user_hash: put.user_hash,
+            document: &put.document,
+            expires: times.expires,
+            now: self.now,
+            seqs: &seqs,
+        })?;
         Ok(Applied::Created)
     }
 
@@ -169,7 +162,7 @@ impl Applier<'_> {
         let whole = !row.channel_dead && row.seqs.iter().all(Option::is_some);
         let applied = if (whole || dead == Dead::Left) && row.document == put.document {
             if ends_earlier(times.expires, row.times.expires) {
-                rows::write_times(self.tx, &row, self.commit.hub, times)?;
+                write_times(self.rows, &row, self.commit.hub, times)?;
             }
             Applied::Touched
         } else {
@@ -197,7 +190,7 @@ impl Applier<'_> {
         for (target, seq) in &mut old {
             let kept = !anew && put.targets.iter().any(|new| new.kind == target.kind);
             if !kept && let Some(seq) = seq.take() {
-                leave(self.tx, self.commit, &leaving, target, seq)?;
+                leave(self.rows, self.commit, &leaving, target, seq)?;
             }
         }
         let rows_too = user_changed || ends_earlier(times.expires, row.times.expires);
@@ -210,29 +203,15 @@ impl Applier<'_> {
                     Some(seq)
                 }
                 None if taken.contains(&target.channel_hash) => None,
-                None => Some(enter(self.tx, self.commit, row.no, platform, target, times)?),
+                None => Some(enter(self.rows, self.commit, row.no, platform, target, times)?),
             };
             seqs.push(seq);
         }
-        self.tx
-            .prepare_cached(
-                "UPDATE installation SET document = ?2, expires = ?3, confirmed = ?4, updated = ?5, \
-                 channel_dead = ?6, seqs = ?7 WHERE no = ?1",
-            )?
-            .execute(params![
-                row.no,
-                put.document,
-                times.expires.map(Timestamp::millis),
-                times.confirmed.millis(),
-                self.now.millis(),
-                seqs.first().is_some_and(Option::is_none),
-                encode_seqs(&seqs),
-            ])?;
+        let channel_dead = seqs.first().is_some_and(Option::is_none);
+        let new = Rewritten { document: &put.document, times, updated: self.now, channel_dead, seqs: &seqs };
+        self.rows.rewrite_installation(row.no, new)?;
         if user_changed {
-            // Apart: a column in SET costs its index even when its value stays.
-            self.tx
-                .prepare_cached("UPDATE installation SET user_hash = ?2 WHERE no = ?1")?
-                .execute(params![row.no, put.user_hash])?;
+            self.rows.set_user(row.no, put.user_hash)?;
         }
         self.commit.number();
         Ok(())
@@ -259,22 +238,16 @@ impl Applier<'_> {
         let key = key(self.commit.hub, seq);
         if old.channel != new.channel {
             let platform = put.platform;
-            sharing::leaves(self.tx, self.commit, platform, old, seq)?;
-            sharing::joins(self.tx, self.commit, platform, new, seq)?;
-            self.tx
-                .prepare_cached("UPDATE target SET channel = ?2, channel_hash = ?3 WHERE key = ?1")?
-                .execute(params![key, &*new.channel, new.channel_hash.cast_signed()])?;
+            sharing::leaves(self.rows, self.commit, platform, old, seq)?;
+            sharing::joins(self.rows, self.commit, platform, new, seq)?;
+            self.rows.set_channel(key, &new.channel, new.channel_hash)?;
         }
         if rows_too || old.channel != new.channel {
-            self.tx
-                .prepare_cached("UPDATE target SET expires = ?2, confirmed = ?3 WHERE key = ?1")?
-                .execute(params![key, times.expires.map(Timestamp::millis), times.confirmed.millis()])?;
+            self.rows.set_target_times(key, times)?;
         }
         if user_changed {
             let mark = self.commit.number().0;
-            self.tx
-                .prepare_cached("UPDATE target SET user_mark = ?2 WHERE key = ?1")?
-                .execute(params![key, mark.cast_signed()])?;
+            self.rows.set_user_mark(key, mark)?;
         }
         Ok(())
     }

@@ -1,0 +1,25 @@
+//! Registration's rules, the same for every engine: what a PUT, PATCH or DELETE of an installation, a drop or an expiry
+//! does to rows and index.
+//!
+//! [`apply`] are the rules of a change, [`targets`] how targets enter and leave, [`sharing`] marks targets with a common
+//! handle, [`remove`] drops dead channels, [`commit`] gathers what one commit changes in one hub's index. All of them
+//! read and write rows through [`Rows`], by static dispatch: on the embedded store these are prepared statements, on
+//! PostgreSQL a working set in memory that is read and written with a handful of statements for a whole group.
+
+mod apply;
+mod commit;
+mod remove;
+mod row;
+mod rows;
+mod sharing;
+mod targets;
+
+pub(in crate::store) use apply::{Applier, Prepared};
+pub(in crate::store) use commit::{Gathered, HubCommit};
+pub(in crate::store) use remove::{Removal, drop_dead};
+pub(in crate::store) use row::{
+    Described, InstallationRow, decode_seqs, document_id, encode_seqs, id_text, is_document_of, key, keys_of, of_key,
+};
+pub(in crate::store) use rows::{Gone, LiveTarget, NewInstallation, NewTarget, Rewritten, Rows};
+pub(in crate::store) use sharing::DedupeKey;
+pub(in crate::store) use targets::{expire, write_times};

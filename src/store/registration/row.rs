@@ -1,0 +1,163 @@
+//! Rows of installations as every engine has them: their keys, and what a stored document tells.
+
+use crate::model::hash;
+use crate::model::id::{HubId, InstallationId, Seq, UserId};
+use crate::model::installation::Installation;
+use crate::model::tag::Tag;
+use crate::model::target::TargetKind;
+use crate::model::time::Timestamp;
+use crate::store::index::Touch;
+use crate::store::{Result, StoreError, StoredInstallation};
+
+/// Why a target left; the number is `target.gone_why`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::store) enum Departure {
+    /// Its installation was deleted.
+    Deleted = 1,
+    /// Its installation was written without it, on another platform, or revived after a drop.
+    Replaced = 2,
+    /// Its push service said that the channel is dead.
+    Dropped = 3,
+    /// Its time was over.
+    Expired = 4,
+}
+
+/// The key of a row that a hub counts: targets by seq, installations by arrival number.
+pub(in crate::store) fn key(hub: HubId, number: Seq) -> i64 {
+    i64::from(hub.0) << 40 | number.0.cast_signed()
+}
+
+/// The hub and number of a row's key.
+pub(in crate::store) fn of_key(key: i64) -> (HubId, Seq) {
+    let number = key.cast_unsigned() & (Seq::END - 1);
+    (HubId(u32::try_from(key >> 40).unwrap_or(u32::MAX)), Seq(number))
+}
+
+/// The keys of all of a hub's rows: from, and below.
+pub(in crate::store) fn keys_of(hub: HubId) -> (i64, i64) {
+    (key(hub, Seq(0)), (i64::from(hub.0) + 1) << 40)
+}
+
+/// One target as its document describes it.
+#[derive(Debug)]
+pub(in crate::store) struct Described {
+    pub(in crate::store) kind: TargetKind,
+    /// The kind's text, `None` for native.
+    pub(in crate::store) name: Option<String>,
+    pub(in crate::store) channel: Box<[u8]>,
+    pub(in crate::store) channel_hash: u64,
+    pub(in crate::store) tags: Vec<Tag>,
+}
+
+/// Every target of an installation, in the order of its seqs.
+pub(in crate::store) fn describe(hub: HubId, installation: &Installation) -> Vec<Described> {
+    let platform = installation.platform.platform();
+    let described = installation.targets().into_iter().map(|spec| Described {
+        name: (spec.kind != TargetKind::Native).then(|| spec.kind.to_string()),
+        kind: spec.kind,
+        channel: spec.channel.bytes().into(),
+        channel_hash: hash::channel(hub, platform, spec.channel.bytes()),
+        tags: spec.tags,
+    });
+    described.collect()
+}
+
+/// The row of an installation.
+#[derive(Clone, Debug)]
+pub(in crate::store) struct InstallationRow {
+    pub(in crate::store) no: i64,
+    pub(in crate::store) document: Vec<u8>,
+    /// What the row says; a touch may say otherwise.
+    pub(in crate::store) times: Touch,
+    pub(in crate::store) updated: Timestamp,
+    pub(in crate::store) channel_dead: bool,
+    /// In the order of the document's targets; `None` where a drop took the target.
+    pub(in crate::store) seqs: Vec<Option<Seq>>,
+}
+
+impl InstallationRow {
+    /// The document, with the expiry that the row says.
+    pub(in crate::store) fn installation(&self) -> Result<Installation> {
+        Installation::from_stored(&self.document, self.times.expires)
+            .map_err(|error| StoreError::Corrupt(format!("installation {}: {error}", self.no)))
+    }
+
+    /// The installation as it stands, unless its time is over; `touch` is the newest that is not folded.
+    pub(in crate::store) fn stored(self, touch: Option<Touch>, now: Timestamp) -> Result<Option<StoredInstallation>> {
+        let times = touch.unwrap_or(self.times);
+        if times.expires.is_some_and(|expires| expires <= now) {
+            return Ok(None);
+        }
+        let mut installation = self.installation()?;
+        installation.expires = times.expires;
+        let (channel_expired, updated) = (self.channel_dead, self.updated);
+        Ok(Some(StoredInstallation { installation, channel_expired, confirmed: times.confirmed, updated }))
+    }
+}
+
+/// The id in a stored document, without reading the rest of it.
+pub(in crate::store) fn document_id(document: &[u8]) -> Result<InstallationId> {
+    id_text(document)
+        .and_then(|id| InstallationId::parse(id).ok())
+        .ok_or_else(|| StoreError::Corrupt("a stored document has no installation id".to_owned()))
+}
+
+/// The id that a stored document begins with. Ids hold nothing that JSON escapes.
+pub(in crate::store) fn id_text(document: &[u8]) -> Option<&str> {
+    let rest = document.strip_prefix(br#"{"installationId":""#)?;
+    let end = rest.iter().position(|&byte| byte == b'"')?;
+    std::str::from_utf8(&rest[..end]).ok()
+}
+
+/// Whether a stored document names this user: when it names any, that is its last member, and no value before it can
+/// end in the same way, since those that could hold such a text are objects and end with one brace more.
+pub(in crate::store) fn is_document_of(document: &[u8], user: &str) -> bool {
+    let quoted = serde_json::Value::from(user).to_string();
+    document
+        .strip_suffix(b"}")
+        .and_then(|rest| rest.strip_suffix(quoted.as_bytes()))
+        .is_some_and(|rest| rest.ends_with(br#","userId":"#))
+}
+
+/// The hash that finds an installation by its user.
+pub(in crate::store) fn user_hash(hub: HubId, user: Option<&UserId>) -> Option<i64> {
+    user.map(|user| hash::user(hub, user.as_str()).cast_signed())
+}
+
+/// A seq that a drop took.
+const TAKEN: u64 = u64::MAX;
+
+pub(in crate::store) fn encode_seqs(seqs: &[Option<Seq>]) -> Vec<u8> {
+    seqs.iter().flat_map(|seq| seq.map_or(TAKEN, |seq| seq.0).to_le_bytes()).collect()
+}
+
+pub(in crate::store) fn decode_seqs(bytes: &[u8]) -> Vec<Option<Seq>> {
+    let seqs = bytes.as_chunks().0.iter().map(|bytes| u64::from_le_bytes(*bytes));
+    seqs.map(|seq| Some(Seq(seq)).filter(|seq| seq.0 != TAKEN)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_is_found_at_the_end_of_the_document_and_nowhere_else() {
+        let document = br#"{"installationId":"d-1","pushVariables":{"a":"b"},"userId":"an\"na"}"#;
+        assert!(is_document_of(document, "an\"na"));
+        assert!(!is_document_of(document, "na"));
+        let inside = br#"{"installationId":"d-1","pushVariables":{"a":"b","userId":"anna"}}"#;
+        assert!(!is_document_of(inside, "anna"));
+        assert_eq!(document_id(document).unwrap().as_str(), "d-1");
+        assert!(document_id(b"{}").is_err());
+    }
+
+    #[test]
+    fn keys_and_seqs_come_back() {
+        let place = (HubId(7), Seq(Seq::END - 1));
+        assert_eq!(of_key(key(place.0, place.1)), place);
+        let (from, below) = keys_of(HubId(7));
+        assert!((from..below).contains(&key(place.0, place.1)) && of_key(below) == (HubId(8), Seq(0)));
+        let seqs = [Some(Seq(3)), None, Some(Seq(0))];
+        assert_eq!(decode_seqs(&encode_seqs(&seqs)), seqs);
+    }
+}
