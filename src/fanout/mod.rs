@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -101,6 +102,9 @@ pub(crate) struct Worker {
     slots: slots::Slots,
     /// What fails again and again.
     trouble: Trouble,
+    /// For shards that are suspected of killing their workers: one at a time, so that an innocent one is not struck
+    /// together with a guilty one, and taken for it.
+    suspects: Arc<Semaphore>,
     /// No new work; what runs is finished or handed back.
     shutdown: CancellationToken,
     tasks: TaskTracker,
@@ -183,6 +187,7 @@ impl Service {
             actives: active::Actives::new(clock.clone(), fleet),
             begun: begun::Begun::new(clock.now()),
             slots: slots::Slots::new(settings.shards_in_flight),
+            suspects: Arc::new(Semaphore::new(1)),
             trouble,
             shutdown: CancellationToken::new(),
             tasks: TaskTracker::new(),

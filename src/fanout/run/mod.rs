@@ -11,10 +11,13 @@
 //! - After its lease it starts nothing and writes nothing: batches carry the lease's deadline, the store refuses the
 //!   epoch.
 //! - A shard that cannot send now is given back with a due time.
+//! - Of a shard that is suspected of killing its workers it sends the part that it was given, no other suspected shard
+//!   beside it, and gives the shard back; a target found to be the killer it rejects.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 
 use futures_util::future::OptionFuture;
 
@@ -42,6 +45,9 @@ use feed::{Fed, Feed};
 use ledger::Ledger;
 use record::Saving;
 
+/// How long a suspected shard waits when another one is being sent for.
+const CROWDED_REST: Duration = Duration::from_secs(1);
+
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
@@ -61,6 +67,10 @@ pub(super) struct Run {
     platform: Platform,
     epoch: Epoch,
     user_bound: Option<u64>,
+    /// Only a part of the shard is ours: it is given back after it.
+    narrowed: bool,
+    /// Held by the one suspected shard that this process sends for at a time.
+    _alone: Option<OwnedSemaphorePermit>,
     active: Arc<Active>,
     sender: Arc<Sender>,
     gateway: Option<Arc<dyn Gateway>>,
@@ -98,26 +108,37 @@ impl Run {
         let sender = worker.senders.get(work.hub, work.platform);
         sender.pacer.set(worker.gateways.rate_per_second(work.hub, work.platform));
         let condemned = active.condemned(work.platform);
+        let mut ledger = Ledger::new(work.chunks);
+        if let Some((seq, _)) = work.poison {
+            tracing::error!(%shard, %seq, "a target kills its workers: it is rejected");
+            // It is all that the lease is for.
+            ledger.end_waiting(&Destination::Done { outcome: Outcome::Rejected, reason: Some(reason::POISON) });
+        }
+        let alone = work.narrowed.then(|| worker.suspects.clone().try_acquire_owned());
+        let crowded = matches!(alone, Some(Err(_))) && work.poison.is_none();
+        let not_before = crowded.then(|| worker.clock.now().plus(CROWDED_REST));
         let mut run = Self {
             shard,
             hub: work.hub,
             platform: work.platform,
             epoch: work.epoch,
             user_bound: work.user_bound,
+            narrowed: work.narrowed,
+            _alone: alone.and_then(Result::ok),
             news: active.watch(),
             active,
             sender,
             gateway: None,
             request: None,
             content: work.request,
-            ledger: Ledger::new(work.chunks),
+            ledger,
             deadline,
             renewed: deadline,
             standing: work.standing,
             slot: Some(slot),
             condemned,
             unrecorded_since: None,
-            not_before: None,
+            not_before,
             replies_in,
             worker,
         };

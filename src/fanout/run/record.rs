@@ -140,13 +140,14 @@ impl Run {
         meter.outcomes(self.hub, self.platform, Outcome::Rejected, reply.kept);
     }
 
-    /// The last checkpoint: closes the shard when nothing waits any more, else gives it back until it is worth taking.
+    /// The last checkpoint: closes the shard when nothing waits any more, else gives it back until it is worth taking. One
+    /// of which we had a part only is always given back: what else is in it, whoever takes it next learns.
     /// Nothing is with the gateway when this is called.
     pub(super) async fn hand_over(mut self, shutting_down: bool) -> Ended {
         if let Some(end) = self.closing() {
             self.ledger.end_waiting(&end);
         }
-        let then = if self.ledger.nothing_waits() {
+        let then = if self.ledger.nothing_waits() && !self.narrowed {
             Handover::Close
         } else {
             Handover::GiveBack { due: self.due_again(shutting_down) }
@@ -172,7 +173,7 @@ impl Run {
             true => now.plus(PAUSED_LOOK),
             false => hold.until,
         });
-        let retries = if self.ledger.can_pick(now) { None } else { self.ledger.next_due() };
+        let retries = if self.narrowed || self.ledger.can_pick(now) { None } else { self.ledger.next_due() };
         [sender, self.not_before, retries].into_iter().flatten().fold(now, Timestamp::max)
     }
 }

@@ -66,10 +66,7 @@ async fn change(
     Ok(view::broadcast(parts, hub, id).await?.ok_or(ControlError::NotFound))
 }
 
-pub(in super::super) async fn standings(
-    parts: &Parts,
-    ids: &[BroadcastId],
-) -> Done<BTreeMap<BroadcastId, Standing>> {
+pub(in super::super) async fn standings(parts: &Parts, ids: &[BroadcastId]) -> Done<BTreeMap<BroadcastId, Standing>> {
     let ids: Vec<Uuid> = ids.iter().copied().map(uuid).collect();
     retrying(|| async {
         let client = parts.pool.get().await?;

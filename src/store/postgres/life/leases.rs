@@ -94,7 +94,10 @@ mod tests {
         }
         decode(&bytes, &mut shares).unwrap();
         for (platform, share) in &written {
-            assert_eq!((shares.platforms[platform].lease, shares.platforms[platform].narrowed), (share.lease, share.narrowed));
+            assert_eq!(
+                (shares.platforms[platform].lease, shares.platforms[platform].narrowed),
+                (share.lease, share.narrowed)
+            );
         }
         assert!(decode(&bytes[1..], &mut shares).is_err());
         shares.platforms.remove(&Platform::Fcm);

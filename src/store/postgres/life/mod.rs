@@ -1,78 +1,45 @@
-//! The life of a broadcast: accept, plan, lease, checkpoint, outcomes.
+//! The life of a broadcast on PostgreSQL. The rules are [`life`](crate::store::life)'s; here are the statements, and how
+//! the rules are kept when several nodes come at once:
+//!
+//! - A shard's row is locked by whoever leases it or records under a lease; epoch and time are looked at behind the
+//!   lock. The broadcast's row is locked after it, and only when it changes.
+//! - A small broadcast lives in its row alone ([`inline`]).
+//! - The time is asked behind the locks, so that waiting for one never makes a lease look younger.
+//!
+//! `rows`, `leases`, `sets`, `reasons`: the tables. `partitions`: where their rows lie. `accept`, `plan`: an audience
+//! written down. `lease`, `checkpoint`, `inline`: what a worker does. `control`, `view`, `ready`, `outcomes`,
+//! `conservation`: what others ask. `retention`: the end.
 
-use super::error::Done;
-use super::*;
-
+mod accept;
+mod checkpoint;
+mod conservation;
+mod control;
+mod inline;
+mod lease;
+mod leases;
+mod outcomes;
 mod partitions;
+mod plan;
+mod ready;
+mod reasons;
+mod retention;
+mod rows;
+mod sets;
+mod view;
+
+pub(super) use accept::accept;
+pub(super) use checkpoint::checkpoint;
+pub(super) use conservation::conservation;
+pub(super) use control::{set_rate, standings, wish};
+pub(super) use lease::lease;
+pub(super) use outcomes::outcomes;
+pub(super) use plan::{lease_plan, plan_step};
+pub(super) use ready::ready;
+pub(super) use retention::sweep;
+pub(super) use view::{broadcast, broadcasts};
 
 /// What the operations share in this process.
 #[derive(Debug, Default)]
 pub(super) struct Shared {
     partitions: partitions::Partitions,
-}
-
-fn unwritten<T>() -> Done<T> {
-    Err(StoreError::Unavailable("this engine does not do that yet".to_owned()).into())
-}
-
-pub(super) async fn accept(_: &Parts, _: NewBroadcast) -> Done<Result<Accepted, AcceptError>> {
-    unwritten()
-}
-
-pub(super) async fn broadcast(_: &Parts, _: HubId, _: BroadcastId) -> Done<Option<Broadcast>> {
-    unwritten()
-}
-
-pub(super) async fn broadcasts(_: &Parts, _: HubId, _: Option<BroadcastId>, _: usize) -> Done<Vec<Broadcast>> {
-    unwritten()
-}
-
-pub(super) async fn outcomes(_: &Parts, _: HubId, _: BroadcastId, _: OutcomeQuery) -> Done<Option<OutcomePage>> {
-    unwritten()
-}
-
-pub(super) async fn wish(_: &Parts, _: HubId, _: BroadcastId, _: Wish) -> Done<Result<Broadcast, ControlError>> {
-    unwritten()
-}
-
-pub(super) async fn set_rate(_: &Parts, _: HubId, _: BroadcastId, _: u32) -> Done<Result<Broadcast, ControlError>> {
-    unwritten()
-}
-
-pub(super) async fn lease_plan(_: &Parts, _: BroadcastId, _: Duration) -> Done<Result<Epoch, LeaseError>> {
-    unwritten()
-}
-
-pub(super) async fn plan_step(_: &Parts, _: BroadcastId, _: Epoch, _: Duration) -> Done<Result<PlanStep, LeaseError>> {
-    unwritten()
-}
-
-pub(super) async fn lease(_: &Parts, _: ShardRef, _: Duration) -> Done<Result<ShardWork, LeaseError>> {
-    unwritten()
-}
-
-pub(super) async fn checkpoint(
-    _: &Parts,
-    _: ShardRef,
-    _: Epoch,
-    _: Checkpoint,
-) -> Done<Result<CheckpointReply, LeaseError>> {
-    unwritten()
-}
-
-pub(super) async fn ready(_: &Parts, _: Option<BroadcastId>, _: Duration, _: usize) -> Done<Vec<ReadyWork>> {
-    unwritten()
-}
-
-pub(super) async fn standings(_: &Parts, _: &[BroadcastId]) -> Done<BTreeMap<BroadcastId, Standing>> {
-    unwritten()
-}
-
-pub(super) async fn conservation(_: &Parts) -> Done<BTreeMap<HubId, u64>> {
-    unwritten()
-}
-
-pub(super) async fn sweep(parts: &Parts) -> Done<bool> {
-    let now = parts.time.now(&parts.pool.get().await?).await?;
-    parts.life.partitions.drop_one(parts, now).await
 }

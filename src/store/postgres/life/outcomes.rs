@@ -145,8 +145,9 @@ async fn items(on: &impl GenericClient, hub: HubId, reasons: &Reasons, found: Ve
     for row in query(on, sql, &[&keys]).await? {
         let seq = of_key(row.try_get(0)?).1;
         let target = match row.try_get::<_, Option<&str>>(1)? {
-            Some(name) => TargetKind::parse(name)
-                .ok_or_else(|| StoreError::Corrupt(format!("target {seq} has no kind")))?,
+            Some(name) => {
+                TargetKind::parse(name).ok_or_else(|| StoreError::Corrupt(format!("target {seq} has no kind")))?
+            }
             None => TargetKind::Native,
         };
         let installation = match (row.try_get::<_, Option<&str>>(2)?, row.try_get::<_, Option<&[u8]>>(3)?) {

@@ -7,7 +7,6 @@ use uuid::Uuid;
 use super::super::Parts;
 use super::super::error::Done;
 use super::super::pool::{Durability, begin, commit, execute, query, retrying};
-use crate::model::time::Timestamp;
 
 /// Broadcasts that one slice takes out: many that were planned inline, whose rows are few …
 const SMALL: i64 = 256;
@@ -17,9 +16,8 @@ const LARGE: i64 = 1;
 /// One slice. Answers whether more is waiting. Several nodes may sweep at once: none waits for another's rows.
 pub(in super::super) async fn sweep(parts: &Parts) -> Done<bool> {
     let now = parts.time.now(&parts.pool.get().await?).await?;
-    let before = |keep: std::time::Duration| {
-        now.millis().saturating_sub(i64::try_from(keep.as_millis()).unwrap_or(i64::MAX))
-    };
+    let before =
+        |keep: std::time::Duration| now.millis().saturating_sub(i64::try_from(keep.as_millis()).unwrap_or(i64::MAX));
     let small = retire(parts, "inline IS NOT NULL", before(parts.retention.small), SMALL).await?;
     let large = retire(parts, "inline IS NULL", before(parts.retention.large), LARGE).await?;
     let dropped = parts.life.partitions.drop_one(parts, now).await?;
@@ -53,4 +51,3 @@ async fn remove(tx: &Transaction<'_>, ids: &[Uuid]) -> Done<()> {
     execute(tx, "DELETE FROM broadcast WHERE id = ANY ($1)", &[&ids]).await?;
     Ok(())
 }
-

@@ -221,12 +221,6 @@ pub(super) fn decode_shares(row: &BroadcastRow, inline: Option<&[u8]>, held: Opt
     Ok(shares)
 }
 
-/// Writes the shares of an inline plan; one that is over needs no leases any more.
-pub(super) async fn save_shares(tx: &Transaction<'_>, row: &BroadcastRow, shares: &Shares) -> Done<()> {
-    let held = row.times.finished.is_none().then(|| leases::encode(shares));
-    save_inline(tx, row.id, Some(&shares.encode()), held.as_deref()).await
-}
-
 /// Writes the inline plan and its leases, or takes them away.
 pub(super) async fn save_inline(
     tx: &Transaction<'_>,
@@ -286,14 +280,7 @@ pub(super) fn read_shard(row: &Row) -> Done<ShardRow> {
     })
 }
 
-/// The shard's row, if there is one.
-pub(super) async fn fetch_shard(on: &impl GenericClient, at: ShardRef) -> Done<Option<ShardRow>> {
-    let sql = format!("{SHARD} WHERE broadcast = $1 AND shard = $2");
-    let row = query_opt(on, &sql, &[&uuid(at.broadcast), &at.shard.0.cast_signed()]).await?;
-    row.as_ref().map(read_shard).transpose()
-}
-
-/// The same, locked until the end of the transaction: whoever holds this lock moves the shard's bits, and nobody else.
+/// The shard's row, if there is one, locked until the end of the transaction: whoever holds this lock moves the shard's bits, and nobody else.
 pub(super) async fn lock_shard(tx: &Transaction<'_>, at: ShardRef) -> Done<Option<ShardRow>> {
     let sql = format!("{SHARD} WHERE broadcast = $1 AND shard = $2 FOR NO KEY UPDATE");
     let row = query_opt(tx, &sql, &[&uuid(at.broadcast), &at.shard.0.cast_signed()]).await?;

@@ -78,3 +78,69 @@ pub(super) async fn sweep(parts: &Parts) -> Done<bool> {
 pub(super) fn commits(_: &Parts) -> Commits {
     Commits::default()
 }
+
+/// The index of one hub as one transaction sees it.
+pub(super) enum View {}
+
+impl crate::store::index::IndexView for View {
+    fn live_tags(&self) -> &crate::store::index::LiveTags {
+        match *self {}
+    }
+    fn next_seq(&self) -> Seq {
+        match *self {}
+    }
+    fn commit_no(&self) -> crate::model::id::CommitNo {
+        match *self {}
+    }
+    fn overlay(&self, _: &str) -> crate::store::index::Overlay {
+        match *self {}
+    }
+    fn chunk_lists(
+        &self,
+        _: &[(&str, &crate::store::index::Overlay)],
+    ) -> Result<Vec<crate::model::audience::ChunkList>> {
+        match *self {}
+    }
+    fn sets(&self, _: &str, _: &crate::store::index::Overlay, _: u32, _: u32) -> Result<BTreeMap<u32, ChunkSet>> {
+        match *self {}
+    }
+    fn seqs_of_users(&self, _: &[&str]) -> Result<Vec<Vec<Seq>>> {
+        match *self {}
+    }
+    fn seqs_of_installations(&self, _: &[&str]) -> Result<Vec<Vec<Seq>>> {
+        match *self {}
+    }
+    fn due(&self) -> Result<BTreeMap<u32, ChunkSet>> {
+        match *self {}
+    }
+    fn shared(&self, _: ChunkNo) -> Result<ChunkSet> {
+        match *self {}
+    }
+    fn dedupe_keys(&self, _: &[Seq]) -> Result<Vec<(Seq, crate::store::registration::DedupeKey)>> {
+        match *self {}
+    }
+    fn twins(&self, _: &crate::store::registration::DedupeKey, _: Seq) -> Result<Vec<Seq>> {
+        match *self {}
+    }
+}
+
+/// Runs an evaluation over the index where waiting is allowed.
+pub(super) async fn on_view<T: Send + 'static>(
+    _: &Parts,
+    _: HubId,
+    _: crate::model::time::Timestamp,
+    _: impl FnOnce(&View) -> Result<T> + Send + 'static,
+) -> Done<T> {
+    unwritten()
+}
+
+/// Judges removals inside a transaction, one answer for each.
+pub(super) async fn drop_dead(
+    _: &Parts,
+    _: &deadpool_postgres::Transaction<'_>,
+    _: HubId,
+    _: &[(Seq, crate::model::time::Timestamp)],
+    _: crate::model::time::Timestamp,
+) -> Done<Vec<crate::store::registration::Removal>> {
+    unwritten()
+}

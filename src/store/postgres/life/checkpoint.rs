@@ -1,0 +1,190 @@
+//! Recording under a lease: nothing is written under an epoch that is no longer valid, and a checkpoint is written
+//! whole or not at all.
+//!
+//! The shard's row is locked first, and the broadcast's row after it, only when it changes: by the close of a shard, and
+//! by a reason that is new. So checkpoints of a broadcast's shards do not wait for each other, and of those that close
+//! the last shards at once exactly one finds that nothing is left.
+
+use std::collections::BTreeSet;
+
+use deadpool_postgres::Transaction;
+
+use super::super::Parts;
+use super::super::error::Done;
+use super::super::pool::{Durability, begin, commit, retrying};
+use super::super::registry;
+use super::rows::{fetch_broadcast, lock_broadcast, lock_shard, save_broadcast, save_shard};
+use super::sets::Loaded;
+use super::{inline, reasons, sets};
+use crate::model::id::{BroadcastId, ChunkNo, Epoch, HubId, ShardRef};
+use crate::model::outcome::{Outcome, Place};
+use crate::model::shard::LeaseError;
+use crate::model::time::Timestamp;
+use crate::store::life::lease::{gives_reasons, hand_over};
+use crate::store::life::ledger::{Judged, Ledger, Source};
+use crate::store::life::reasons::Reasons;
+use crate::store::registration::Removal;
+use crate::store::{Checkpoint, CheckpointReply, Destination, Handover};
+
+pub(in super::super) async fn checkpoint(
+    parts: &Parts,
+    shard: ShardRef,
+    epoch: Epoch,
+    checkpoint: Checkpoint,
+) -> Done<Result<CheckpointReply, LeaseError>> {
+    let checkpoint = &checkpoint;
+    retrying(|| attempt(parts, shard, epoch, checkpoint)).await
+}
+
+async fn attempt(
+    parts: &Parts,
+    at: ShardRef,
+    epoch: Epoch,
+    checkpoint: &Checkpoint,
+) -> Done<Result<CheckpointReply, LeaseError>> {
+    let mut client = parts.pool.get().await?;
+    let tx = begin(&mut client, Durability::Relaxed).await?;
+    let fenced = Ok(Err(LeaseError::Fenced { asked: epoch }));
+    let Some(row) = fetch_broadcast(&tx, at.broadcast).await? else { return fenced };
+    let mut reply = None;
+    if row.is_running_inline() {
+        let Some(row) = lock_broadcast(&tx, at.broadcast).await? else { return fenced };
+        // Another node may have ended or spilled it meanwhile.
+        if row.is_running_inline() {
+            let now = parts.time.now(&tx).await?;
+            reply = Some(inline::checkpoint(parts, &tx, row, at, epoch, checkpoint, now).await?);
+        }
+    }
+    let reply = match reply {
+        Some(reply) => reply,
+        None => write(parts, &tx, at, epoch, checkpoint).await?,
+    };
+    if reply.is_ok() {
+        commit(tx).await?;
+    }
+    Ok(reply)
+}
+
+/// Writes a checkpoint of an ordinary shard.
+async fn write(
+    parts: &Parts,
+    tx: &Transaction<'_>,
+    at: ShardRef,
+    epoch: Epoch,
+    checkpoint: &Checkpoint,
+) -> Done<Result<CheckpointReply, LeaseError>> {
+    let fenced = Ok(Err(LeaseError::Fenced { asked: epoch }));
+    let Some(mut shard) = lock_shard(tx, at).await? else { return fenced };
+    let now = parts.time.now(tx).await?;
+    if let Err(refused) = shard.lease.check(epoch, now) {
+        return Ok(Err(refused));
+    }
+    let Some(mut row) = fetch_broadcast(tx, at.broadcast).await? else { return fenced };
+
+    let mut texts =
+        if gives_reasons(checkpoint) { numbered(tx, at.broadcast, checkpoint).await? } else { Reasons::default() };
+    let mut ledger = Ledger::with_counters(shard.counters);
+    let mut loaded = Loaded::new(&shard);
+    loaded.fetch(tx, &mut ledger, touched(checkpoint, &mut texts)).await?;
+    if checkpoint.judge.is_some() {
+        loaded.fetch_staged(tx, &mut ledger).await?;
+    }
+    ledger.record(&loaded, &mut texts, checkpoint, now)?;
+    let judged = checkpoint.judge.map_or(Ok(Vec::new()), |judgement| ledger.judged(&loaded, judgement))?;
+
+    let mut lease = shard.lease;
+    let pending = ledger.counters.pending - judged.len() as u64;
+    if let Err(refused) = hand_over(&mut lease, epoch, checkpoint, pending, now) {
+        return Ok(Err(refused));
+    }
+    // From here on it is written.
+    loaded.fetch(tx, &mut ledger, judged.iter().flat_map(ends_of)).await?;
+    let dropped = judge(parts, tx, row.hub, &loaded, &mut ledger, &judged, now).await?;
+    sets::save(tx, at.broadcast, [(shard.platform, &ledger)]).await?;
+    reasons::save(tx, at.broadcast, &texts).await?;
+    let counters = ledger.counters;
+    (shard.lease, shard.counters) = (lease, counters);
+    save_shard(tx, &shard).await?;
+    let mut finished = false;
+    if checkpoint.then == Handover::Close {
+        let Some(locked) = lock_broadcast(tx, at.broadcast).await? else { return fenced };
+        row = locked;
+        finished = row.close_shard(&shard, now)?;
+        save_broadcast(tx, &row).await?;
+    }
+    let kept = judged.len() as u64 - dropped;
+    Ok(Ok(CheckpointReply { standing: row.standing(now), dropped, kept, finished, counters }))
+}
+
+/// The broadcast's reasons with those of a checkpoint in them. New ones are numbered under the lock of its row.
+async fn numbered(tx: &Transaction<'_>, id: BroadcastId, checkpoint: &Checkpoint) -> Done<Reasons> {
+    let mut texts = reasons::load(tx, id).await?;
+    number(checkpoint, &mut texts);
+    if texts.unsaved().next().is_some() {
+        lock_broadcast(tx, id).await?;
+        texts = reasons::load(tx, id).await?;
+        number(checkpoint, &mut texts);
+    }
+    Ok(texts)
+}
+
+fn number(checkpoint: &Checkpoint, texts: &mut Reasons) {
+    for step in &checkpoint.moves {
+        if let Destination::Done { reason, .. } = &step.to {
+            texts.number(reason.as_ref());
+        }
+    }
+    for evidence in &checkpoint.evidence {
+        texts.number(Some(&evidence.reason));
+    }
+}
+
+/// The sets that a checkpoint's moves and evidence touch.
+fn touched(checkpoint: &Checkpoint, texts: &mut Reasons) -> BTreeSet<(ChunkNo, Place)> {
+    let mut places = BTreeSet::new();
+    for step in &checkpoint.moves {
+        let to = match &step.to {
+            Destination::Retry { attempt, due } => Place::Retry { attempt: *attempt, due: *due },
+            Destination::Done { outcome, reason } => {
+                Place::Done { outcome: *outcome, reason: texts.number(reason.as_ref()) }
+            }
+        };
+        places.extend([(step.chunk, step.from), (step.chunk, to)]);
+    }
+    for evidence in &checkpoint.evidence {
+        let chunk = evidence.seq.chunk();
+        places.extend([(chunk, evidence.from), (chunk, Place::Staged)]);
+    }
+    places
+}
+
+/// Where a judged removal can end.
+fn ends_of(judged: &Judged) -> [(ChunkNo, Place); 2] {
+    let chunk = judged.seq.chunk();
+    [Outcome::Dropped, Outcome::Rejected].map(|outcome| (chunk, Place::Done { outcome, reason: judged.reason }))
+}
+
+/// Judges removals inside the transaction. Answers how many targets were removed.
+pub(super) async fn judge(
+    parts: &Parts,
+    tx: &Transaction<'_>,
+    hub: HubId,
+    source: &impl Source,
+    ledger: &mut Ledger,
+    judged: &[Judged],
+    now: Timestamp,
+) -> Done<u64> {
+    let asked: Vec<_> = judged.iter().filter(|it| it.may_drop).map(|it| (it.seq, it.since)).collect();
+    let mut answers = match asked.is_empty() {
+        true => Vec::new(),
+        false => registry::drop_dead(parts, tx, hub, &asked, now).await?,
+    }
+    .into_iter();
+    let mut dropped = 0;
+    for it in judged {
+        let removed = it.may_drop && answers.next() == Some(Removal::Dropped);
+        ledger.conclude(source, it, removed, now)?;
+        dropped += u64::from(removed);
+    }
+    Ok(dropped)
+}
