@@ -25,6 +25,8 @@ mod reasons;
 mod retention;
 mod rows;
 mod sets;
+#[cfg(test)]
+mod tests;
 mod view;
 
 pub(super) use accept::accept;
