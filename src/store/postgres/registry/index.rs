@@ -44,8 +44,18 @@ pub(in super::super) struct View<'a> {
     fault: RefCell<Option<Fault>>,
 }
 
-/// Runs `body` over a hub's index, on a thread that may wait. It may be run again when the connection is lost.
-pub(in super::super) async fn with_view<T, F>(parts: &Parts, hub: HubId, body: F) -> Done<T>
+/// Runs `body` over a hub's index as it is now, on a thread that may wait. `now` decides who has expired. `body` may be
+/// run again when the connection is lost.
+pub(in super::super) async fn on_view<T, F>(parts: &Parts, hub: HubId, now: Timestamp, body: F) -> Done<T>
+where
+    T: Send + 'static,
+    F: Fn(&View<'_>) -> Result<T> + Send + Sync + 'static,
+{
+    read(parts, hub, Some(now), body).await
+}
+
+/// The same; without `now` the time is asked for.
+pub(super) async fn read<T, F>(parts: &Parts, hub: HubId, now: Option<Timestamp>, body: F) -> Done<T>
 where
     T: Send + 'static,
     F: Fn(&View<'_>) -> Result<T> + Send + Sync + 'static,
@@ -60,7 +70,10 @@ where
                 let mut client = runtime.block_on(pool.get())?;
                 let tx = runtime.block_on(snapshot(&mut client))?;
                 let view = runtime.block_on(async {
-                    let now = time.now(&tx).await?;
+                    let now = match now {
+                        Some(now) => now,
+                        None => time.now(&tx).await?,
+                    };
                     View::open(&tx, runtime.clone(), &registry, hub, now).await
                 })?;
                 let made = body(&view);
@@ -97,17 +110,12 @@ impl<'a> View<'a> {
     }
 
     /// The time of the view.
-    pub(in super::super) fn now(&self) -> Timestamp {
+    pub(super) fn now(&self) -> Timestamp {
         self.now
     }
 
-    /// The transaction, for questions beside the index.
-    pub(in super::super) fn transaction(&self) -> &'a Transaction<'a> {
-        self.tx
-    }
-
     /// Waits for an answer.
-    pub(in super::super) fn wait<T>(&self, question: impl Future<Output = Done<T>>) -> Result<T> {
+    fn wait<T>(&self, question: impl Future<Output = Done<T>>) -> Result<T> {
         self.runtime.block_on(question).map_err(|fault| {
             let error = fault.error.clone();
             *self.fault.borrow_mut() = Some(fault);

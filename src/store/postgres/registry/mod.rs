@@ -33,7 +33,7 @@ mod unfolded;
 mod working_set;
 
 use groups::{Answer, Request};
-pub(super) use index::{View, with_view};
+pub(super) use index::{View, on_view};
 pub(super) use remove::drop_dead;
 use unfolded::Known;
 
@@ -130,7 +130,7 @@ pub(super) async fn installations(
         }
         Ok(InstallationPage { items, next })
     };
-    with_view(parts, hub, read).await
+    index::read(parts, hub, None, read).await
 }
 
 pub(super) async fn count(
@@ -140,7 +140,7 @@ pub(super) async fn count(
     kind: AudienceKind,
 ) -> Done<BTreeMap<Platform, u64>> {
     let audience = audience.clone();
-    with_view(parts, hub, move |view| count_targets(view, &audience, kind)).await
+    index::read(parts, hub, None, move |view| count_targets(view, &audience, kind)).await
 }
 
 /// A row's own expiry may lag behind a touch, which is looked for only where it matters: rows that expire so soon. A
@@ -173,70 +173,4 @@ pub(super) async fn sweep(parts: &Parts) -> Done<bool> {
 pub(super) fn commits(parts: &Parts) -> Commits {
     let unfolded = (parts.registry.deltas.total() + parts.registry.touches.total()) as u64;
     Commits { unfolded, ..*parts.registry.commits.lock() }
-}
-
-/// The index of one hub as one transaction sees it.
-pub(super) enum View {}
-
-impl crate::store::index::IndexView for View {
-    fn live_tags(&self) -> &crate::store::index::LiveTags {
-        match *self {}
-    }
-    fn next_seq(&self) -> Seq {
-        match *self {}
-    }
-    fn commit_no(&self) -> crate::model::id::CommitNo {
-        match *self {}
-    }
-    fn overlay(&self, _: &str) -> crate::store::index::Overlay {
-        match *self {}
-    }
-    fn chunk_lists(
-        &self,
-        _: &[(&str, &crate::store::index::Overlay)],
-    ) -> Result<Vec<crate::model::audience::ChunkList>> {
-        match *self {}
-    }
-    fn sets(&self, _: &str, _: &crate::store::index::Overlay, _: u32, _: u32) -> Result<BTreeMap<u32, ChunkSet>> {
-        match *self {}
-    }
-    fn seqs_of_users(&self, _: &[&str]) -> Result<Vec<Vec<Seq>>> {
-        match *self {}
-    }
-    fn seqs_of_installations(&self, _: &[&str]) -> Result<Vec<Vec<Seq>>> {
-        match *self {}
-    }
-    fn due(&self) -> Result<BTreeMap<u32, ChunkSet>> {
-        match *self {}
-    }
-    fn shared(&self, _: ChunkNo) -> Result<ChunkSet> {
-        match *self {}
-    }
-    fn dedupe_keys(&self, _: &[Seq]) -> Result<Vec<(Seq, crate::store::registration::DedupeKey)>> {
-        match *self {}
-    }
-    fn twins(&self, _: &crate::store::registration::DedupeKey, _: Seq) -> Result<Vec<Seq>> {
-        match *self {}
-    }
-}
-
-/// Runs an evaluation over the index where waiting is allowed.
-pub(super) async fn on_view<T: Send + 'static>(
-    _: &Parts,
-    _: HubId,
-    _: crate::model::time::Timestamp,
-    _: impl FnOnce(&View) -> Result<T> + Send + 'static,
-) -> Done<T> {
-    unwritten()
-}
-
-/// Judges removals inside a transaction, one answer for each.
-pub(super) async fn drop_dead(
-    _: &Parts,
-    _: &deadpool_postgres::Transaction<'_>,
-    _: HubId,
-    _: &[(Seq, crate::model::time::Timestamp)],
-    _: crate::model::time::Timestamp,
-) -> Done<Vec<crate::store::registration::Removal>> {
-    unwritten()
 }

@@ -19,6 +19,7 @@ pub(in super::super) async fn drop_dead(
     tx: &Transaction<'_>,
     hub: HubId,
     dead: &[(Seq, Timestamp)],
+    now: Timestamp,
 ) -> Done<Vec<Removal>> {
     if dead.is_empty() {
         return Ok(Vec::new());
@@ -29,7 +30,7 @@ pub(in super::super) async fn drop_dead(
     };
     let needs =
         Needs { targets: dead.iter().map(|(seq, _)| key(hub, *seq)).collect(), touches: true, ..Needs::default() };
-    let rules = |set: &mut WorkingSet<'_>, commit: &mut HubCommit, now| -> Result<Vec<Removal>> {
+    let rules = |set: &mut WorkingSet<'_>, commit: &mut HubCommit, _| -> Result<Vec<Removal>> {
         dead.iter().map(|(seq, since)| registration::drop_dead(set, commit, *seq, *since, now)).collect()
     };
     // What it wrote is not kept decoded: the caller's transaction may yet be undone.
