@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use fanfare::clock::ManualClock;
 use fanfare::model::time::Timestamp;
@@ -13,8 +13,11 @@ use fanfare::store::sqlite::{Mode, Retention, SqliteStore};
 mod broadcasts;
 mod model;
 mod patches;
+mod postgres;
 mod registry;
 mod senders;
+
+use postgres::PostgresBench;
 
 /// An engine with storage of its own, which can be closed and opened again.
 pub(crate) trait Bench {
@@ -94,12 +97,18 @@ fn copy_files(from: &Path, to: &Path) {
 
 /// Every engine in every way it runs.
 pub(crate) fn benches() -> Vec<Box<dyn Bench>> {
-    vec![Box::new(SqliteBench::new(Mode::Inline)), Box::new(SqliteBench::new(Mode::Threads { readers: 2 }))]
+    vec![
+        Box::new(SqliteBench::new(Mode::Inline)),
+        Box::new(SqliteBench::new(Mode::Threads { readers: 2 })),
+        Box::new(PostgresBench::new()),
+    ]
 }
 
-/// Waits on the test's own thread.
+/// Waits on the test's own thread. What a store starts, and its connections, live on in a runtime of all tests.
 pub(crate) fn wait<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+    static RUNTIME: OnceLock<tokio::runtime::Runtime> = OnceLock::new();
+    let start = || tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    RUNTIME.get_or_init(start).block_on(future)
 }
 
 #[test]

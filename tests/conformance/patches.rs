@@ -151,8 +151,7 @@ fn patches_at_the_same_time_lose_none() {
     for bench in benches() {
         let hub = hub(bench.store());
         apply(bench.store(), hub, vec![put(device(1, &[])), put(device(2, &["other"]))]);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
+        wait(async {
             let store = bench.store();
             let patches = (0..64).map(|tag| async move {
                 let operations = json!([{"op": "add", "path": "/tags", "value": format!("t{tag}")}]).to_string();

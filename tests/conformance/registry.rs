@@ -16,6 +16,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::model::Registry;
+use super::postgres::server;
 use super::{Bench, START, benches, wait};
 
 pub(crate) fn hub(store: &dyn Store) -> HubId {
@@ -59,6 +60,8 @@ pub(crate) type Settle<'a> = &'a dyn Fn(&mut dyn Bench);
 pub(crate) fn on_every_bench(test: impl Fn(&mut dyn Bench, Settle<'_>)) {
     let settles: [Settle<'_>; 3] =
         [&|_| (), &|bench| assert!(!wait(bench.store().fold()).unwrap()), &|bench| bench.crash()];
+    // Held over all rounds, which would each start one of their own.
+    let _server = server();
     for settle in settles {
         for mut bench in benches() {
             test(&mut *bench, settle);
@@ -471,16 +474,16 @@ fn run(bench: &mut dyn Bench, steps: Vec<Step>, audiences: &[String]) -> Result<
     Ok(())
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, max_shrink_iters: 2_000, ..ProptestConfig::default() })]
-
-    #[test]
-    fn the_registry_is_a_plain_map(
-        steps in prop::collection::vec(any_step(), 1..25),
-        audiences in prop::collection::vec(any_audience(), 4),
-    ) {
+#[test]
+fn the_registry_is_a_plain_map() {
+    let _server = server();
+    let config = ProptestConfig { cases: 48, max_shrink_iters: 2_000, ..ProptestConfig::with_source_file(file!()) };
+    let cases = (prop::collection::vec(any_step(), 1..25), prop::collection::vec(any_audience(), 4));
+    let outcome = proptest::test_runner::TestRunner::new(config).run(&cases, |(steps, audiences)| {
         for mut bench in benches() {
             run(&mut *bench, steps.clone(), &audiences)?;
         }
-    }
+        Ok(())
+    });
+    outcome.unwrap_or_else(|failed| panic!("{failed}"));
 }
