@@ -52,11 +52,6 @@ pub(in crate::store) trait IndexView {
     /// Live targets with this key whose seq is lower than `below`, ascending.
     fn twins(&self, key: &DedupeKey, below: Seq) -> Result<Vec<Seq>>;
 
-    /// The dedupe key of a live target; `None` when it has left.
-    fn dedupe_key(&self, seq: Seq) -> Result<Option<DedupeKey>> {
-        Ok(self.dedupe_keys(&[seq])?.pop().map(|(_, key)| key))
-    }
-
     /// The last chunk that any seq lies in; `None` when the hub never had a target.
     fn last_chunk(&self) -> Option<ChunkNo> {
         self.next_seq().0.checked_sub(1).map(|last| Seq(last).chunk())

@@ -64,7 +64,7 @@ struct Parts {
     pool: Pool,
     time: Time,
     retention: Retention,
-    registry: registry::Shared,
+    registry: Arc<registry::Shared>,
     life: life::Shared,
 }
 
@@ -82,7 +82,7 @@ impl PostgresStore {
             pool: Pool::new(options)?,
             time,
             retention,
-            registry: registry::Shared::default(),
+            registry: Arc::default(),
             life: life::Shared::default(),
         };
         Ok(Self { parts: Arc::new(parts) })

@@ -25,11 +25,13 @@ use crate::store::index::Touch;
 use crate::store::{Applied, Change, PatchError, Result};
 
 /// A change with all that can be worked out before the writer's turn.
+#[derive(Debug)]
 pub(in crate::store) enum Prepared {
     Put(Put),
     Delete { id: String, id_hash: u64 },
 }
 
+#[derive(Debug)]
 pub(in crate::store) struct Put {
     id: InstallationId,
     id_hash: u64,
@@ -48,6 +50,14 @@ impl Prepared {
             Change::Delete(id) => {
                 Self::Delete { id_hash: hash::installation(hub, id.as_str()), id: id.as_str().to_owned() }
             }
+        }
+    }
+
+    /// The hash of the id of the installation that it is about.
+    pub(in crate::store) fn id_hash(&self) -> u64 {
+        match self {
+            Self::Put(put) => put.id_hash,
+            Self::Delete { id_hash, .. } => *id_hash,
         }
     }
 }

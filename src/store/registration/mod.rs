@@ -18,7 +18,8 @@ pub(in crate::store) use apply::{Applier, Prepared};
 pub(in crate::store) use commit::{Gathered, HubCommit};
 pub(in crate::store) use remove::{Removal, drop_dead};
 pub(in crate::store) use row::{
-    Described, InstallationRow, decode_seqs, document_id, encode_seqs, id_text, is_document_of, key, keys_of, of_key,
+    Departure, Described, InstallationRow, decode_seqs, document_id, encode_seqs, id_text, is_document_of, key,
+    keys_of, of_key,
 };
 pub(in crate::store) use rows::{Gone, LiveTarget, NewInstallation, NewTarget, Rewritten, Rows};
 pub(in crate::store) use sharing::DedupeKey;

@@ -1,17 +1,50 @@
-//! Hubs, installations, the index and its deltas, rows for workers.
+//! The registry half of the PostgreSQL store: hubs, installations, their targets, and the index over these.
+//!
+//! The rules are [`crate::store::registration`] and [`crate::store::index`]; here is how this engine keeps their rows.
+//!
+//! Writing: [`groups`] gathers the changes of a hub into one [`transaction`], in which the rules run over a
+//! [`working_set`] that [`load`] reads and [`flush`] writes; [`unfolded`] holds decoded what waits until [`fold`] has
+//! moved it into the rows that it is about. [`remove`] drops dead channels, [`sweep`] takes out what is over.
+//!
+//! Reading: [`index`] is the index as one transaction sees it, [`target_rows`] the rows for workers.
+//!
+//! An installation whose time is over is gone for every reader and every change, whether the sweep has come by or not.
+
+use parking_lot::Mutex;
 
 use super::error::Done;
+use super::pool::{query, retrying};
 use super::*;
+use crate::model::hash;
+use crate::store::index::{Delta, LiveTags, Touches, count as count_targets, native_seqs, newest};
+use crate::store::registration::{Prepared, id_text, keys_of};
 
+mod flush;
+mod fold;
+mod groups;
 mod hub;
+mod index;
+mod load;
+mod remove;
+mod sweep;
 mod target_rows;
+mod transaction;
+mod unfolded;
+mod working_set;
 
-/// What the operations share in this process.
+use groups::{Answer, Request};
+pub(super) use index::{View, on_view};
+pub(super) use remove::drop_dead;
+use unfolded::Known;
+
+/// What the operations share in this process. Nothing that another node would need.
 #[derive(Debug, Default)]
-pub(super) struct Shared {}
-
-fn unwritten<T>() -> Done<T> {
-    Err(StoreError::Unavailable("this engine does not do that yet".to_owned()).into())
+pub(super) struct Shared {
+    deltas: Known<Delta>,
+    touches: Known<Touches>,
+    groups: groups::Groups,
+    commits: Mutex<Commits>,
+    live_tags: Arc<LiveTags>,
 }
 
 pub(super) async fn put_hub(parts: &Parts, name: &HubName, settings: Vec<u8>) -> Done<HubRecord> {
@@ -36,111 +69,108 @@ pub(super) async fn delete_hub(parts: &Parts, name: &HubName) -> Done<bool> {
     hub::delete(parts, name).await
 }
 
-pub(super) async fn apply(_: &Parts, _: HubId, _: Vec<Change>) -> Done<Vec<Applied>> {
-    unwritten()
+pub(super) async fn apply(parts: &Parts, hub: HubId, changes: Vec<Change>) -> Done<Vec<Applied>> {
+    let changes = changes.into_iter().map(|change| Prepared::new(hub, change)).collect();
+    match groups::submit(&parts.pool, &parts.time, &parts.registry, hub, Request::Apply(changes)).await? {
+        Answer::Applied(applied) => Ok(applied),
+        Answer::Patched(_) => Err(StoreError::Engine("the answer to another question".to_owned()).into()),
+    }
 }
 
 pub(super) async fn patch(
-    _: &Parts,
-    _: HubId,
-    _: &InstallationId,
-    _: Patch,
-    _: InstallationLimits,
+    parts: &Parts,
+    hub: HubId,
+    id: &InstallationId,
+    patch: Patch,
+    limits: InstallationLimits,
 ) -> Done<Result<Applied, PatchError>> {
-    unwritten()
+    let request = Request::Patch(id.clone(), patch, limits);
+    match groups::submit(&parts.pool, &parts.time, &parts.registry, hub, request).await? {
+        Answer::Patched(patched) => Ok(patched),
+        Answer::Applied(_) => Err(StoreError::Engine("the answer to another question".to_owned()).into()),
+    }
 }
 
-pub(super) async fn installation(_: &Parts, _: HubId, _: &InstallationId) -> Done<Option<StoredInstallation>> {
-    unwritten()
+pub(super) async fn installation(parts: &Parts, hub: HubId, id: &InstallationId) -> Done<Option<StoredInstallation>> {
+    let hash = hash::installation(hub, id.as_str()).cast_signed();
+    retrying(|| async {
+        let mut client = parts.pool.get().await?;
+        let tx = pool::snapshot(&mut client).await?;
+        let (from, below) = keys_of(hub);
+        let sql =
+            format!("SELECT {} FROM installation WHERE id_hash = $1 AND no >= $2 AND no < $3", load::INSTALLATION);
+        for row in query(&tx, &sql, &[&hash, &from, &below]).await? {
+            let row = load::installation(&row)?.row;
+            if id_text(&row.document) == Some(id.as_str()) {
+                let touch = newest(&unfolded::newest_touches(&tx, &parts.registry, hub).await?, row.no);
+                let now = parts.time.now(&tx).await?;
+                return Ok(row.stored(touch, now)?);
+            }
+        }
+        Ok(None)
+    })
+    .await
 }
 
-pub(super) async fn installations(_: &Parts, _: HubId, _: &Audience, _: Seq, _: usize) -> Done<InstallationPage> {
-    unwritten()
+pub(super) async fn installations(
+    parts: &Parts,
+    hub: HubId,
+    audience: &Audience,
+    from: Seq,
+    limit: usize,
+) -> Done<InstallationPage> {
+    let audience = audience.clone();
+    let read = move |view: &View<'_>| {
+        // One more than asked for, which says where the next page begins.
+        let mut seqs = native_seqs(view, &audience, from, limit.saturating_add(1))?;
+        let next = if seqs.len() > limit { seqs.pop() } else { None };
+        let mut items = Vec::with_capacity(seqs.len());
+        for (row, touch) in view.installations(&seqs)? {
+            items.extend(row.stored(touch, view.now())?);
+        }
+        Ok(InstallationPage { items, next })
+    };
+    index::read(parts, hub, None, read).await
 }
 
-pub(super) async fn count(_: &Parts, _: HubId, _: &Audience, _: AudienceKind) -> Done<BTreeMap<Platform, u64>> {
-    unwritten()
+pub(super) async fn count(
+    parts: &Parts,
+    hub: HubId,
+    audience: &Audience,
+    kind: AudienceKind,
+) -> Done<BTreeMap<Platform, u64>> {
+    let audience = audience.clone();
+    index::read(parts, hub, None, move |view| count_targets(view, &audience, kind)).await
 }
+
+/// A row's own expiry may lag behind a touch, which is looked for only where it matters: rows that expire so soon. A
+/// worker reads rows about a second ahead of sending.
+const SOON: Duration = Duration::from_secs(600);
 
 pub(super) async fn read_rows(parts: &Parts, hub: HubId, chunk: ChunkNo, set: &ChunkSet) -> Done<TargetRows> {
-    let client = parts.pool.get().await?;
-    target_rows::read(&client, hub, chunk, set, |_, expires| Some(expires)).await
+    retrying(|| async {
+        let client = parts.pool.get().await?;
+        // Touches first: what is folded in between, the rows say.
+        let touches = unfolded::newest_touches(&client, &parts.registry, hub).await?;
+        let soon = if touches.is_empty() { None } else { Some(parts.time.now(&client).await?.plus(SOON)) };
+        let expiry = |installation, expires| {
+            let touch = soon.filter(|soon| expires <= *soon).and_then(|_| newest(&touches, installation));
+            touch.map_or(Some(expires), |touch| touch.expires)
+        };
+        target_rows::read(&client, hub, chunk, set, expiry).await
+    })
+    .await
 }
 
-pub(super) async fn fold(_: &Parts) -> Done<bool> {
-    unwritten()
+pub(super) async fn fold(parts: &Parts) -> Done<bool> {
+    fold::fold(&parts.pool, &parts.time, &parts.registry).await
 }
 
 pub(super) async fn sweep(parts: &Parts) -> Done<bool> {
-    hub::purge(parts).await
+    sweep::sweep(parts).await
 }
 
-pub(super) fn commits(_: &Parts) -> Commits {
-    Commits::default()
-}
-
-/// The index of one hub as one transaction sees it.
-pub(super) enum View {}
-
-impl crate::store::index::IndexView for View {
-    fn live_tags(&self) -> &crate::store::index::LiveTags {
-        match *self {}
-    }
-    fn next_seq(&self) -> Seq {
-        match *self {}
-    }
-    fn commit_no(&self) -> crate::model::id::CommitNo {
-        match *self {}
-    }
-    fn overlay(&self, _: &str) -> crate::store::index::Overlay {
-        match *self {}
-    }
-    fn chunk_lists(
-        &self,
-        _: &[(&str, &crate::store::index::Overlay)],
-    ) -> Result<Vec<crate::model::audience::ChunkList>> {
-        match *self {}
-    }
-    fn sets(&self, _: &str, _: &crate::store::index::Overlay, _: u32, _: u32) -> Result<BTreeMap<u32, ChunkSet>> {
-        match *self {}
-    }
-    fn seqs_of_users(&self, _: &[&str]) -> Result<Vec<Vec<Seq>>> {
-        match *self {}
-    }
-    fn seqs_of_installations(&self, _: &[&str]) -> Result<Vec<Vec<Seq>>> {
-        match *self {}
-    }
-    fn due(&self) -> Result<BTreeMap<u32, ChunkSet>> {
-        match *self {}
-    }
-    fn shared(&self, _: ChunkNo) -> Result<ChunkSet> {
-        match *self {}
-    }
-    fn dedupe_keys(&self, _: &[Seq]) -> Result<Vec<(Seq, crate::store::registration::DedupeKey)>> {
-        match *self {}
-    }
-    fn twins(&self, _: &crate::store::registration::DedupeKey, _: Seq) -> Result<Vec<Seq>> {
-        match *self {}
-    }
-}
-
-/// Runs an evaluation over the index where waiting is allowed.
-pub(super) async fn on_view<T: Send + 'static>(
-    _: &Parts,
-    _: HubId,
-    _: crate::model::time::Timestamp,
-    _: impl FnOnce(&View) -> Result<T> + Send + 'static,
-) -> Done<T> {
-    unwritten()
-}
-
-/// Judges removals inside a transaction, one answer for each.
-pub(super) async fn drop_dead(
-    _: &Parts,
-    _: &deadpool_postgres::Transaction<'_>,
-    _: HubId,
-    _: &[(Seq, crate::model::time::Timestamp)],
-    _: crate::model::time::Timestamp,
-) -> Done<Vec<crate::store::registration::Removal>> {
-    unwritten()
+pub(super) fn commits(parts: &Parts) -> Commits {
+    let unfolded = (parts.registry.deltas.total() + parts.registry.touches.total()) as u64;
+    Commits { unfolded, ..*parts.registry.commits.lock() }
 }
