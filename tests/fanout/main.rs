@@ -10,4 +10,5 @@ mod fleet;
 mod gate;
 mod gateway;
 mod lives;
+mod poison;
 mod world;

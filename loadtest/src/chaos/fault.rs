@@ -126,3 +126,59 @@ impl fmt::Display for Which {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::link::flow::{Direction, Flow},
+        *,
+    };
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn a_fault_may_repeat_the_credit_of_each_sender_that_it_makes_forget() {
+        let cast = Cast::of(2, 3, 100);
+        let (api, worker) = (0, 3);
+        let of = |fault: Fault| fault.repeats(&cast);
+        let kill = |node| Fault::Kill { node, away: SECOND };
+        assert_eq!((of(kill(api)), of(kill(worker))), (0, 100));
+        assert_eq!(of(Fault::Freeze { node: worker, lasting: SECOND }), 100);
+        assert_eq!(of(Fault::KillStore { away: SECOND }), 300);
+        let trouble = |link, whom| of(Fault::Trouble { link, whom, condition: Condition::STALLED, lasting: SECOND });
+        assert_eq!(trouble(Which::Gateway, Whom::Everyone), 300);
+        assert_eq!(trouble(Which::Store, Whom::Node(worker)), 100);
+        assert_eq!((trouble(Which::Store, Whom::Node(api)), trouble(Which::Queue, Whom::Everyone)), (0, 0));
+        assert_eq!(of(Fault::End { link: Which::Gateway, whom: Whom::Node(worker), how: End::Reset }), 100);
+        for nobody in [
+            Fault::Drain { node: worker },
+            Fault::Turn { node: worker, ahead: 1, lasting: SECOND },
+            Fault::KillQueue { away: SECOND },
+            Fault::Flush,
+            Fault::FailOver { away: SECOND },
+            Fault::LoseMaster { which: 0, away: SECOND },
+        ] {
+            assert_eq!(of(nobody), 0, "{nobody:?}");
+        }
+        assert_eq!(Fault::Turn { node: 0, ahead: 1, lasting: SECOND }.repeats(&Cast::alone(7)), 7);
+    }
+
+    #[test]
+    fn faults_read_as_what_they_do_to_whom() {
+        let cast = Cast::of(1, 2, 1);
+        let said = |fault: Fault| Named(&fault, &cast).to_string();
+        assert_eq!(said(Fault::Kill { node: 2, away: SECOND }), "kill -9 of worker 2, away for 1.00 s");
+        assert_eq!(
+            said(Fault::Turn { node: 0, ahead: -5, lasting: SECOND }),
+            "the clock of api 1 by -5 ms, for 1.00 s"
+        );
+        let condition = Condition { down: Flow::Stall, ..Condition::default() };
+        let trouble = Fault::Trouble { link: Which::Store, whom: Whom::Everyone, condition, lasting: SECOND };
+        assert_eq!(said(trouble), "link of everyone to the store: Pass up, Stall down, Open, for 1.00 s");
+        let how = End::HalfClose(Direction::Up);
+        assert_eq!(
+            said(Fault::End { link: Which::Queue, whom: Whom::Node(0), how }),
+            "connections of api 1 to the queue: HalfClose(Up)"
+        );
+    }
+}

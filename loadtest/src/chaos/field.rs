@@ -40,8 +40,8 @@ pub struct Layout {
     pub tuning: Tuning,
     pub mix: Mix,
     pub seed: u64,
-    /// Until the gateways answer, milliseconds.
-    pub latency_ms: u64,
+    /// Until the gateways answer.
+    pub latency: Duration,
     /// Streams of one connection to APNs.
     pub streams: u32,
     /// No link stands between the nodes and what they use.
@@ -144,10 +144,17 @@ impl Field {
         Ok(())
     }
 
-    /// The gateways answer at once from now on.
-    pub fn quicken(&self) {
-        Platform::ALL.into_iter().for_each(|platform| gateway(&self.fleet, platform).set_script(Script::default()));
-        self.twin.iter().for_each(|twin| twin.set_script(Script::default()));
+    /// How long the gateways take to answer from now on.
+    pub fn answer_after(&self, latency: Duration) {
+        let script = Script::default().latency(u64::try_from(latency.as_millis()).unwrap_or(u64::MAX));
+        let fleet = Platform::ALL.into_iter().map(|platform| gateway(&self.fleet, platform));
+        let twin = self.twin.iter().map(|twin| twin as &dyn Simulated);
+        fleet.chain(twin).for_each(|gateway| gateway.set_script(script.clone()));
+    }
+
+    /// The gateways' books are empty.
+    pub fn forget(&self) {
+        Platform::ALL.into_iter().for_each(|platform| gateway(&self.fleet, platform).reset());
     }
 
     async fn ready(&self, number: NodeNo) -> anyhow::Result<()> {
@@ -338,7 +345,8 @@ fn folder(parent: Option<&Path>) -> anyhow::Result<TempDir> {
 
 fn fleet(layout: &Layout) -> FleetConfig {
     let free = FleetConfig::on_free_ports();
-    let script = || Script::default().latency(layout.latency_ms);
+    let latency = u64::try_from(layout.latency.as_millis()).unwrap_or(u64::MAX);
+    let script = || Script::default().latency(latency);
     FleetConfig {
         apns: ApnsConfig {
             script: script(),

@@ -103,3 +103,52 @@ impl Delivered {
         breaches
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::oracle::Tally;
+
+    fn delivered(targeted: u64, pending: u64, finished: &str) -> Delivered {
+        let counters = format!(
+            r#"{{"targeted":{targeted},"pending":{pending},"delivered":{},"rejected":0,"dropped":0,"expired":0,
+            "cancelled":0,"skipped":0,"retries":0}}"#,
+            targeted - pending
+        );
+        let text = format!(
+            r#"{{"id":"1","state":"completed","accepted_at":"2026-01-01T00:00:00Z","planned_at":null,"started_at":null,
+            "finished_at":{finished},"counters":{counters},"platforms":{{}}}}"#
+        );
+        Delivered { letter: Letter::new("T", "all"), standing: serde_json::from_str(&text).unwrap() }
+    }
+
+    fn judged(owed: u64, received: u64) -> Judgement {
+        let tally = Tally { owed, received, missing: owed - received, ..Tally::default() };
+        Judgement::new(BTreeMap::from([(Platform::Apns, tally)]), BTreeMap::new())
+    }
+
+    #[test]
+    fn books_that_agree_are_no_breach_and_every_other_is() {
+        let over = r#""2026-01-01T00:00:01Z""#;
+        let of = |one: &Delivered, judgement: &Judgement, excused| one.breaches(judgement, excused);
+        assert!(of(&delivered(5, 0, over), &judged(5, 5), 0).is_empty());
+        // Those whose standing is not known may be among the targets, and were served then.
+        assert!(of(&delivered(7, 0, over), &judged(5, 5), 2).is_empty());
+        assert_eq!(of(&delivered(8, 0, over), &judged(5, 5), 2), ["`T`: targeted 8, owed 5"]);
+        assert_eq!(of(&delivered(4, 0, over), &judged(5, 4), 0).first().unwrap(), "`T`: targeted 4, owed 5");
+        let lost = of(&delivered(5, 0, over), &judged(5, 4), 0);
+        assert_eq!(lost, ["`T`: delivered 5, received 4", "`T`: owed 5 received 4 missing 1 repeated 0"]);
+        let open = of(&delivered(5, 1, "null"), &judged(5, 5), 0);
+        assert_eq!(open.first().unwrap(), "`T`: not over: Completed");
+        assert_eq!(open.get(1).unwrap(), "`T`: over with 1 pending");
+    }
+
+    #[test]
+    fn letters_have_bodies_of_their_own() {
+        let mut other = delivered(1, 0, "null");
+        other.letter.title = "U".to_owned();
+        assert_eq!(bodies(&[delivered(1, 0, "null"), other], &[Platform::Apns]).len(), 2);
+    }
+}

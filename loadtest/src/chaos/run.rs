@@ -83,8 +83,8 @@ impl Options {
 
     fn layout(&self, cast: Cast) -> Layout {
         Layout {
-            latency_ms: u64::try_from(self.latency(&cast).as_millis()).unwrap_or(u64::MAX),
             cast,
+            latency: Duration::ZERO,
             tuning: self.tuning.clone(),
             mix: self.mix,
             seed: self.seed,
@@ -107,6 +107,12 @@ pub async fn play(scenario: &Scenario, options: &Options) -> anyhow::Result<Verd
     timeline.say(format_args!("{} ready", names.join(", ")));
     field.import(options.targets).await?;
     timeline.say(format_args!("{} devices registered", grouped(options.targets)));
+    // Once while all is well: what the servers keep for good is there then, and everybody knows the gateways.
+    let doors = field.doors()?;
+    let (id, _) = send(&field, "Before", &timeline).await?;
+    over(&doors, &id, options.within).await.with_context(|| field.logs())?;
+    field.forget();
+    field.answer_after(options.latency(&field.cast));
     let mut verdict = Verdict { scenario: scenario.name, seed: options.seed, ..Verdict::default() };
     match scenario.plot {
         Plot::Faults => faults(scenario, options, &mut field, &timeline, &mut verdict).await?,
@@ -215,7 +221,7 @@ pub(super) async fn conclude(
     }
     let broadcasts = during.len();
     timeline.say(format_args!("{broadcasts} broadcasts are over"));
-    field.quicken();
+    field.answer_after(Duration::ZERO);
     verdict.registered = acknowledged.to - acknowledged.from;
     let population = options.targets + verdict.registered;
     for door in &doors {

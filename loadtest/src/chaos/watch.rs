@@ -8,6 +8,8 @@ use super::{field::Door, timeline::Timeline};
 const EVERY: Duration = Duration::from_millis(400);
 /// A node that does not say by then is passed over: it may be frozen.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// Until a node knows its hubs.
+const BEGINNING: Duration = Duration::from_secs(15);
 
 /// The nodes' own word, seen so often.
 #[derive(Clone, Debug, Default)]
@@ -36,8 +38,18 @@ pub async fn conservation(nodes: Vec<Door>, timeline: Timeline, stop: Cancellati
     watched
 }
 
-/// The sum over the hubs of one node, now; `None` when it does not say.
+/// The sum over the hubs of one node. One that has just begun is given the time to learn its hubs; `None` when it does not
+/// say even then.
 pub async fn difference(node: &Door) -> Option<f64> {
-    let metrics = tokio::time::timeout(PATIENCE, node.api.metrics()).await.ok()?.ok()?;
-    metrics.sum("fanfare_conservation_difference")
+    let saying = async {
+        loop {
+            if let Ok(metrics) = node.api.metrics().await
+                && let Some(difference) = metrics.sum("fanfare_conservation_difference")
+            {
+                return difference;
+            }
+            tokio::time::sleep(EVERY).await;
+        }
+    };
+    tokio::time::timeout(BEGINNING, saying).await.ok()
 }

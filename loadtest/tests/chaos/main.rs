@@ -1,6 +1,6 @@
 //! The chaos suite in its short form: small audiences, one seed, the real command with real servers. Each scenario ends with
 //! status 0 only when nothing acknowledged was lost, and says in its last lines what came out.
-#![cfg(test)]
+#![expect(clippy::unwrap_used, reason = "the helper of a test fails as the test does")]
 use std::process::Command;
 
 /// Few devices, short leases, small credits: what takes minutes in a whole run takes seconds here.

@@ -39,6 +39,9 @@ pub(super) struct Node {
     owed: Mutex<Vec<Receipt>>,
 }
 
+/// An entry as a stream has it: its id, and its fields with their names.
+type Fields = (String, Vec<Vec<u8>>);
+
 /// What a script that takes entries says of each: id, work, info.
 type Taken = Vec<(String, Vec<u8>, String)>;
 
@@ -96,8 +99,7 @@ impl Node {
         read.arg("STREAMS").arg(self.wire.places.stream(place)).arg(">");
         let late = || std::io::Error::new(std::io::ErrorKind::TimedOut, "a wait for entries was not answered");
         let answer = tokio::time::timeout(patience + LIMIT, read.query_async::<Value>(link)).await;
-        let streams: Option<Vec<(String, Vec<(String, Vec<Vec<u8>>)>)>> =
-            from_redis_value(answer.map_err(|_| late())??)?;
+        let streams: Option<Vec<(String, Vec<Fields>)>> = from_redis_value(answer.map_err(|_| late())??)?;
         let entries = streams.into_iter().flatten().flat_map(|(_, entries)| entries);
         let taken = entries.filter_map(|(id, fields)| {
             let [_, work, _, info] = <[Vec<u8>; 4]>::try_from(fields).ok()?;

@@ -2,6 +2,7 @@
 
 mod control;
 mod lives;
+mod narrowing;
 mod plans;
 mod shards;
 

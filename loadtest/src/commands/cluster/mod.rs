@@ -57,7 +57,7 @@ async fn field(ground: Ground, workers: usize, latency_ms: u64, measured: &Measu
         tuning: measured.tuning.clone(),
         mix: Mix::default(),
         seed: measured.seed,
-        latency_ms,
+        latency: Duration::from_millis(latency_ms),
         streams: 1_000,
         direct: true,
         dir: measured.place.dir.clone(),

@@ -8,23 +8,27 @@
 use std::collections::BTreeSet;
 
 use deadpool_postgres::Transaction;
+use parking_lot::Mutex;
 
 use super::super::Parts;
-use super::super::error::Done;
+use super::super::error::{Done, FaultKind};
 use super::super::pool::{Durability, begin, commit, retrying};
 use super::super::registry;
-use super::rows::{fetch_broadcast, lock_broadcast, lock_shard, save_broadcast, save_shard};
+use super::rows::{fetch_broadcast, lock_broadcast, lock_shard, save_broadcast, save_shard, shares};
 use super::sets::Loaded;
 use super::{inline, reasons, sets};
 use crate::model::id::{BroadcastId, ChunkNo, Epoch, HubId, ShardRef};
 use crate::model::outcome::{Outcome, Place};
-use crate::model::shard::LeaseError;
+use crate::model::shard::{Lease, LeaseError};
 use crate::model::time::Timestamp;
 use crate::store::life::lease::{gives_reasons, hand_over};
 use crate::store::life::ledger::{Judged, Ledger, Source};
 use crate::store::life::reasons::Reasons;
 use crate::store::registration::Removal;
 use crate::store::{Checkpoint, CheckpointReply, Destination, Handover};
+
+/// Looks after a commit whose answer was lost.
+const LOOKS: u32 = 3;
 
 pub(in super::super) async fn checkpoint(
     parts: &Parts,
@@ -33,7 +37,42 @@ pub(in super::super) async fn checkpoint(
     checkpoint: Checkpoint,
 ) -> Done<Result<CheckpointReply, LeaseError>> {
     let checkpoint = &checkpoint;
-    retrying(|| attempt(parts, shard, epoch, checkpoint)).await
+    let doubted = Mutex::new(None);
+    let mut looks = 0;
+    loop {
+        let answer = retrying(|| attempt(parts, shard, epoch, checkpoint, &doubted)).await;
+        let Err(fault) = answer else { return answer };
+        let wrote = doubted.lock().take();
+        let (FaultKind::InDoubt, Some(wrote), true) = (fault.kind, wrote, looks < LOOKS) else { return Err(fault) };
+        // Recorded twice it would be refused as corruption; not at all, its targets would be sent again.
+        looks += 1;
+        if retrying(|| stands(parts, shard, &wrote)).await? {
+            return Ok(Ok(wrote.reply));
+        }
+    }
+}
+
+/// What a checkpoint left in the store, whose commit may have been lost.
+struct Wrote {
+    lease: Lease,
+    reply: CheckpointReply,
+}
+
+/// Whether it is there. Behind the locks, so that a commit that is still under way is waited for.
+async fn stands(parts: &Parts, at: ShardRef, wrote: &Wrote) -> Done<bool> {
+    let mut client = parts.pool.get().await?;
+    let tx = begin(&mut client, Durability::Relaxed).await?;
+    let mut found = lock_shard(&tx, at).await?.map(|shard| (shard.lease, shard.counters));
+    if found.is_none() {
+        let Some(row) = lock_broadcast(&tx, at.broadcast).await?.filter(|row| row.inline) else { return Ok(false) };
+        let mut shares = shares(&tx, &row).await?;
+        // One that is over has no leases any more; nobody but this checkpoint's holder could end it.
+        let over = row.times.finished.is_some();
+        found = shares
+            .share_mut(at)
+            .map(|(_, share)| (if over { wrote.lease } else { share.lease }, share.ledger.counters));
+    }
+    Ok(found == Some((wrote.lease, wrote.reply.counters)))
 }
 
 async fn attempt(
@@ -41,6 +80,7 @@ async fn attempt(
     at: ShardRef,
     epoch: Epoch,
     checkpoint: &Checkpoint,
+    doubted: &Mutex<Option<Wrote>>,
 ) -> Done<Result<CheckpointReply, LeaseError>> {
     let mut client = parts.pool.get().await?;
     let tx = begin(&mut client, Durability::Relaxed).await?;
@@ -55,15 +95,21 @@ async fn attempt(
             reply = Some(inline::checkpoint(parts, &tx, row, at, epoch, checkpoint, now).await?);
         }
     }
-    let reply = match reply {
-        Some(reply) => reply,
+    let recorded = match reply {
+        Some(recorded) => recorded,
         None => write(parts, &tx, at, epoch, checkpoint).await?,
     };
-    if reply.is_ok() {
-        commit(tx).await?;
-    }
-    Ok(reply)
+    let (reply, lease) = match recorded {
+        Ok(recorded) => recorded,
+        Err(refused) => return Ok(Err(refused)),
+    };
+    *doubted.lock() = Some(Wrote { lease, reply: reply.clone() });
+    commit(tx).await?;
+    Ok(Ok(reply))
 }
+
+/// A checkpoint's answer, and the lease that it leaves.
+pub(super) type Recorded = (CheckpointReply, Lease);
 
 /// Writes a checkpoint of an ordinary shard.
 async fn write(
@@ -72,7 +118,7 @@ async fn write(
     at: ShardRef,
     epoch: Epoch,
     checkpoint: &Checkpoint,
-) -> Done<Result<CheckpointReply, LeaseError>> {
+) -> Done<Result<Recorded, LeaseError>> {
     let fenced = Ok(Err(LeaseError::Fenced { asked: epoch }));
     let Some(mut shard) = lock_shard(tx, at).await? else { return fenced };
     let now = parts.time.now(tx).await?;
@@ -113,7 +159,7 @@ async fn write(
         save_broadcast(tx, &row).await?;
     }
     let kept = judged.len() as u64 - dropped;
-    Ok(Ok(CheckpointReply { standing: row.standing(now), dropped, kept, finished, counters }))
+    Ok(Ok((CheckpointReply { standing: row.standing(now), dropped, kept, finished, counters }, lease)))
 }
 
 /// The broadcast's reasons with those of a checkpoint in them. New ones are numbered under the lock of its row.

@@ -71,7 +71,7 @@ pub(super) async fn checkpoint(
     epoch: Epoch,
     checkpoint: &Checkpoint,
     now: Timestamp,
-) -> Done<Result<CheckpointReply, LeaseError>> {
+) -> Done<Result<super::checkpoint::Recorded, LeaseError>> {
     let before = shares(tx, &row).await?;
     let recorded = match before.record(at, epoch, checkpoint, now)? {
         Ok(recorded) => recorded,
@@ -80,7 +80,7 @@ pub(super) async fn checkpoint(
     let Recorded { mut after, judged, ends, leaves_some, .. } = recorded;
     let Some((_, share)) = after.share_mut(at) else { return Ok(Err(LeaseError::Fenced { asked: epoch })) };
     let dropped = judge(parts, tx, row.hub, &Whole, &mut share.ledger, &judged, now).await?;
-    let counters = share.ledger.counters;
+    let (counters, lease) = (share.ledger.counters, share.lease);
     let mut finished = false;
     if leaves_some {
         spill(tx, &mut row, &after).await?;
@@ -93,7 +93,7 @@ pub(super) async fn checkpoint(
         save(tx, &row, &after).await?;
     }
     let kept = judged.len() as u64 - dropped;
-    Ok(Ok(CheckpointReply { standing: row.standing(now), dropped, kept, finished, counters }))
+    Ok(Ok((CheckpointReply { standing: row.standing(now), dropped, kept, finished, counters }, lease)))
 }
 
 /// Writes what a checkpoint changes, in one version of the row.
