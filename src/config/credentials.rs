@@ -8,6 +8,7 @@ use crate::identity::{
     secret::{MASK, Secret},
     secrets,
 };
+use crate::store::StoreError;
 use aws_lc_rs::{
     agreement::{self, ECDH_P256},
     signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, RsaKeyPair},
@@ -30,7 +31,11 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     if let (StoreUrl::Postgres(url), Some(Err(error))) =
         (&config.store.url, config.store.postgres().map(|options| options.check()))
     {
-        return Err(ConfigError::new("store.url", format!("must be usable; {error}"), &url.to_string()));
+        let why = match error {
+            StoreError::Engine(words) => words,
+            other => other.to_string(),
+        };
+        return Err(ConfigError::new("store.url", format!("must be usable; {why}"), &url.to_string()));
     }
     own_keys(config)?;
     for (name, hub) in &config.hubs {

@@ -185,7 +185,7 @@ async fn sentinels_and_a_cluster_are_asked_whether_they_are_whole() {
     let sentinels = Sentinels::start().await.unwrap();
     let ran = of_servers(folder.path(), &store, &sentinels.url()).await.expect(0);
     assert_eq!(ran.out.matches("ok   queue sentinel 127.0.0.1").count(), 3, "{ran:?}");
-    assert!(ran.out.contains("queue master mymaster: Redis "), "{ran:?}");
+    assert!(ran.out.contains("queue master fanfare: Redis "), "{ran:?}");
     drop(sentinels);
     let cluster = Cluster::start().await.unwrap();
     let ran = of_servers(folder.path(), &store, &cluster.url()).await.expect(0);

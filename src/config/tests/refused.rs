@@ -198,5 +198,8 @@ fn the_environment_is_refused_alike() {
 #[test]
 fn the_first_offence_is_always_the_same() {
     let toml = "[worker]\nmax_attempts = 0\n[server]\nzz = 1\ndrain_seconds = -1\n[hubs.b]\nweight = 0\n[hubs.a]\nweight = 0\n";
-    assert_eq!(refusal(toml, &[]), "config: server.zz: unknown key; known ones are listen, drain_seconds, tls (got 1)");
+    assert_eq!(
+        refusal(toml, &[]),
+        "config: server.zz: unknown key; known ones are listen, drain_seconds, start_seconds, tls (got 1)"
+    );
 }
