@@ -2,7 +2,7 @@
 //!
 //! It is stopped (SIGSTOP) with requests written and requests that wait for a stream, behind a link that moves nothing.
 //! While it sleeps the link is healed: what it had written is judged and booked, and cannot be told from what it would write
-//! later otherwise. Then another worker takes its work over.
+//! later otherwise. Only then the other workers begin, and take its work over.
 //!
 //! Twice: once it is woken when the broadcast is over, so that anything it sends or records is wrong; once while others
 //! still send, which the oracle judges.
@@ -68,8 +68,17 @@ async fn freeze(sleeper: NodeNo, options: &Options, field: &Field, timeline: &Ti
     let name = field.cast.name(sleeper);
     field.apns.set(Whom::Node(sleeper), Condition::STALLED);
     sleep(QUIET).await;
-    field.node(sleeper)?.freeze();
-    timeline.say(format_args!("{name} stopped behind a stalled link, {} of its requests at the gateway", sent(field)));
+    let node = field.node(sleeper)?;
+    let shards = held(node).await?;
+    ensure!(shards > 0.0, "{name} holds no shard, so this proves nothing");
+    node.freeze();
+    let (at_gateway, handed) = (sent(field) - before, shards * f64::from(options.tuning.checkpoint_every));
+    timeline.say(format_args!(
+        "{name} stopped behind a stalled link with {shards} shards of {handed} requests under way, {at_gateway} of them at \
+         the gateway"
+    ));
+    // Fewer would mean that nothing was left for it to do wrong.
+    ensure!((at_gateway as f64) < handed, "{name} has written all that it was given, so this proves nothing");
     field.apns.heal();
     let (mut last, mut since) = (sent(field), Instant::now());
     while since.elapsed() < QUIET {
@@ -78,13 +87,30 @@ async fn freeze(sleeper: NodeNo, options: &Options, field: &Field, timeline: &Ti
             (last, since) = (sent(field), Instant::now());
         }
     }
-    timeline.say(format_args!("its link is healed: {last} requests, all that it wrote before it was stopped"));
+    timeline.say(format_args!("its link is healed: {} requests, all that it had written", last - before));
     Ok(last)
 }
 
-/// Handed back by the gateway's engine without having been written, so far.
-async fn unsent(node: &Service) -> anyhow::Result<f64> {
-    Ok(node.api.metrics().await?.sum("fanfare_unsent_total").unwrap_or(0.0))
+/// Ends the other workers, so that the sleeper alone takes what comes.
+async fn alone(sleeper: NodeNo, field: &Field) -> anyhow::Result<()> {
+    for worker in field.cast.workers().into_iter().filter(|worker| *worker != sleeper) {
+        let ended = field.node(worker)?.terminate().await;
+        ensure!(ended.is_some_and(|status| status.success()), "{} did not end well", field.cast.name(worker));
+    }
+    Ok(())
+}
+
+/// Starts them again.
+async fn others(sleeper: NodeNo, field: &mut Field) -> anyhow::Result<()> {
+    for worker in field.cast.workers().into_iter().filter(|worker| *worker != sleeper) {
+        field.start_again(worker).await?;
+    }
+    Ok(())
+}
+
+/// Shards that it holds.
+async fn held(node: &Service) -> anyhow::Result<f64> {
+    Ok(node.api.metrics().await?.sum("fanfare_shards_held").unwrap_or(0.0))
 }
 
 /// Rows that say who was served; of one broadcast, the newest.
@@ -100,14 +126,15 @@ fn books(field: &Field) -> anyhow::Result<String> {
 async fn woken_too_late(
     sleeper: NodeNo,
     options: &Options,
-    field: &Field,
+    field: &mut Field,
     timeline: &Timeline,
     verdict: &mut Verdict,
 ) -> anyhow::Result<(String, Letter)> {
+    alone(sleeper, field).await?;
     let (id, letter) = send(field, "Slept through", timeline).await?;
-    let node = field.node(sleeper)?;
-    let unsent_before = unsent(node).await?;
     let written = freeze(sleeper, options, field, timeline).await?;
+    others(sleeper, field).await?;
+    let node = field.node(sleeper)?;
     let doors = field.doors()?;
     let before = over(&doors, &id, options.within).await.with_context(|| field.logs())?;
     let rows = books(field)?;
@@ -115,16 +142,16 @@ async fn woken_too_late(
     node.wake();
     node.ready().await?;
     sleep(AWAKE).await;
-    let (later, handed_back) = (sent(field) - written, unsent(node).await? - unsent_before);
+    let (later, shards) = (sent(field) - written, held(node).await?);
     let after = over(&doors, &id, options.within).await?;
-    timeline.say(format_args!("{later} requests since, {handed_back} handed back unsent"));
+    timeline.say(format_args!("{later} requests since, {shards} shards held"));
     let mut expect = |holds: bool, breach: String| {
         if !holds {
             verdict.breaches.push(breach);
         }
     };
     expect(later == 0, format!("the woken worker sent {later} requests after its lease"));
-    expect(handed_back > 0.0, "nothing was unsent when it was stopped, so this proves nothing".to_owned());
+    expect(shards == 0.0, format!("the woken worker still holds {shards} shards"));
     expect(before.counters == after.counters, format!("counters {:?} became {:?}", before.counters, after.counters));
     expect(rows == books(field)?, "the woken worker changed rows of a broadcast that is over".to_owned());
     Ok((id, letter))
@@ -133,11 +160,13 @@ async fn woken_too_late(
 async fn woken_meanwhile(
     sleeper: NodeNo,
     options: &Options,
-    field: &Field,
+    field: &mut Field,
     timeline: &Timeline,
 ) -> anyhow::Result<(String, Letter)> {
+    alone(sleeper, field).await?;
     let sending = send(field, "Woken meanwhile", timeline).await?;
     freeze(sleeper, options, field, timeline).await?;
+    others(sleeper, field).await?;
     sleep(Duration::from_secs(u64::from(options.tuning.lease_seconds)) + QUIET).await;
     timeline.say("its lease has run out; it is woken up");
     field.node(sleeper)?.wake();
