@@ -145,7 +145,7 @@ fn only_the_holder_plans() {
         let first = wait(bench.store().lease_plan(id, LENGTH)).unwrap().unwrap();
         let held = wait(bench.store().lease_plan(id, LENGTH)).unwrap();
         assert_eq!(held, Err(LeaseError::Held { until: START.plus(LENGTH) }));
-        bench.crash();
+        bench.crash_and_outwait(LENGTH);
         let life = Life::on(bench.store());
         let fenced = wait(bench.store().plan_step(id, first, LENGTH)).unwrap();
         assert_eq!(fenced, Err(LeaseError::Fenced { asked: first }));

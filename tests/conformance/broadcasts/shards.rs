@@ -65,7 +65,7 @@ fn a_lost_lease_writes_nothing() {
 }
 
 #[test]
-fn a_restart_voids_leases_and_keeps_what_was_recorded() {
+fn a_restart_ends_leases_and_keeps_what_was_recorded() {
     on_both_forms(|bench, audience| {
         let life = Life::on(bench.store());
         let id = life.planned(request(audience));
@@ -73,14 +73,15 @@ fn a_restart_voids_leases_and_keeps_what_was_recorded() {
         let before = life.lease(shard).unwrap();
         let moves = vec![step(&before, 3, delivered())];
         life.record(shard, before.epoch, Checkpoint { moves, ..Checkpoint::default() }).unwrap();
-        bench.crash();
+        bench.crash_and_outwait(LENGTH);
         let life = Life::on(bench.store());
         life.assert_conserved(id);
         let late = Checkpoint { moves: vec![step(&before, 1, delivered())], ..Checkpoint::default() };
         assert_eq!(life.record(shard, before.epoch, late), Err(LeaseError::Fenced { asked: before.epoch }));
         let after = life.lease(shard).unwrap();
         assert!(after.epoch > before.epoch);
-        if audience == "few" {
+        if audience == "few" && bench.voids_leases() {
+            // Its progress was in the memory of the process.
             assert_eq!((after.strikes, &after.chunks), (1, &before.chunks), "an inline plan is sent again");
         } else {
             assert_eq!((after.strikes, after.chunks[0].pending.len()), (0, before.chunks[0].pending.len() - 3));
