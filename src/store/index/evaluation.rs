@@ -196,7 +196,8 @@ pub(in crate::store) fn native_seqs(
     let mut evaluation = Evaluation::new(view, audience, Reach::INSTALLATIONS, None)?;
     let mut seqs = Vec::new();
     let after = evaluation.chunks().partition_point(|chunk| *chunk < from.chunk());
-    for chunk in evaluation.chunks()[after..].to_vec() {
+    let chunks = evaluation.chunks()[after..].to_vec();
+    for chunk in chunks {
         if seqs.len() >= limit {
             break;
         }

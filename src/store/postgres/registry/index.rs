@@ -44,6 +44,9 @@ pub(in super::super) struct View<'a> {
     fault: RefCell<Option<Fault>>,
 }
 
+/// Documents and their targets by the hash that found them.
+type ByHash = HashMap<i64, Vec<(Vec<u8>, Vec<Seq>)>>;
+
 /// Runs `body` over a hub's index as it is now, on a thread that may wait. `now` decides who has expired. `body` may be
 /// run again when the connection is lost.
 pub(in super::super) async fn on_view<T, F>(parts: &Parts, hub: HubId, now: Timestamp, body: F) -> Done<T>
@@ -158,10 +161,10 @@ impl<'a> View<'a> {
         Ok(found)
     }
 
-    fn keyed_seqs(&self, sql: &str, hashes: Vec<i64>) -> Result<HashMap<i64, Vec<(Vec<u8>, Vec<Seq>)>>> {
+    fn keyed_seqs(&self, sql: &str, hashes: Vec<i64>) -> Result<ByHash> {
         let (from, below) = keys_of(self.hub);
         self.wait(async {
-            let mut found: HashMap<i64, Vec<(Vec<u8>, Vec<Seq>)>> = HashMap::new();
+            let mut found = ByHash::new();
             for row in query(self.tx, sql, &[&hashes, &from, &below]).await? {
                 let seqs = crate::store::registration::decode_seqs(row.try_get(2)?).into_iter().flatten().collect();
                 found.entry(row.try_get(0)?).or_default().push((row.try_get(1)?, seqs));
@@ -261,7 +264,7 @@ impl IndexView for View<'_> {
         let mut due: BTreeMap<u32, ChunkSet> = BTreeMap::new();
         for (key, installation) in looks_due {
             let touch = self.newest_touch(installation)?;
-            if !touch.is_some_and(|touch| touch.expires.is_none_or(|expires| expires > self.now)) {
+            if touch.is_none_or(|touch| touch.expires.is_some_and(|expires| expires <= self.now)) {
                 let seq = of_key(key).1;
                 due.entry(seq.chunk().0).or_default().insert(seq.offset());
             }
