@@ -148,9 +148,8 @@ impl Sender {
         let mut state = self.state.lock();
         match &noted.stands {
             Some(stands) if noted.written => {
-                if state.hold.as_ref().is_some_and(|own| own.since == hold.since && own.kind == hold.kind) {
-                    state.noted = Some(stands.version);
-                }
+                let is_ours = |own: &Hold| own.since == hold.since && own.kind == hold.kind;
+                state.noted = state.hold.as_ref().filter(|own| is_ours(own)).map(|_| stands.version).or(state.noted);
             }
             Some(stands) => {
                 self.take(&mut state, now, stands);

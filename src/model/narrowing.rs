@@ -150,7 +150,7 @@ pub fn within(set: &ChunkSet, chunk: ChunkNo, first: Seq, last: Seq) -> ChunkSet
 }
 
 /// The last offset of a chunk.
-const CHUNK_END: u16 = (super::chunk_set::CHUNK_SIZE - 1) as u16;
+const CHUNK_END: u16 = (1 << super::id::CHUNK_BITS) - 1;
 
 #[cfg(test)]
 mod tests;

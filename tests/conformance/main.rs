@@ -4,7 +4,6 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use fanfare::clock::ManualClock;
 use fanfare::model::time::Timestamp;
@@ -29,20 +28,6 @@ pub(crate) trait Bench {
     fn reopen(&mut self);
     /// Opens it again as if the process had died now: nothing is finished, nothing is closed.
     fn crash(&mut self);
-
-    /// Whether a restart ends every lease at once. Where several processes share a store, those of the others stand, and
-    /// the one that died has its leases until their time is over.
-    fn voids_leases(&self) -> bool {
-        true
-    }
-
-    /// Crashes, and waits until the leases of before are over.
-    fn crash_and_outwait(&mut self, lease: Duration) {
-        self.crash();
-        if !self.voids_leases() {
-            self.clock().advance(lease);
-        }
-    }
 }
 
 /// 2026-02-01T10:30:00Z.

@@ -85,10 +85,6 @@ impl Bench for PostgresBench {
         self.open();
     }
 
-    fn voids_leases(&self) -> bool {
-        false
-    }
-
     /// Whatever the process held is gone; the database goes on.
     fn crash(&mut self) {
         self.store = None;

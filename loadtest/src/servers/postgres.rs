@@ -1,6 +1,10 @@
 //! A PostgreSQL server of our own: a fresh cluster in a temporary folder, on a free port of the loopback interface.
 //!
 //! PostgreSQL refuses to run as root; started by root it runs as the user `postgres`, which its package makes.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a server that starts or ends gives no signal: it is asked until it answers"
+)]
 
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::process::CommandExt;

@@ -1,5 +1,4 @@
 //! The servers that tests start are real, and end as told.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use loadtest::servers::postgres::Postgres;
 use loadtest::servers::redis::{Redis, Reply};

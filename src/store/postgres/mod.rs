@@ -225,7 +225,8 @@ impl Store for PostgresStore {
         epoch: Epoch,
         checkpoint: Checkpoint,
     ) -> Result<Result<CheckpointReply, LeaseError>> {
-        within(life::checkpoint(&self.parts, shard, epoch, checkpoint)).await
+        // Boxed: with all that a checkpoint may have to do it is large, and most of the time it waits.
+        within(Box::pin(life::checkpoint(&self.parts, shard, epoch, checkpoint))).await
     }
 
     async fn ready(&self, only: Option<BroadcastId>, horizon: Duration, window: usize) -> Result<Vec<ReadyWork>> {
