@@ -3,20 +3,26 @@
 //! ```text
 //! cargo test --release --test figures -- --ignored --nocapture --test-threads 1
 //! ```
+//!
+//! `FIGURES_ENGINE=postgres` measures PostgreSQL instead of the embedded store.
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement prints, and stops when it cannot go on")]
 
 mod bare;
 mod devices;
+mod engine;
 mod reading;
 mod registering;
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use fanfare::clock::{Clock, SystemClock};
 
-/// Waits on the test's own thread.
+/// Waits on the test's own thread. What a store starts, and its connections, live on in a runtime of all measurements.
 pub(crate) fn wait<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+    static RUNTIME: OnceLock<tokio::runtime::Runtime> = OnceLock::new();
+    let start = || tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    RUNTIME.get_or_init(start).block_on(future)
 }
 
 /// How long `body` takes.

@@ -1,24 +1,21 @@
 //! Counts and rows over a million installations.
 
-use fanfare::clock::SystemClock;
 use fanfare::model::audience::{Audience, AudienceLimits};
 use fanfare::model::chunk_set::ChunkSet;
 use fanfare::model::id::{ChunkNo, HubId, HubName, Seq};
 use fanfare::model::target::AudienceKind;
 use fanfare::store::Store;
-use fanfare::store::sqlite::{Mode, Retention, SqliteStore};
 
 use super::devices::groups;
+use super::engine::Engine;
 use super::{median, size, timed, wait};
 
 #[test]
 #[ignore = "a measurement: counts and rows of many installations"]
 fn counts_and_rows() {
     let count = size("FIGURES_INSTALLATIONS", 1_000_000);
-    let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("fanfare.db");
-    let store =
-        SqliteStore::open(&file, Mode::Threads { readers: 2 }, SystemClock::shared(), Retention::default()).unwrap();
+    let engine = Engine::open();
+    let store = &*engine.store;
     let hub = wait(store.put_hub(&HubName::parse("demo").unwrap(), Vec::new())).unwrap().id;
     let fresh = 16_384.min(count / 2);
     let register = |from: u32, to: u32| {
@@ -33,14 +30,14 @@ fn counts_and_rows() {
     };
     let (took, ()) = timed(|| register(0, count - fresh));
     println!("{count} installations in {:.0} s", took.as_secs_f64());
-    println!("file: {} bytes an installation", std::fs::metadata(&file).unwrap().len() / u64::from(count));
-    counts(&store, hub, "all folded");
+    println!("disk: {} bytes an installation", engine.bytes() / u64::from(count));
+    counts(store, hub, "all folded");
     register(count - fresh, count);
-    counts(&store, hub, &format!("{fresh} registrations unfolded"));
-    rows(&store, hub);
+    counts(store, hub, &format!("{fresh} registrations unfolded"));
+    rows(store, hub);
 }
 
-fn counts(store: &SqliteStore, hub: HubId, state: &str) {
+fn counts(store: &dyn Store, hub: HubId, state: &str) {
     let users: Vec<_> = (0..2_000).map(|n| format!("$UserId:{{user-{}}}", n * 7)).collect();
     let ten = "(country:1 || country:2 || country:3) && (language:1 || language:2 || !language:3) && !version:4 \
                && (half:0 || tenth:7) && !team:9";
@@ -66,7 +63,7 @@ fn counts(store: &SqliteStore, hub: HubId, state: &str) {
     }
 }
 
-fn rows(store: &SqliteStore, hub: HubId) {
+fn rows(store: &dyn Store, hub: HubId) {
     for (name, step) in [("all", 1), ("a third", 3), ("a sixth", 6), ("a tenth", 10), ("one in 200", 200)] {
         let set: ChunkSet = (0..16_384).step_by(step).collect();
         let micros = median(9, || {

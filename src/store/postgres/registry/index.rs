@@ -44,6 +44,9 @@ pub(in super::super) struct View<'a> {
     fault: RefCell<Option<Fault>>,
 }
 
+/// Documents and their targets by the hash that found them.
+type ByHash = HashMap<i64, Vec<(Vec<u8>, Vec<Seq>)>>;
+
 /// Runs `body` over a hub's index as it is now, on a thread that may wait. `now` decides who has expired. `body` may be
 /// run again when the connection is lost.
 pub(in super::super) async fn on_view<T, F>(parts: &Parts, hub: HubId, now: Timestamp, body: F) -> Done<T>

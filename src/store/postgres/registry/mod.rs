@@ -28,6 +28,8 @@ mod load;
 mod remove;
 mod sweep;
 mod target_rows;
+#[cfg(test)]
+mod tests;
 mod transaction;
 mod unfolded;
 mod working_set;

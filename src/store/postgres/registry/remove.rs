@@ -34,6 +34,6 @@ pub(in super::super) async fn drop_dead(
         dead.iter().map(|(seq, since)| registration::drop_dead(set, commit, *seq, *since, now)).collect()
     };
     // What it wrote is not kept decoded: the caller's transaction may yet be undone.
-    let (removals, _) = transaction::run(tx, &parts.registry, &turn, needs, rules).await?;
+    let (removals, _) = Box::pin(transaction::run(tx, &parts.registry, &turn, needs, rules)).await?;
     Ok(removals)
 }
