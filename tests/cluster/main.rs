@@ -5,6 +5,7 @@
     clippy::panic,
     reason = "a test that cannot go on should say why and stop"
 )]
+#![expect(clippy::disallowed_methods, reason = "processes are waited for by the machine's own clock")]
 
 #[path = "../native/client.rs"]
 #[expect(dead_code, reason = "other tests use the rest of it")]

@@ -5,7 +5,12 @@
 //! ```
 //!
 //! `FIGURES_ENGINE=postgres` measures PostgreSQL instead of the embedded store.
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement prints, and stops when it cannot go on")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a measurement prints, and stops when it cannot go on"
+)]
 
 mod bare;
 mod devices;

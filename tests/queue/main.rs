@@ -1,7 +1,12 @@
 //! What every engine of the queue promises, checked against the trait alone (`rules`), and what the one that a fleet
 //! shares promises when Redis is emptied, fails over, restarts or is away (`faults`, `fleet`, `memory`).
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should say why and stop")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on should say why and stop"
+)]
 
 mod bench;
 mod faults;
@@ -9,7 +14,7 @@ mod fleet;
 mod rules;
 mod size;
 
-use bench::{Bench, Memory, OnRedis};
+use bench::{Memory, OnRedis};
 
 macro_rules! each_rule {
     ($($rule:ident)*) => {
