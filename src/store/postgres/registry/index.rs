@@ -174,9 +174,6 @@ impl<'a> View<'a> {
     }
 }
 
-/// By hash, the documents that have it with the seqs of their targets.
-type ByHash = HashMap<i64, Vec<(Vec<u8>, Vec<Seq>)>>;
-
 fn set_of(tag: &str, chunk: i32, bytes: &[u8]) -> Result<ChunkSet> {
     ChunkSet::decode(bytes).map_err(|error| StoreError::Corrupt(format!("set of tag {tag:?}, chunk {chunk}: {error}")))
 }
