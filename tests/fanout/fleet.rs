@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use fanfare::clock::{Clock as _, SharedClock, SystemClock};
+use fanfare::clock::{SharedClock, SystemClock};
 use fanfare::config::ServiceUrl;
 use fanfare::fanout::{Gateways, NoMeter, Role, Service, Settings};
 use fanfare::gateway::Gateway;

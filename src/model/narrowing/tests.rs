@@ -130,7 +130,7 @@ proptest! {
         let mut life = Life::new(all.clone(), killers.clone());
         while !life.waiting.is_empty() {
             life.lease(credit, false);
-            prop_assert!(life.deaths < 200 + 2 * all.len() as u32 / credit as u32, "it must come to an end");
+            prop_assert!(life.deaths as usize * credit < 200 * credit + 2 * all.len(), "it must come to an end");
         }
         prop_assert_eq!(life.poison, killers);
     }

@@ -83,7 +83,7 @@ fn close(work: &ShardWork, reason: Option<Reason>) -> Checkpoint {
 }
 
 impl Bench {
-    fn new(&self, key: Option<(&str, u8)>) -> NewBroadcast {
+    fn broadcast(&self, key: Option<(&str, u8)>) -> NewBroadcast {
         let request = request();
         let audience = Audience::parse(&request.audience, &AudienceLimits::default()).unwrap();
         let idempotency = key.map(|(key, hash)| (key.to_owned(), [hash; 32]));
@@ -97,7 +97,7 @@ impl Bench {
         key: Option<(&str, u8)>,
     ) -> Result<Accepted, AcceptError> {
         let now = self.clock.now();
-        accept_drafted(&self.nodes[node].parts, &self.new(key), draft, now, now).await.unwrap()
+        accept_drafted(&self.nodes[node].parts, &self.broadcast(key), draft, now, now).await.unwrap()
     }
 
     /// A broadcast in ordinary shards: one for each of the platforms in the draft.
