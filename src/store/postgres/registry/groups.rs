@@ -220,8 +220,9 @@ impl Worker {
         };
         let run = transaction::run(&tx, &self.registry, &turn, needs, rules);
         let (made, load) = futures_util::future::join(run, super::unfolded::load(&tx, self.hub)).await;
-        let (answers, written) = made?;
+        // Both before the commit: a statement that failed has undone the transaction, and its COMMIT would not say so.
+        let ((answers, written), load) = (made?, load?);
         commit(tx).await?;
-        Ok((answers, load?, written))
+        Ok((answers, load, written))
     }
 }
