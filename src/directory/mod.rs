@@ -21,6 +21,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use async_trait::async_trait;
 use parking_lot::Mutex;
 use tokio_util::task::TaskTracker;
 
@@ -466,9 +467,14 @@ impl Directory {
     }
 }
 
+#[async_trait]
 impl Gateways for Directory {
     fn gateway(&self, hub: HubId, platform: Platform) -> Option<Arc<dyn Gateway>> {
         self.snapshot.load().by_id.get(&hub)?.gateway(platform).cloned()
+    }
+
+    async fn learn(&self) -> Result<(), StoreError> {
+        self.look().await
     }
 
     fn rate_per_second(&self, hub: HubId, platform: Platform) -> u32 {

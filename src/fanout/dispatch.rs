@@ -106,6 +106,14 @@ async fn run<A: Future<Output = ()>>(
         waited = waiting => waited,
     };
     drop(room);
+    // Another process may have made the hub or its account a moment ago: nobody is rejected for what is not known here.
+    if worker.gateways.gateway(work.hub, platform).is_none()
+        && let Err(error) = worker.gateways.learn().await
+    {
+        worker.trouble.say("cannot look for a hub's gateway", &error);
+        give_back(worker, delivery, REST).await;
+        return;
+    }
     // The lease counts from before the call: it can only end earlier here than in the store.
     let deadline = worker.clock.boot().plus(worker.settings.lease);
     let leased = worker.store.lease(shard, worker.settings.lease).await;

@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -54,9 +55,15 @@ const CANNOT_QUEUE: &str = "cannot queue work";
 const LEAVING: Duration = Duration::from_secs(2);
 
 /// Where a worker gets its gateways from.
+#[async_trait]
 pub trait Gateways: Send + Sync + 'static {
     /// The hub's gateway of that platform, when it has credentials for it.
     fn gateway(&self, hub: HubId, platform: Platform) -> Option<Arc<dyn Gateway>>;
+
+    /// Takes in what other processes changed of hubs until now: asked before a hub is believed to have no gateway.
+    async fn learn(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
 
     /// The pace of that gateway over all its broadcasts; 0 is unpaced.
     fn rate_per_second(&self, hub: HubId, platform: Platform) -> u32;
