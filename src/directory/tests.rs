@@ -12,7 +12,8 @@ use crate::identity::secret::Secret;
 use crate::model::broadcast::BroadcastRequest;
 use crate::model::id::BroadcastId;
 use crate::model::time::Timestamp;
-use crate::store::sqlite::{Mode, Retention, SqliteStore};
+use crate::store::Retention;
+use crate::store::sqlite::{Mode, SqliteStore};
 
 /// Opens ways to nowhere, and refuses the topic `bad`.
 #[derive(Default)]

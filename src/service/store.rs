@@ -8,8 +8,9 @@ use tokio::time::Instant;
 use super::StartError;
 use crate::clock::SharedClock;
 use crate::config::{Config, ConfigError, RetentionConfig, StoreUrl};
+use crate::store::Retention;
 use crate::store::postgres::{PostgresStore, Time};
-use crate::store::sqlite::{Mode, Retention, SqliteStore};
+use crate::store::sqlite::{Mode, SqliteStore};
 use crate::store::{Store, StoreError};
 
 /// Between two attempts to reach a store that does not answer.

@@ -27,6 +27,7 @@ mod life;
 pub mod postgres;
 mod registration;
 mod registry;
+mod retention;
 mod senders;
 pub mod sqlite;
 
@@ -36,6 +37,7 @@ pub use broadcasts::{
 };
 pub use error::{AcceptError, ControlError, PatchError, StoreError};
 pub use registry::{Applied, Change, Commits, HubRecord, InstallationPage, StoredInstallation, TargetRow, TargetRows};
+pub use retention::Retention;
 pub use senders::{Hold, HoldKind, InsteadOf, Noted, SenderRecord};
 
 /// What an operation of the store answers.

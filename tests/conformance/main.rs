@@ -7,8 +7,9 @@ use std::sync::{Arc, OnceLock};
 
 use fanfare::clock::ManualClock;
 use fanfare::model::time::Timestamp;
+use fanfare::store::Retention;
 use fanfare::store::Store;
-use fanfare::store::sqlite::{Mode, Retention, SqliteStore};
+use fanfare::store::sqlite::{Mode, SqliteStore};
 
 mod broadcasts;
 mod model;

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use fanfare::clock::ManualClock;
+use fanfare::store::Retention;
 use fanfare::store::Store;
 use fanfare::store::postgres::{Options, PostgresStore, Time};
-use fanfare::store::sqlite::Retention;
 use loadtest::servers::postgres::{Postgres, PostgresOptions};
 
 use super::{Bench, START, wait};

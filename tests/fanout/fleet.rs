@@ -14,7 +14,8 @@ use fanfare::model::broadcast::{Broadcast, BroadcastRequest};
 use fanfare::model::id::{BroadcastId, HubId, HubName};
 use fanfare::model::platform::Platform;
 use fanfare::queue::redis::{RedisQueue, Tuning};
-use fanfare::store::sqlite::{Mode, Retention, SqliteStore};
+use fanfare::store::Retention;
+use fanfare::store::sqlite::{Mode, SqliteStore};
 use fanfare::store::{Change, NewBroadcast, Store};
 use loadtest::servers::redis::Redis;
 

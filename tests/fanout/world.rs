@@ -15,7 +15,8 @@ use fanfare::model::installation::{Installation, InstallationLimits};
 use fanfare::model::platform::Platform;
 use fanfare::model::time::Timestamp;
 use fanfare::queue::memory::MemoryQueue;
-use fanfare::store::sqlite::{Mode, Retention, SqliteStore};
+use fanfare::store::Retention;
+use fanfare::store::sqlite::{Mode, SqliteStore};
 use fanfare::store::{Change, NewBroadcast, OutcomeItem, OutcomeQuery, Store};
 
 use crate::gate::{Gate, Gated};

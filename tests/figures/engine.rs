@@ -4,9 +4,10 @@
 use std::sync::Arc;
 
 use fanfare::clock::SystemClock;
+use fanfare::store::Retention;
 use fanfare::store::Store;
 use fanfare::store::postgres::{Options, PostgresStore, Time};
-use fanfare::store::sqlite::{Mode, Retention, SqliteStore};
+use fanfare::store::sqlite::{Mode, SqliteStore};
 use loadtest::servers::postgres::Postgres;
 
 use super::wait;

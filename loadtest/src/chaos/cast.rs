@@ -25,11 +25,6 @@ impl Cast {
         &self.roles
     }
 
-    /// One node does everything.
-    pub fn is_alone(&self) -> bool {
-        self.roles == [Role::All]
-    }
-
     pub fn credit(&self) -> u64 {
         self.credit
     }

@@ -71,7 +71,8 @@ async fn freeze(sleeper: NodeNo, options: &Options, field: &Field, timeline: &Ti
     let node = field.node(sleeper)?;
     let shards = held(node).await?;
     ensure!(shards > 0.0, "{name} holds no shard, so this proves nothing");
-    node.freeze();
+    // Healed too early, the link would let it go on in the moment of the stop.
+    node.freeze().await;
     let (at_gateway, handed) = (sent(field) - before, shards * f64::from(options.tuning.checkpoint_every));
     timeline.say(format_args!(
         "{name} stopped behind a stalled link with {shards} shards of {handed} requests under way, {at_gateway} of them at \

@@ -37,7 +37,7 @@ impl Field {
             }
             Fault::Freeze { node, lasting } => {
                 let node = self.node(node)?;
-                node.freeze();
+                node.freeze().await;
                 sleep(lasting).await;
                 node.wake();
             }

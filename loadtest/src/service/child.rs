@@ -20,6 +20,8 @@ use tokio::sync::watch;
 
 use super::usage::Usage;
 
+/// Between two looks at a process that is to stand still.
+const LOOK: Duration = Duration::from_millis(1);
 /// Between two samples.
 const INTERVAL: Duration = Duration::from_millis(20);
 
@@ -109,9 +111,13 @@ impl Child {
         self.ended().await
     }
 
-    /// SIGSTOP: it holds everything and does nothing, until [`Self::wake`].
-    pub fn freeze(&self) {
+    /// SIGSTOP: it holds everything and does nothing, until [`Self::wake`]. Returns when each of its threads stands still,
+    /// or it has ended.
+    pub async fn freeze(&self) {
         self.order(Signal::STOP);
+        while self.exit.borrow().is_none() && !stands_still(self.pid) {
+            tokio::time::sleep(LOOK).await;
+        }
     }
 
     /// SIGCONT
@@ -191,6 +197,16 @@ fn keep(
     }
 }
 
+/// Whether all threads are stopped. One that is gone counts as well.
+fn stands_still(pid: u32) -> bool {
+    let Ok(threads) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return true };
+    threads.flatten().all(|thread| {
+        let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        // The state stands behind the name, which may hold anything.
+        stat.rfind(')').is_none_or(|end| matches!(stat.get(end + 2..end + 3), Some("T" | "Z")))
+    })
+}
+
 fn send(process: &Process, signal: Signal) {
     if let Some(pid) = i32::try_from(process.id()).ok().and_then(Pid::from_raw) {
         // It may have ended already, which the wait that follows finds out.
@@ -249,20 +265,14 @@ mod tests {
     #[tokio::test]
     async fn a_frozen_one_does_nothing_until_it_is_woken() {
         let child = started("echo; while :; do :; done").await;
-        child.freeze();
-        let state = || {
-            let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.pid())).unwrap();
-            stat[stat.rfind(')').unwrap() + 2..].chars().next().unwrap()
-        };
-        while state() != 'T' {
-            tokio::task::yield_now().await;
-        }
+        child.freeze().await;
+        assert!(stands_still(child.pid()));
         child.wake();
-        while state() == 'T' {
+        while stands_still(child.pid()) {
             tokio::task::yield_now().await;
         }
         // Frozen or not, a kill ends it.
-        child.freeze();
+        child.freeze().await;
         assert_eq!(child.kill9().await.unwrap().signal(), Some(9));
     }
 

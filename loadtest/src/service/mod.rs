@@ -153,9 +153,9 @@ impl Service {
         Ok(())
     }
 
-    /// SIGSTOP, until [`Self::wake`].
-    pub fn freeze(&self) {
-        self.child.freeze();
+    /// SIGSTOP, until [`Self::wake`]. Returns when it stands still.
+    pub async fn freeze(&self) {
+        self.child.freeze().await;
     }
 
     /// SIGCONT

@@ -66,7 +66,6 @@ fn a_redis_cluster_loses_a_master() {
 }
 
 #[test]
-#[ignore = "fails: 38 requests of the woken worker reached the service after its lease; open"]
 fn a_worker_sleeps_through_its_lease() {
     play("frozen", &["--targets", "20000"]);
 }

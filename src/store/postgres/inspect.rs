@@ -7,7 +7,7 @@ use crate::store::{HubRecord, Result};
 use super::migrate::{self, SchemaVersion};
 use super::pool::{query, query_one};
 use super::{Options, PostgresStore, SCHEMA_VERSION, Time, registry, within};
-use crate::store::sqlite::Retention;
+use crate::store::Retention;
 
 /// What a look found.
 #[derive(Debug)]

@@ -16,11 +16,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::time::timeout;
 
-use super::sqlite::Retention;
 use super::{
     AcceptError, Accepted, Applied, Change, Checkpoint, CheckpointReply, Commits, ControlError, Hold, HubRecord,
     InstallationPage, InsteadOf, NewBroadcast, Noted, OutcomePage, OutcomeQuery, PatchError, PlanStep, ReadyWork,
-    Result, SenderRecord, ShardWork, Standing, Store, StoreError, StoredInstallation, TargetRows,
+    Result, Retention, SenderRecord, ShardWork, Standing, Store, StoreError, StoredInstallation, TargetRows,
 };
 use crate::model::audience::Audience;
 use crate::model::broadcast::{Broadcast, Wish};

@@ -18,7 +18,7 @@ use rustix::io::Errno;
 use super::{
     AcceptError, Accepted, Applied, Change, Checkpoint, CheckpointReply, Commits, ControlError, Hold, HubRecord,
     InstallationPage, InsteadOf, NewBroadcast, Noted, OutcomePage, OutcomeQuery, PatchError, PlanStep, ReadyWork,
-    Result, SenderRecord, ShardWork, Standing, Store, StoreError, StoredInstallation, TargetRows,
+    Result, Retention, SenderRecord, ShardWork, Standing, Store, StoreError, StoredInstallation, TargetRows,
 };
 use crate::clock::SharedClock;
 use crate::model::audience::Audience;
@@ -38,21 +38,6 @@ mod registry;
 use engine::Engine;
 pub use engine::Mode;
 pub use inspect::{Inspection, inspect};
-
-/// How long finished broadcasts are kept (`[retention]`).
-#[derive(Clone, Copy, Debug)]
-pub struct Retention {
-    /// Broadcasts with set rows, counted from their end.
-    pub large: Duration,
-    /// Broadcasts that were planned inline.
-    pub small: Duration,
-}
-
-impl Default for Retention {
-    fn default() -> Self {
-        Self { large: Duration::from_secs(30 * 86_400), small: Duration::from_secs(86_400) }
-    }
-}
 
 /// The embedded store.
 pub struct SqliteStore {

@@ -20,8 +20,8 @@ use crate::model::platform::Platform;
 use crate::model::shard::LeaseError;
 use crate::model::time::Timestamp;
 use crate::model::verdict::Reason;
+use crate::store::Retention;
 use crate::store::life::plan::{Draft, Planned, Step, Stepped};
-use crate::store::sqlite::Retention;
 use crate::store::{
     AcceptError, Accepted, Checkpoint, ChunkWork, Destination, Handover, Move, NewBroadcast, OutcomeQuery, ShardWork,
     Store, Work,

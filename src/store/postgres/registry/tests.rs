@@ -17,9 +17,9 @@ use crate::model::id::{ChunkNo, HubId, HubName, InstallationId, Seq};
 use crate::model::installation::{Installation, InstallationLimits};
 use crate::model::target::AudienceKind;
 use crate::model::time::Timestamp;
+use crate::store::Retention;
 use crate::store::index::IndexView;
 use crate::store::registration::{Removal, of_key};
-use crate::store::sqlite::Retention;
 use crate::store::{Applied, Change, Store, StoreError};
 
 const START: Timestamp = Timestamp::from_millis(1_769_941_800_000);

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::super::Parts;
 use super::super::engine::Precedence;
-use super::super::{Parts, Retention};
 use crate::model::time::Timestamp;
-use crate::store::Result;
+use crate::store::{Result, Retention};
 
 /// Broadcasts that one slice takes out.
 const SLICE: i64 = 256;

@@ -6,7 +6,7 @@ use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use super::super::engine::Precedence;
-use super::super::{Mode, Retention, SqliteStore};
+use super::super::{Mode, SqliteStore};
 use crate::clock::ManualClock;
 use crate::model::audience::{Audience, AudienceLimits};
 use crate::model::broadcast::{BroadcastRequest, Content, Lane, Payloads, Priority, Wish};
@@ -14,6 +14,7 @@ use crate::model::id::{BroadcastId, HubId, HubName};
 use crate::model::installation::{Installation, InstallationLimits};
 use crate::model::outcome::{Outcome, Place};
 use crate::model::time::Timestamp;
+use crate::store::Retention;
 use crate::store::life::plan::INLINE_TARGETS;
 use crate::store::{
     Change, Checkpoint, Destination, Handover, Move, NewBroadcast, OutcomeQuery, PlanStep, Result, Store, Work,

@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use super::super::engine::Precedence;
-use super::super::{Mode, Retention, SqliteStore};
+use super::super::{Mode, SqliteStore};
 use super::index::Snapshot;
 use super::remove::drop_dead;
 use super::*;
@@ -16,6 +16,7 @@ use crate::clock::{Clock, ManualClock};
 use crate::model::audience::AudienceLimits;
 use crate::model::installation::{Installation, InstallationLimits};
 use crate::model::time::Timestamp;
+use crate::store::Retention;
 use crate::store::index::IndexView;
 use crate::store::{Store, StoreError};
 
