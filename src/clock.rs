@@ -5,10 +5,10 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::model::time::Timestamp;
+use crate::model::time::{Moment, Timestamp};
 
 /// A reading of the boot clock: time since the machine started, suspension included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -73,6 +73,33 @@ impl Clock for SystemClock {
     }
 }
 
+/// The wall clock, and beside it one for leases that began with it and goes on by the boot clock: setting the machine's
+/// clock neither ends nor prolongs a lease.
+#[derive(Clone, Debug)]
+pub struct LeaseClock {
+    clock: SharedClock,
+    started: Timestamp,
+    boot: BootInstant,
+}
+
+impl LeaseClock {
+    /// Both clocks show the same now.
+    pub fn starting_now(clock: SharedClock) -> Self {
+        let (started, boot) = (clock.now(), clock.boot());
+        Self { clock, started, boot }
+    }
+
+    /// The wall clock.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Both.
+    pub fn moment(&self) -> Moment {
+        Moment { wall: self.clock.now(), lease: self.started.plus(self.clock.boot().after(self.boot)) }
+    }
+}
+
 /// The boot clock in the terms of `governor`'s limiters.
 #[derive(Clone, Debug)]
 pub struct LimiterClock(SharedClock);
@@ -126,18 +153,25 @@ impl Clock for TokioClock {
 pub struct ManualClock {
     start: Timestamp,
     since_start: AtomicU64,
+    /// By how many milliseconds the wall clock was set forward.
+    set: AtomicI64,
 }
 
 impl ManualClock {
     /// Stands at `start`.
     pub fn starting_at(start: Timestamp) -> Arc<Self> {
-        Arc::new(Self { start, since_start: AtomicU64::new(0) })
+        Arc::new(Self { start, since_start: AtomicU64::new(0), set: AtomicI64::new(0) })
     }
 
     /// Turns both clocks on.
     pub fn advance(&self, by: Duration) {
         let millis = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
         self.since_start.fetch_add(millis, Ordering::SeqCst);
+    }
+
+    /// Sets the wall clock forward or back, as an operator does. The boot clock does not notice.
+    pub fn set_wall(&self, by_millis: i64) {
+        self.set.fetch_add(by_millis, Ordering::SeqCst);
     }
 
     fn since_start(&self) -> Duration {
@@ -147,7 +181,8 @@ impl ManualClock {
 
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
-        self.start.plus(self.since_start())
+        let shown = self.start.plus(self.since_start()).millis();
+        Timestamp::from_millis(shown + self.set.load(Ordering::SeqCst))
     }
 
     fn boot(&self) -> BootInstant {

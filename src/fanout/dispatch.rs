@@ -16,7 +16,7 @@ use crate::model::id::ShardRef;
 use crate::model::platform::Platform;
 use crate::model::shard::LeaseError;
 use crate::queue::Delivery;
-use crate::store::{ReadyWork, Work};
+use crate::store::{ReadyWork, Suspected, Work};
 
 /// Entries of a lane that may wait here for slots; the others wait in the queue.
 const WAITING: usize = 256;
@@ -29,6 +29,9 @@ const GIVEN_BACK: Duration = Duration::from_millis(200);
 
 /// How long a shard rests that came before its time: the clocks of queue, store and this process differ somewhat.
 const EARLY: Duration = Duration::from_millis(100);
+
+/// How long a suspected shard waits while another one is being sent for.
+const CROWDED_REST: Duration = Duration::from_secs(1);
 
 pub(super) fn start(worker: &Arc<Worker>) {
     for lane in Lane::ALL {
@@ -115,18 +118,27 @@ async fn run<A: Future<Output = ()>>(
         return;
     }
     // The lease counts from before the call: it can only end earlier here than in the store.
-    let deadline = worker.clock.boot().plus(worker.settings.lease);
-    let leased = worker.store.lease(shard, worker.settings.lease).await;
+    let mut deadline = worker.clock.boot().plus(worker.settings.lease);
+    let mut leased = worker.store.lease(shard, worker.settings.lease, Suspected::Leave).await;
+    let mut alone = None;
+    if let Ok(Err(LeaseError::Suspected)) = leased {
+        alone = worker.suspects.clone().try_acquire_owned().ok();
+        if alone.is_some() {
+            deadline = worker.clock.boot().plus(worker.settings.lease);
+            leased = worker.store.lease(shard, worker.settings.lease, Suspected::Take).await;
+        }
+    }
     acknowledge().await;
     let ended = match leased {
         Ok(Ok(leased)) => {
             worker.meter.holds(work.hub, platform, true);
-            let (run, replies) = Run::new(worker.clone(), shard, leased, deadline, active, slot);
+            let (run, replies) = Run::new(worker.clone(), shard, leased, deadline, active, slot, alone);
             let ended = run.run(replies).await;
             worker.meter.holds(work.hub, platform, false);
             ended
         }
         Ok(Err(LeaseError::NotDue { due })) => Ended::GivenBack { due: due.max(worker.clock.now().plus(EARLY)) },
+        Ok(Err(LeaseError::Suspected)) => Ended::GivenBack { due: worker.clock.now().plus(CROWDED_REST) },
         // Taken by somebody else, over, or paused: there is nothing to do until somebody says so.
         Ok(Err(_)) => return,
         Err(error) => {

@@ -12,17 +12,24 @@
 //!    └──────── nothing is left in the suspect range ◀─────────────────────────┘
 //! ```
 //!
+//! A target alone is believed to be the killer only when it was struck three times in a row: it may share a process
+//! with the real one in a shard that is not suspected yet, but not for long.
+//!
 //! The suspect range is cut at a chunk while it has targets in several, then at a seq: so a killer among n targets is
 //! alone after about log₂ n deaths. A shard that is innocent, and was only held by a process that another one killed,
 //! finishes half after half and is open again.
 //!
-//! All of it is decided when a lease is taken. Whoever holds it sends what it is given and gives the shard back.
+//! All of it is decided when a lease is taken. A process takes one such lease at a time, so that suspects do not strike
+//! each other. Whoever holds it sends what it is given and gives the shard back.
 
 use super::chunk_set::ChunkSet;
 use super::id::{ChunkNo, Seq};
 
 /// Strikes in a row that make a shard suspected: one may be an accident of the machine.
 pub const SUSPECTED: u32 = 2;
+
+/// Strikes in a row that make a target alone the killer.
+pub const PROVEN: u32 = 3;
 
 /// What of a suspected shard may be sent. `first <= to <= last`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +70,7 @@ pub const fn concerns(before: Option<Narrowed>, struck: bool, strikes: u32) -> b
 }
 
 /// What the next lease may send, after `before`. `sendable` are the shard's targets that could be sent now, by chunk,
-/// ascending.
+/// ascending. `strikes` count from when the range became what it is.
 pub fn scope(before: Option<Narrowed>, struck: bool, strikes: u32, sendable: &[(ChunkNo, ChunkSet)]) -> Scope {
     let (first, last) = match before {
         None if struck && strikes >= SUSPECTED => (Seq(0), Seq(Seq::END - 1)),
@@ -71,7 +78,8 @@ pub fn scope(before: Option<Narrowed>, struck: bool, strikes: u32, sendable: &[(
         Some(before) if struck => {
             let killed = Suspects::within(sendable, before.first, before.to);
             return match killed.only() {
-                Some(seq) => Scope::Poison(before, seq),
+                Some(seq) if strikes >= PROVEN => Scope::Poison(before, seq),
+                Some(_) => Scope::Narrowed(before),
                 None => killed.halved(),
             };
         }

@@ -46,6 +46,22 @@ impl Timestamp {
     }
 }
 
+/// One moment on the two clocks of a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// What is written down, what is due and what expires. May jump either way when somebody sets the clock.
+    pub wall: Timestamp,
+    /// What leases run by. Says nothing about the time of day, and never jumps.
+    pub lease: Timestamp,
+}
+
+impl Moment {
+    /// On a store whose one clock serves for both.
+    pub const fn of_one_clock(now: Timestamp) -> Self {
+        Self { wall: now, lease: now }
+    }
+}
+
 /// Milliseconds east of UTC that a zone suffix stands for.
 fn zone_offset_millis(zone: &str) -> Option<i64> {
     if zone.is_empty() || zone.eq_ignore_ascii_case("z") {

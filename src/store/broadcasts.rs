@@ -75,6 +75,16 @@ pub struct PlanStep {
     pub duplicates: BTreeMap<Platform, u64>,
 }
 
+/// What is to become of a lease when its shard turns out to be suspected of killing its workers
+/// ([`narrowing`](crate::model::narrowing)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Suspected {
+    /// Refused with [`LeaseError::Suspected`](crate::model::shard::LeaseError::Suspected), and nothing is changed.
+    Leave,
+    /// Taken: the caller sends for no other suspected shard meanwhile.
+    Take,
+}
+
 /// What a worker gets with a lease.
 #[derive(Clone, Debug)]
 pub struct ShardWork {

@@ -33,7 +33,7 @@ pub mod sqlite;
 
 pub use broadcasts::{
     Accepted, Checkpoint, CheckpointReply, ChunkWork, Destination, Evidence, Handover, Judgement, Move, NewBroadcast,
-    OutcomeItem, OutcomePage, OutcomeQuery, PlanStep, ReadyWork, ShardWork, Standing, Work,
+    OutcomeItem, OutcomePage, OutcomeQuery, PlanStep, ReadyWork, ShardWork, Standing, Suspected, Work,
 };
 pub use error::{AcceptError, ControlError, PatchError, StoreError};
 pub use registry::{Applied, Change, Commits, HubRecord, InstallationPage, StoredInstallation, TargetRow, TargetRows};
@@ -137,7 +137,12 @@ pub trait Store: Send + Sync + 'static {
     async fn plan_step(&self, id: BroadcastId, epoch: Epoch, length: Duration) -> Result<Result<PlanStep, LeaseError>>;
 
     /// Takes a shard's lease and reads all that its holder needs.
-    async fn lease(&self, shard: ShardRef, length: Duration) -> Result<Result<ShardWork, LeaseError>>;
+    async fn lease(
+        &self,
+        shard: ShardRef,
+        length: Duration,
+        suspects: Suspected,
+    ) -> Result<Result<ShardWork, LeaseError>>;
 
     /// Records what became of targets under a lease, and keeps, gives back or closes the shard.
     async fn checkpoint(

@@ -122,7 +122,7 @@ gated! {
     set_rate(hub: HubId, id: BroadcastId, per_second: u32) -> Result<Broadcast, ControlError>;
     lease_plan(id: BroadcastId, length: Duration) -> Result<Result<Epoch, LeaseError>>;
     plan_step(id: BroadcastId, epoch: Epoch, length: Duration) -> Result<Result<PlanStep, LeaseError>>;
-    lease(shard: ShardRef, length: Duration) -> Result<Result<ShardWork, LeaseError>>;
+    lease(shard: ShardRef, length: Duration, suspects: Suspected) -> Result<Result<ShardWork, LeaseError>>;
     ready(only: Option<BroadcastId>, horizon: Duration, window: usize) -> Result<Vec<ReadyWork>>;
     standings(ids: &[BroadcastId]) -> Result<BTreeMap<BroadcastId, Standing>>;
     conservation() -> Result<BTreeMap<HubId, u64>>;

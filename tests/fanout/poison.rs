@@ -64,7 +64,6 @@ fn in_a_shard_it_alone_is_rejected() {
 }
 
 #[test]
-#[ignore = "fails now and then: an innocent small broadcast beside the killer was not delivered; open"]
 fn in_a_small_broadcast_it_alone_is_rejected() {
     live(90, 37);
     live(1, 0);

@@ -15,7 +15,6 @@
 //!   beside it, and gives the shard back; a target found to be the killer it rejects.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 
@@ -44,9 +43,6 @@ mod record;
 use feed::{Fed, Feed};
 use ledger::Ledger;
 use record::Saving;
-
-/// How long a suspected shard waits when another one is being sent for.
-const CROWDED_REST: Duration = Duration::from_secs(1);
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,6 +97,7 @@ impl Run {
         deadline: BootInstant,
         active: Arc<Active>,
         slot: Slot,
+        alone: Option<OwnedSemaphorePermit>,
     ) -> (Self, mpsc::UnboundedReceiver<Vec<Reply>>) {
         // Unbounded, but bounded by the credit: at most that many targets are ever with the gateway.
         let (replies_in, replies) = mpsc::unbounded_channel();
@@ -114,9 +111,6 @@ impl Run {
             // It is all that the lease is for.
             ledger.end_waiting(&Destination::Done { outcome: Outcome::Rejected, reason: Some(reason::POISON) });
         }
-        let alone = work.narrowed.then(|| worker.suspects.clone().try_acquire_owned());
-        let crowded = matches!(alone, Some(Err(_))) && work.poison.is_none();
-        let not_before = crowded.then(|| worker.clock.now().plus(CROWDED_REST));
         let mut run = Self {
             shard,
             hub: work.hub,
@@ -124,7 +118,7 @@ impl Run {
             epoch: work.epoch,
             user_bound: work.user_bound,
             narrowed: work.narrowed,
-            _alone: alone.and_then(Result::ok),
+            _alone: alone,
             news: active.watch(),
             active,
             sender,
@@ -138,7 +132,7 @@ impl Run {
             slot: Some(slot),
             condemned,
             unrecorded_since: None,
-            not_before,
+            not_before: None,
             replies_in,
             worker,
         };

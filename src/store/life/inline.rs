@@ -13,7 +13,7 @@ use crate::model::narrowing::Narrowed;
 use crate::model::outcome::Counters;
 use crate::model::platform::Platform;
 use crate::model::shard::{Lease, LeaseError, LeaseState};
-use crate::model::time::Timestamp;
+use crate::model::time::{Moment, Timestamp};
 use crate::store::{Checkpoint, Handover, Result};
 
 /// An inline plan at work.
@@ -86,17 +86,17 @@ impl Shares {
         at: ShardRef,
         epoch: Epoch,
         checkpoint: &Checkpoint,
-        now: Timestamp,
+        now: Moment,
     ) -> Result<Result<Recorded, LeaseError>> {
         let mut after = self.clone();
         let mut reasons = self.reasons.clone();
         let Some((platform, share)) = after.share_mut(at) else {
             return Ok(Err(LeaseError::Fenced { asked: epoch }));
         };
-        if let Err(refused) = share.lease.check(epoch, now) {
+        if let Err(refused) = share.lease.check(epoch, now.lease) {
             return Ok(Err(refused));
         }
-        share.ledger.record(&Whole, &mut reasons, checkpoint, now)?;
+        share.ledger.record(&Whole, &mut reasons, checkpoint, now.wall)?;
         let judged = checkpoint.judge.map_or(Ok(Vec::new()), |judgement| share.ledger.judged(&Whole, judgement))?;
         let pending = share.ledger.counters.pending - judged.len() as u64;
         if let Err(refused) = hand_over(&mut share.lease, epoch, checkpoint, pending, now) {

@@ -9,8 +9,8 @@ use crate::model::id::{ChunkNo, Epoch, Seq};
 use crate::model::narrowing::{self, Narrowed, Scope};
 use crate::model::outcome::Place;
 use crate::model::shard::{Lease, LeaseError, LeaseState};
-use crate::model::time::Timestamp;
-use crate::store::{Checkpoint, ChunkWork, Destination, Handover};
+use crate::model::time::{Moment, Timestamp};
+use crate::store::{Checkpoint, ChunkWork, Destination, Handover, Suspected};
 
 /// A lease just taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,22 +20,33 @@ pub(in crate::store) struct Taken {
     pub(in crate::store) struck: bool,
     /// The broadcast is to be closed: nothing is sent any more.
     pub(in crate::store) closing: bool,
+    /// [`portion`] has to be asked before the lease is committed. Any other shard is handed out whole.
+    pub(in crate::store) suspected: bool,
 }
 
-/// Takes a lease as the broadcast stands: a paused one is not worked on, unless to close it.
+/// Takes a lease as the broadcast stands: a paused one is not worked on, unless to close it. `narrowed` is what stands
+/// beside the lease. A suspected shard that is left is not touched: nobody is struck for a lease that was never used.
 pub(in crate::store) fn take(
     lease: &mut Lease,
+    narrowed: Option<Narrowed>,
     row: &BroadcastRow,
     length: Duration,
-    now: Timestamp,
+    suspects: Suspected,
+    now: Moment,
 ) -> Result<Taken, LeaseError> {
-    let closing = row.closing(now).is_some();
+    let closing = row.closing(now.wall).is_some();
     if row.wish == Wish::Pause && !closing && lease.state != LeaseState::Closed {
         return Err(LeaseError::Paused);
     }
-    let strikes = lease.strikes;
-    let epoch = lease.take(now, length, closing)?;
-    Ok(Taken { epoch, struck: lease.strikes > strikes, closing })
+    let mut after = *lease;
+    let epoch = after.take(now, length, closing)?;
+    let struck = after.strikes > lease.strikes;
+    let suspected = narrowing::concerns(narrowed, struck, after.strikes);
+    if suspected && !closing && suspects == Suspected::Leave {
+        return Err(LeaseError::Suspected);
+    }
+    *lease = after;
+    Ok(Taken { epoch, struck, closing, suspected })
 }
 
 /// What of a shard its holder gets.
@@ -47,16 +58,11 @@ pub(in crate::store) struct Portion {
     pub(in crate::store) poison: Option<(Seq, Place)>,
 }
 
-/// Whether [`portion`] has to be asked before the lease is committed: it is only of a shard that is suspected. Any other
-/// is handed out whole.
-pub(in crate::store) const fn is_suspected(taken: &Taken, strikes: u32, narrowed: Option<Narrowed>) -> bool {
-    narrowing::concerns(narrowed, taken.struck, strikes)
-}
-
-/// Cuts out what a holder may send of a suspected shard ([`narrowing`]), of all that is unfinished.
+/// Cuts out what a holder may send of a suspected shard ([`narrowing`]), of all that is unfinished. With every step the
+/// row of strikes begins anew.
 pub(in crate::store) fn portion(
     taken: &Taken,
-    strikes: u32,
+    lease: &mut Lease,
     before: Option<Narrowed>,
     chunks: Vec<ChunkWork>,
     now: Timestamp,
@@ -65,8 +71,11 @@ pub(in crate::store) fn portion(
         return Portion { chunks, narrowed: None, poison: None };
     }
     let sendable: Vec<(ChunkNo, ChunkSet)> = chunks.iter().map(|work| (work.chunk, sendable(work, now))).collect();
-    let scope = narrowing::scope(before, taken.struck, strikes, &sendable);
+    let scope = narrowing::scope(before, taken.struck, lease.strikes, &sendable);
     let narrowed = scope.narrowed();
+    if narrowed != before {
+        lease.strikes = 0;
+    }
     match scope {
         Scope::Open => Portion { chunks, narrowed, poison: None },
         Scope::Narrowed(Narrowed { first, to, .. }) => {
@@ -120,8 +129,9 @@ pub(in crate::store) fn hand_over(
     epoch: Epoch,
     checkpoint: &Checkpoint,
     pending: u64,
-    now: Timestamp,
+    now: Moment,
 ) -> Result<(), LeaseError> {
+    let now = now.lease;
     let progressed = !checkpoint.moves.is_empty() || !checkpoint.evidence.is_empty() || checkpoint.judge.is_some();
     match checkpoint.then {
         Handover::Keep { length } => lease.renew(epoch, now, length, progressed),

@@ -15,7 +15,7 @@ use crate::model::id::{ChunkNo, Epoch, Seq, ShardNo, ShardRef};
 use crate::model::outcome::reason;
 use crate::model::platform::Platform;
 use crate::model::shard::{Lease, LeaseError, LeaseState};
-use crate::model::time::Timestamp;
+use crate::model::time::{Moment, Timestamp};
 use crate::store::{PlanStep, ReadyWork, Result, StoreError, Work};
 
 /// How long an idempotency key is kept.
@@ -161,11 +161,12 @@ pub(in crate::store) fn apply(
     step: &Step,
     epoch: Epoch,
     length: Duration,
-    now: Timestamp,
+    now: Moment,
 ) -> Result<Stepped> {
-    if let Err(refused) = row.plan.renew(epoch, now, length, true) {
+    if let Err(refused) = row.plan.renew(epoch, now.lease, length, true) {
         return Ok(Stepped::Refused(refused));
     }
+    let now = now.wall;
     let mut made = PlanStep::default();
     let (mut inline, mut shards) = (None, Vec::new());
     match step {

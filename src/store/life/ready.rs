@@ -6,29 +6,29 @@ use super::records::{BroadcastRow, inline_shard};
 use crate::model::broadcast::Wish;
 use crate::model::platform::Platform;
 use crate::model::shard::{Lease, LeaseState};
-use crate::model::time::Timestamp;
+use crate::model::time::{Moment, Timestamp};
 use crate::store::{ReadyWork, Work};
 
 /// From when on somebody could take it; `None` while it is held or when it is closed.
-fn due(lease: &Lease, closing: bool, now: Timestamp) -> Option<Timestamp> {
+fn due(lease: &Lease, closing: bool, now: Moment) -> Option<Timestamp> {
     match lease.state {
-        LeaseState::Ready { due } if closing => Some(due.min(now)),
+        LeaseState::Ready { due } if closing => Some(due.min(now.wall)),
         LeaseState::Ready { due } => Some(due),
-        LeaseState::Leased { until, .. } => (until <= now).then_some(until),
+        LeaseState::Leased { until, .. } => (until <= now.lease).then_some(until.min(now.wall)),
         LeaseState::Closed => None,
     }
 }
 
 /// The plan of a broadcast that is not planned, if it is due until then.
-pub(in crate::store) fn plan(row: &BroadcastRow, now: Timestamp, until: Timestamp) -> Option<ReadyWork> {
-    let due = due(&row.plan, row.closing(now).is_some(), now).filter(|due| *due <= until)?;
+pub(in crate::store) fn plan(row: &BroadcastRow, now: Moment, until: Timestamp) -> Option<ReadyWork> {
+    let due = due(&row.plan, row.closing(now.wall).is_some(), now).filter(|due| *due <= until)?;
     Some(row.ready(Work::Plan(row.id), due))
 }
 
 /// The end of the message's life, when everything unheld is to be closed, is a due time too.
-pub(in crate::store) fn shard_due(row: &BroadcastRow, lease: &Lease, now: Timestamp) -> Option<Timestamp> {
-    let due = due(lease, row.closing(now).is_some(), now)?;
-    let paused = row.wish == Wish::Pause && row.closing(now).is_none();
+pub(in crate::store) fn shard_due(row: &BroadcastRow, lease: &Lease, now: Moment) -> Option<Timestamp> {
+    let due = due(lease, row.closing(now.wall).is_some(), now)?;
+    let paused = row.wish == Wish::Pause && row.closing(now.wall).is_none();
     Some(if paused { row.times.expires } else { due.min(row.times.expires) })
 }
 
@@ -47,7 +47,7 @@ pub(in crate::store) fn horizon(row: &BroadcastRow, until: Timestamp) -> Timesta
 pub(in crate::store) fn inline_shards(
     row: &BroadcastRow,
     leases: Option<&BTreeMap<Platform, Lease>>,
-    now: Timestamp,
+    now: Moment,
 ) -> Vec<ReadyWork> {
     let unheld = Lease::new(row.times.due);
     let of = |platform: &Platform| {

@@ -19,7 +19,7 @@ use tokio::time::timeout;
 use super::{
     AcceptError, Accepted, Applied, Change, Checkpoint, CheckpointReply, Commits, ControlError, Hold, HubRecord,
     InstallationPage, InsteadOf, NewBroadcast, Noted, OutcomePage, OutcomeQuery, PatchError, PlanStep, ReadyWork,
-    Result, Retention, SenderRecord, ShardWork, Standing, Store, StoreError, StoredInstallation, TargetRows,
+    Result, Retention, SenderRecord, ShardWork, Standing, Store, StoreError, StoredInstallation, Suspected, TargetRows,
 };
 use crate::model::audience::Audience;
 use crate::model::broadcast::{Broadcast, Wish};
@@ -214,8 +214,13 @@ impl Store for PostgresStore {
         within(life::plan_step(&self.parts, id, epoch, length)).await
     }
 
-    async fn lease(&self, shard: ShardRef, length: Duration) -> Result<Result<ShardWork, LeaseError>> {
-        within(life::lease(&self.parts, shard, length)).await
+    async fn lease(
+        &self,
+        shard: ShardRef,
+        length: Duration,
+        suspects: Suspected,
+    ) -> Result<Result<ShardWork, LeaseError>> {
+        within(life::lease(&self.parts, shard, length, suspects)).await
     }
 
     async fn checkpoint(

@@ -18,9 +18,9 @@ use rustix::io::Errno;
 use super::{
     AcceptError, Accepted, Applied, Change, Checkpoint, CheckpointReply, Commits, ControlError, Hold, HubRecord,
     InstallationPage, InsteadOf, NewBroadcast, Noted, OutcomePage, OutcomeQuery, PatchError, PlanStep, ReadyWork,
-    Result, Retention, SenderRecord, ShardWork, Standing, Store, StoreError, StoredInstallation, TargetRows,
+    Result, Retention, SenderRecord, ShardWork, Standing, Store, StoreError, StoredInstallation, Suspected, TargetRows,
 };
-use crate::clock::SharedClock;
+use crate::clock::{LeaseClock, SharedClock};
 use crate::model::audience::Audience;
 use crate::model::broadcast::{Broadcast, Wish};
 use crate::model::chunk_set::ChunkSet;
@@ -47,7 +47,7 @@ pub struct SqliteStore {
 /// What every operation has at hand.
 struct Parts {
     engine: Engine,
-    clock: SharedClock,
+    clock: LeaseClock,
     retention: Retention,
     registry: Arc<registry::Shared>,
     life: life::Shared,
@@ -65,6 +65,7 @@ impl SqliteStore {
     /// Opens the file, makes it when missing, brings its schema up to date and voids every lease of an earlier process.
     pub fn open(path: &Path, mode: Mode, clock: SharedClock, retention: Retention) -> Result<Self> {
         let lock = lock(path)?;
+        let clock = LeaseClock::starting_now(clock);
         let registry = Arc::<registry::Shared>::default();
         let engine = Engine::open(path, mode, registry.clone(), |connection| {
             migrate(connection)?;
@@ -231,8 +232,13 @@ impl Store for SqliteStore {
         life::plan_step(&self.parts, id, epoch, length).await
     }
 
-    async fn lease(&self, shard: ShardRef, length: Duration) -> Result<Result<ShardWork, LeaseError>> {
-        life::lease(&self.parts, shard, length).await
+    async fn lease(
+        &self,
+        shard: ShardRef,
+        length: Duration,
+        suspects: Suspected,
+    ) -> Result<Result<ShardWork, LeaseError>> {
+        life::lease(&self.parts, shard, length, suspects).await
     }
 
     async fn checkpoint(

@@ -20,7 +20,7 @@ use fanfare::model::time::Timestamp;
 use fanfare::model::verdict::Reason;
 use fanfare::store::{
     Accepted, Change, Checkpoint, CheckpointReply, Destination, Evidence, Handover, Move, NewBroadcast, OutcomeItem,
-    OutcomeQuery, ReadyWork, ShardWork, Store, Work,
+    OutcomeQuery, ReadyWork, ShardWork, Store, Suspected, Work,
 };
 use serde_json::{Value, json};
 
@@ -90,7 +90,7 @@ impl<'a> Life<'a> {
     }
 
     pub(crate) fn lease(&self, shard: ShardRef) -> Result<ShardWork, LeaseError> {
-        wait(self.store.lease(shard, LENGTH)).unwrap()
+        wait(self.store.lease(shard, LENGTH, Suspected::Take)).unwrap()
     }
 
     pub(crate) fn record(

@@ -6,9 +6,10 @@ use std::collections::BTreeSet;
 use fanfare::clock::Clock;
 use fanfare::model::id::{Seq, ShardRef};
 use fanfare::model::outcome::{Outcome, reason};
-use fanfare::store::{Checkpoint, Destination, Handover, OutcomeQuery, ShardWork};
+use fanfare::model::shard::LeaseError;
+use fanfare::store::{Checkpoint, Destination, Handover, OutcomeQuery, ShardWork, Suspected};
 
-use super::{LENGTH, Life, MANY, all_delivered, request};
+use super::{LENGTH, Life, MANY, all_delivered, request, wait};
 use crate::{Bench, benches};
 
 fn seqs(work: &ShardWork) -> BTreeSet<Seq> {
@@ -65,7 +66,7 @@ fn exactly_the_targets_that_kill_are_poison() {
             let killers = [targets[1], targets[targets.len() * 2 / 3]];
             let (deaths, poison) = hold_until_closed(&*bench, &life, shards[0], &killers);
             assert_eq!(poison, killers);
-            assert!(deaths <= 2 * 14, "{deaths}");
+            assert!(deaths <= 2 * 16, "{deaths}");
             life.run(id, |_| (Outcome::Delivered, None));
             let counters = life.broadcast(id).counters();
             assert_eq!((counters.rejected, counters.delivered), (2, counters.targeted - 2));
@@ -90,7 +91,7 @@ fn a_shard_beside_a_killer_opens_by_itself() {
             assert!(!life.lease(shard).unwrap().narrowed, "once may be an accident");
             bench.clock().advance(LENGTH);
             let half = life.lease(shard).unwrap();
-            assert!(half.narrowed && half.poison.is_none() && half.strikes == 2);
+            assert!(half.narrowed && half.poison.is_none() && half.strikes == 0, "a step begins a new row");
             let half_of = seqs(&half);
             assert!(half_of.len() == whole.len() / 2 && half_of.is_subset(&whole));
             let moves = all_delivered(&half);
@@ -100,6 +101,34 @@ fn a_shard_beside_a_killer_opens_by_itself() {
             life.run(id, |_| (Outcome::Delivered, None));
             let counters = life.broadcast(id).counters();
             assert_eq!(counters.delivered, counters.targeted);
+            life.assert_conserved(id);
+        }
+    }
+}
+
+#[test]
+fn a_suspect_that_is_left_is_struck_by_nobody() {
+    for audience in ["few", "all"] {
+        for bench in benches() {
+            let life = Life::on(bench.store());
+            life.register(MANY);
+            let id = life.planned(request(audience));
+            let shard = life.shards(id)[0];
+            for _ in 0..2 {
+                life.lease(shard).unwrap();
+                bench.clock().advance(LENGTH);
+            }
+            for _ in 0..5 {
+                let left = wait(life.store.lease(shard, LENGTH, Suspected::Leave)).unwrap();
+                assert_eq!(left.unwrap_err(), LeaseError::Suspected);
+                assert!(life.shards(id).contains(&shard), "somebody else may take it");
+                bench.clock().advance(LENGTH);
+            }
+            let half = life.lease(shard).unwrap();
+            assert!(half.narrowed && half.poison.is_none());
+            bench.clock().advance(super::HOUR);
+            let closing = wait(life.store.lease(shard, LENGTH, Suspected::Leave)).unwrap().unwrap();
+            assert!(!closing.narrowed, "nothing is sent, so it is nobody's risk");
             life.assert_conserved(id);
         }
     }

@@ -145,9 +145,10 @@ async fn share(field: &Field, large: &Door, args: &Args) -> anyhow::Result<f64> 
     }
     let delivered = async |id: &str| anyhow::Ok(large.api.standing(id).await?.counters.delivered);
     let (light, heavy) = (ids.first().context("no broadcast")?, ids.last().context("no broadcast")?);
-    // The first one had the fleet for itself for a moment: counting begins when both are under way.
-    let from = args.installations / 10;
-    let to = args.installations * 9 / 10;
+    // The first one had the fleet for itself for a moment, and holds what it took until it is through with it: counting
+    // begins when both have been under way for a while, and ends before the heavier one has few shards left.
+    let from = args.installations / 4;
+    let to = args.installations * 85 / 100;
     let watching = async {
         let mut begun = None;
         loop {

@@ -20,7 +20,7 @@ use super::{inline, reasons, sets};
 use crate::model::id::{BroadcastId, ChunkNo, Epoch, HubId, ShardRef};
 use crate::model::outcome::{Outcome, Place};
 use crate::model::shard::{Lease, LeaseError};
-use crate::model::time::Timestamp;
+use crate::model::time::{Moment, Timestamp};
 use crate::store::life::lease::{gives_reasons, hand_over};
 use crate::store::life::ledger::{Judged, Ledger, Source};
 use crate::store::life::reasons::Reasons;
@@ -140,7 +140,7 @@ async fn write(
 
     let mut lease = shard.lease;
     let pending = ledger.counters.pending - judged.len() as u64;
-    if let Err(refused) = hand_over(&mut lease, epoch, checkpoint, pending, now) {
+    if let Err(refused) = hand_over(&mut lease, epoch, checkpoint, pending, Moment::of_one_clock(now)) {
         return Ok(Err(refused));
     }
     // From here on it is written.

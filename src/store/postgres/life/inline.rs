@@ -16,13 +16,13 @@ use super::rows::{insert_shards, save_broadcast, save_inline, shared_request, sh
 use super::{leases, reasons, sets};
 use crate::model::id::{Epoch, ShardRef};
 use crate::model::shard::LeaseError;
-use crate::model::time::Timestamp;
+use crate::model::time::{Moment, Timestamp};
 use crate::store::life::codec;
 use crate::store::life::inline::{Recorded, Shares};
 use crate::store::life::lease::take;
 use crate::store::life::ledger::Whole;
 use crate::store::life::records::BroadcastRow;
-use crate::store::{Checkpoint, CheckpointReply, ShardWork};
+use crate::store::{Checkpoint, CheckpointReply, ShardWork, Suspected};
 
 /// Leases a platform's share. The row is locked.
 pub(super) async fn lease(
@@ -30,11 +30,12 @@ pub(super) async fn lease(
     mut row: BroadcastRow,
     at: ShardRef,
     length: Duration,
+    suspects: Suspected,
     now: Timestamp,
 ) -> Done<Result<ShardWork, LeaseError>> {
     let mut all = shares(tx, &row).await?;
     let Some((platform, share)) = all.share_mut(at) else { return Ok(Err(LeaseError::Closed)) };
-    let taken = match take(&mut share.lease, &row, length, now) {
+    let taken = match take(&mut share.lease, None, &row, length, suspects, Moment::of_one_clock(now)) {
         Ok(taken) => taken,
         Err(refused) => return Ok(Err(refused)),
     };
@@ -73,7 +74,7 @@ pub(super) async fn checkpoint(
     now: Timestamp,
 ) -> Done<Result<super::checkpoint::Recorded, LeaseError>> {
     let before = shares(tx, &row).await?;
-    let recorded = match before.record(at, epoch, checkpoint, now)? {
+    let recorded = match before.record(at, epoch, checkpoint, Moment::of_one_clock(now))? {
         Ok(recorded) => recorded,
         Err(refused) => return Ok(Err(refused)),
     };

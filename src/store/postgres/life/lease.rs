@@ -9,18 +9,25 @@ use super::rows::{fetch_broadcast, hub_exists, lock_broadcast, lock_shard, save_
 use super::{inline, sets};
 use crate::model::id::ShardRef;
 use crate::model::shard::LeaseError;
-use crate::store::ShardWork;
-use crate::store::life::lease::{Portion, is_suspected, portion, take};
+use crate::model::time::Moment;
+use crate::store::life::lease::{Portion, portion, take};
+use crate::store::{ShardWork, Suspected};
 
 pub(in super::super) async fn lease(
     parts: &Parts,
     at: ShardRef,
     length: Duration,
+    suspects: Suspected,
 ) -> Done<Result<ShardWork, LeaseError>> {
-    retrying(|| attempt(parts, at, length)).await
+    retrying(|| attempt(parts, at, length, suspects)).await
 }
 
-async fn attempt(parts: &Parts, at: ShardRef, length: Duration) -> Done<Result<ShardWork, LeaseError>> {
+async fn attempt(
+    parts: &Parts,
+    at: ShardRef,
+    length: Duration,
+    suspects: Suspected,
+) -> Done<Result<ShardWork, LeaseError>> {
     let mut client = parts.pool.get().await?;
     let tx = begin(&mut client, Durability::Relaxed).await?;
     let Some(row) = fetch_broadcast(&tx, at.broadcast).await? else { return Ok(Err(LeaseError::Closed)) };
@@ -32,7 +39,7 @@ async fn attempt(parts: &Parts, at: ShardRef, length: Duration) -> Done<Result<S
         // Another node may have ended or spilled it meanwhile.
         if row.is_running_inline() {
             let now = parts.time.now(&tx).await?;
-            let leased = inline::lease(&tx, row, at, length, now).await?;
+            let leased = inline::lease(&tx, row, at, length, suspects, now).await?;
             if leased.is_ok() {
                 commit(tx).await?;
             }
@@ -43,14 +50,14 @@ async fn attempt(parts: &Parts, at: ShardRef, length: Duration) -> Done<Result<S
     // Read behind the lock: what its owner wants now.
     let Some(row) = fetch_broadcast(&tx, at.broadcast).await? else { return Ok(Err(LeaseError::Closed)) };
     let now = parts.time.now(&tx).await?;
-    let taken = match take(&mut shard.lease, &row, length, now) {
+    let taken = match take(&mut shard.lease, shard.narrowed, &row, length, suspects, Moment::of_one_clock(now)) {
         Ok(taken) => taken,
         Err(refused) => return Ok(Err(refused)),
     };
     let mut chunks = sets::unfinished(&tx, &shard).await?;
     let mut poison = None;
-    if is_suspected(&taken, shard.lease.strikes, shard.narrowed) {
-        let cut = portion(&taken, shard.lease.strikes, shard.narrowed, chunks, now);
+    if taken.suspected {
+        let cut = portion(&taken, &mut shard.lease, shard.narrowed, chunks, now);
         Portion { chunks, narrowed: shard.narrowed, poison } = cut;
     }
     save_shard(&tx, &shard).await?;

@@ -12,7 +12,7 @@ use super::rows::{fetch_broadcast, hub_exists, insert_shards, lock_broadcast, re
 use super::{reasons, sets};
 use crate::model::id::{BroadcastId, Epoch};
 use crate::model::shard::LeaseError;
-use crate::model::time::Timestamp;
+use crate::model::time::{Moment, Timestamp};
 use crate::store::life::draft::{self, From};
 use crate::store::life::plan::{Draft, Step, Stepped, apply, stored_audience};
 use crate::store::life::reasons::Reasons;
@@ -39,7 +39,7 @@ pub(in super::super) async fn lease_plan(
         }
         let now = parts.time.now(&tx).await?;
         let closing = row.closing(now).is_some();
-        let epoch = match row.plan.take(now, length, closing) {
+        let epoch = match row.plan.take(Moment::of_one_clock(now), length, closing) {
             Ok(epoch) => epoch,
             Err(refused) => return Ok(Err(refused)),
         };
@@ -123,7 +123,7 @@ pub(super) async fn write(
     };
     let now = parts.time.now(&tx).await?;
     let mut texts = if step.gives_reasons() { reasons::load(&tx, id).await? } else { Reasons::default() };
-    let stepped = apply(&mut row, &mut texts, step, epoch, length, now)?;
+    let stepped = apply(&mut row, &mut texts, step, epoch, length, Moment::of_one_clock(now))?;
     if let Stepped::Made { inline, shards, .. } = &stepped {
         if !shards.is_empty() {
             let rows: Vec<_> = shards.iter().map(|(shard, _)| shard.clone()).collect();

@@ -9,6 +9,7 @@ use super::super::error::Done;
 use super::super::pool::{query, retrying, snapshot};
 use super::rows::{BROADCAST, SHARD, decode_shares, read_broadcast, read_shard, uuid};
 use crate::model::id::BroadcastId;
+use crate::model::time::Moment;
 use crate::store::life::ready as rules;
 use crate::store::life::records::BroadcastRow;
 use crate::store::{ReadyWork, Work};
@@ -27,7 +28,7 @@ async fn look(parts: &Parts, only: Option<Uuid>, horizon: Duration, window: usiz
     let mut client = parts.pool.get().await?;
     let tx = snapshot(&mut client).await?;
     let now = parts.time.now(&tx).await?;
-    let until = now.plus(horizon);
+    let (moment, until) = (Moment::of_one_clock(now), now.plus(horizon));
     let mut ready = Vec::new();
     let of_hubs = "hub IN (SELECT id FROM hub)";
     // Two texts and not one with `$ IS NULL OR`: each has a plan of its own.
@@ -35,7 +36,7 @@ async fn look(parts: &Parts, only: Option<Uuid>, horizon: Duration, window: usiz
 
     let plans = format!("{BROADCAST} FROM broadcast WHERE planned IS NULL AND plan_time <= $2 AND {of_hubs} {chosen}");
     for row in query(&tx, &plans, &[&only, &until.millis()]).await? {
-        ready.extend(rules::plan(&read_broadcast(&row)?, now, until));
+        ready.extend(rules::plan(&read_broadcast(&row)?, moment, until));
     }
 
     // Those that are over have no open shards.
@@ -51,7 +52,7 @@ async fn look(parts: &Parts, only: Option<Uuid>, horizon: Duration, window: usiz
         }
         if row.is_running_inline() {
             let leases = decode_shares(&row, found.try_get(25)?, found.try_get(26)?)?.leases();
-            let shards = rules::inline_shards(&row, Some(&leases), now);
+            let shards = rules::inline_shards(&row, Some(&leases), moment);
             ready.extend(shards.into_iter().filter(|work| work.due <= until).take(window));
         } else {
             ordinary.push(row);
@@ -61,7 +62,7 @@ async fn look(parts: &Parts, only: Option<Uuid>, horizon: Duration, window: usiz
     // A window of each, in one statement however many there are.
     let sql = format!(
         "SELECT s.* FROM unnest($1::uuid[], $2::int8[]) AS b (id, horizon) CROSS JOIN LATERAL ({SHARD} \
-         WHERE broadcast = b.id AND state < 2 AND ((state = 0 AND time <= b.horizon) OR time <= $3) \
+         WHERE broadcast = b.id AND state < 2 AND ((state = 0 AND time <= b.horizon) OR (state = 1 AND time <= $3)) \
          ORDER BY time LIMIT $4) s"
     );
     if !ordinary.is_empty() {
@@ -72,7 +73,7 @@ async fn look(parts: &Parts, only: Option<Uuid>, horizon: Duration, window: usiz
         for found in shards {
             let shard = read_shard(&found)?;
             let Some(row) = ordinary.iter().find(|row| row.id == shard.at.broadcast) else { continue };
-            let due = rules::shard_due(row, &shard.lease, now).filter(|due| *due <= until);
+            let due = rules::shard_due(row, &shard.lease, moment).filter(|due| *due <= until);
             ready.extend(due.map(|due| row.ready(Work::Run(shard.at, shard.platform), due)));
         }
     }

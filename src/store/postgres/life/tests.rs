@@ -24,7 +24,7 @@ use crate::store::Retention;
 use crate::store::life::plan::{Draft, Planned, Step, Stepped};
 use crate::store::{
     AcceptError, Accepted, Checkpoint, ChunkWork, Destination, Handover, Move, NewBroadcast, OutcomeQuery, ShardWork,
-    Store, Work,
+    Store, Suspected, Work,
 };
 
 const START: Timestamp = Timestamp::from_millis(1_769_941_800_000);
@@ -139,7 +139,8 @@ async fn of_two_nodes_that_lease_one_shard_at_once_one_holds_it() {
     for id in [bench.planned(draft(&TWO, false, None)).await, bench.small(&TWO).await] {
         for shard in bench.shards(id).await {
             let [first, second] = &bench.nodes;
-            let (first, second) = tokio::join!(first.lease(shard, LENGTH), second.lease(shard, LENGTH));
+            let (first, second) =
+                tokio::join!(first.lease(shard, LENGTH, Suspected::Take), second.lease(shard, LENGTH, Suspected::Take));
             let (first, second) = (first.unwrap(), second.unwrap());
             let held = LeaseError::Held { until: START.plus(LENGTH) };
             assert!(
@@ -159,8 +160,8 @@ async fn two_closes_at_once_end_the_broadcast_once() {
         let id = if round % 2 == 0 { bench.planned(draft(&TWO, false, None)).await } else { bench.small(&TWO).await };
         let shards = bench.shards(id).await;
         let [first, second] = &bench.nodes;
-        let one = first.lease(shards[0], LENGTH).await.unwrap().unwrap();
-        let other = second.lease(shards[1], LENGTH).await.unwrap().unwrap();
+        let one = first.lease(shards[0], LENGTH, Suspected::Take).await.unwrap().unwrap();
+        let other = second.lease(shards[1], LENGTH, Suspected::Take).await.unwrap().unwrap();
         // Both give the same new reason, which has one number in the end, and one cancels beside them.
         let why = Some(Reason::known("why"));
         let (one, other, wish) = tokio::join!(
@@ -188,9 +189,9 @@ async fn a_lost_lease_writes_nothing_on_any_node() {
     for id in [bench.planned(draft(&TWO, false, None)).await, bench.small(&TWO).await] {
         let shard = bench.shards(id).await[0];
         let [first, second] = &bench.nodes;
-        let lost = first.lease(shard, LENGTH).await.unwrap().unwrap();
+        let lost = first.lease(shard, LENGTH, Suspected::Take).await.unwrap().unwrap();
         bench.clock.advance(LENGTH);
-        let held = second.lease(shard, LENGTH).await.unwrap().unwrap();
+        let held = second.lease(shard, LENGTH, Suspected::Take).await.unwrap().unwrap();
         assert_eq!((held.strikes, &held.chunks), (1, &lost.chunks));
         let late = first.checkpoint(shard, lost.epoch, close(&lost, None)).await.unwrap();
         assert_eq!(late, Err(LeaseError::Fenced { asked: lost.epoch }));
@@ -215,14 +216,14 @@ async fn a_fenced_planner_writes_nothing_and_a_step_is_written_once() {
     assert!(matches!(bench.step(1, id, held, stretch(), 0).await, Stepped::Stale));
     // What was planned runs meanwhile, and does not end the broadcast.
     for shard in bench.shards(id).await {
-        let work = first.lease(shard, LENGTH).await.unwrap().unwrap();
+        let work = first.lease(shard, LENGTH, Suspected::Take).await.unwrap().unwrap();
         assert!(!first.checkpoint(shard, work.epoch, close(&work, None)).await.unwrap().unwrap().finished);
     }
     let last = draft(&[(Platform::Apns, 5, 10)], false, None);
     assert!(matches!(bench.step(1, id, held, last, 5).await, Stepped::Made { step, .. } if step.done));
     let shards = bench.shards(id).await;
     assert_eq!(shards.len(), 1);
-    let work = second.lease(shards[0], LENGTH).await.unwrap().unwrap();
+    let work = second.lease(shards[0], LENGTH, Suspected::Take).await.unwrap().unwrap();
     assert!(second.checkpoint(shards[0], work.epoch, close(&work, None)).await.unwrap().unwrap().finished);
     assert_eq!(second.broadcast(bench.hub, id).await.unwrap().unwrap().counters().delivered, 140);
     bench.assert_conserved().await;
@@ -257,7 +258,7 @@ async fn what_kills_its_workers_is_found_alone() {
             assert!(lease < 60, "it must come to an end");
             // Each time another node takes it: no process remembers anything.
             let node = &bench.nodes[lease % 2];
-            let work = node.lease(shard, LENGTH).await.unwrap().unwrap();
+            let work = node.lease(shard, LENGTH, Suspected::Take).await.unwrap().unwrap();
             let mut checkpoint = close(&work, None);
             if work.narrowed {
                 checkpoint.then = Handover::GiveBack { due: bench.clock.now() };

@@ -13,7 +13,7 @@ use super::rows::{fetch_broadcast, fetch_shard, save_broadcast, save_shard};
 use super::sets::{Table, load_reasons, save_reasons};
 use crate::model::id::{Epoch, HubId, ShardRef};
 use crate::model::shard::LeaseError;
-use crate::model::time::Timestamp;
+use crate::model::time::{Moment, Timestamp};
 use crate::store::life::lease::{gives_reasons, hand_over};
 use crate::store::life::ledger::{Judged, Ledger, Source};
 use crate::store::life::reasons::Reasons;
@@ -31,7 +31,7 @@ pub(in super::super) async fn checkpoint(
     }
     let (clock, registry) = (parts.clock.clone(), parts.registry.clone());
     let weight = weight(&checkpoint);
-    let write = move |tx: &Connection| write(tx, &registry, shard, epoch, &checkpoint, clock.now());
+    let write = move |tx: &Connection| write(tx, &registry, shard, epoch, &checkpoint, clock.moment());
     parts.engine.write(Precedence::Checkpoint, weight, write).await
 }
 
@@ -47,18 +47,18 @@ pub(super) fn write(
     at: ShardRef,
     epoch: Epoch,
     checkpoint: &Checkpoint,
-    now: Timestamp,
+    now: Moment,
 ) -> Result<Result<CheckpointReply, LeaseError>> {
     let (Some(mut shard), Some(mut broadcast)) = (fetch_shard(tx, at)?, fetch_broadcast(tx, at.broadcast)?) else {
         return Ok(Err(LeaseError::Fenced { asked: epoch }));
     };
-    if let Err(refused) = shard.lease.check(epoch, now) {
+    if let Err(refused) = shard.lease.check(epoch, now.lease) {
         return Ok(Err(refused));
     }
     let table = Table { connection: tx, shard: &shard };
     let mut reasons = if gives_reasons(checkpoint) { load_reasons(tx, at.broadcast)? } else { Reasons::default() };
     let mut ledger = Ledger::with_counters(shard.counters);
-    ledger.record(&table, &mut reasons, checkpoint, now)?;
+    ledger.record(&table, &mut reasons, checkpoint, now.wall)?;
     let judged = checkpoint.judge.map_or(Ok(Vec::new()), |judgement| ledger.judged(&table, judgement))?;
 
     let mut lease = shard.lease;
@@ -67,6 +67,7 @@ pub(super) fn write(
         return Ok(Err(refused));
     }
     // From here on it is written.
+    let now = now.wall;
     let dropped = judge(tx, registry, broadcast.hub, &table, &mut ledger, &judged, now)?;
     table.save(&ledger)?;
     save_reasons(tx, at.broadcast, &reasons)?;

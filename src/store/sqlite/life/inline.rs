@@ -37,7 +37,7 @@ use crate::store::life::inline::{Recorded, Shares};
 use crate::store::life::lease::{portion, take};
 use crate::store::life::ledger::Whole;
 use crate::store::life::records::BroadcastRow;
-use crate::store::{Checkpoint, CheckpointReply, Result, ShardWork, StoreError};
+use crate::store::{Checkpoint, CheckpointReply, Result, ShardWork, StoreError, Suspected};
 
 /// The runs of this process, by broadcast. A run comes with its first lease and goes with its last write, so that this
 /// grows only with what is in flight.
@@ -195,6 +195,7 @@ pub(super) async fn lease(
     mut locked: Locked,
     at: ShardRef,
     length: Duration,
+    suspects: Suspected,
 ) -> Result<Result<ShardWork, LeaseError>> {
     let read = move |connection: &Connection| {
         let row = fetch_broadcast(connection, at.broadcast)?;
@@ -208,14 +209,15 @@ pub(super) async fn lease(
         }
     };
     let run = locked.run()?;
-    let now = parts.clock.now();
+    let now = parts.clock.moment();
     let request = run.request.clone();
     let Some((platform, share)) = run.shares.share_mut(at) else { return Ok(Err(LeaseError::Closed)) };
-    let taken = match take(&mut share.lease, &row, length, now) {
+    let taken = match take(&mut share.lease, share.narrowed, &row, length, suspects, now) {
         Ok(taken) => taken,
         Err(refused) => return Ok(Err(refused)),
     };
-    let portion = portion(&taken, share.lease.strikes, share.narrowed, share.ledger.unfinished(), now);
+    let now = now.wall;
+    let portion = portion(&taken, &mut share.lease, share.narrowed, share.ledger.unfinished(), now);
     share.narrowed = portion.narrowed;
     let work = ShardWork {
         epoch: taken.epoch,
@@ -241,7 +243,7 @@ pub(super) async fn checkpoint(
     epoch: Epoch,
     checkpoint: Arc<Checkpoint>,
 ) -> Result<Result<CheckpointReply, LeaseError>> {
-    let now = parts.clock.now();
+    let now = parts.clock.moment();
     let run = locked.run()?;
     let recorded = match run.shares.record(at, epoch, &checkpoint, now)? {
         Ok(recorded) => recorded,
@@ -266,7 +268,7 @@ pub(super) async fn checkpoint(
     let weight = weight(&checkpoint);
     let before = run.clone();
     let commit = move |tx: &Connection| {
-        let now = clock.now();
+        let now = clock.moment();
         let Some(mut row) = fetch_broadcast(tx, at.broadcast)?.filter(BroadcastRow::is_running_inline) else {
             return Ok(Err(LeaseError::Fenced { asked: epoch }));
         };
@@ -274,6 +276,7 @@ pub(super) async fn checkpoint(
             spill(tx, &mut row, &before)?;
             return write(tx, &registry, at, epoch, &checkpoint, now);
         }
+        let now = now.wall;
         let mut after = after.clone();
         let Some((_, share)) = after.share_mut(at) else {
             return Ok(Err(LeaseError::Fenced { asked: epoch }));

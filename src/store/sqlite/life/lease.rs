@@ -15,25 +15,31 @@ use super::rows::{
 use super::sets::Table;
 use crate::model::id::ShardRef;
 use crate::model::shard::LeaseError;
-use crate::model::time::Timestamp;
-use crate::store::life::lease::{Portion, Taken, is_suspected, portion, take};
+use crate::model::time::{Moment, Timestamp};
+use crate::store::life::lease::{Portion, Taken, portion, take};
 use crate::store::life::records::{BroadcastRow, ShardRow};
-use crate::store::{Result, ShardWork};
+use crate::store::{Result, ShardWork, Suspected};
 
 pub(in super::super) async fn lease(
     parts: &Arc<Parts>,
     at: ShardRef,
     length: Duration,
+    suspects: Suspected,
 ) -> Result<Result<ShardWork, LeaseError>> {
     match inline::enter_to_lease(parts, at.broadcast).await? {
-        Entered::Inline(run) => inline::lease(parts, run, at, length).await,
-        Entered::Ordinary => ordinary(parts, at, length).await,
+        Entered::Inline(run) => inline::lease(parts, run, at, length, suspects).await,
+        Entered::Ordinary => ordinary(parts, at, length, suspects).await,
     }
 }
 
-async fn ordinary(parts: &Arc<Parts>, at: ShardRef, length: Duration) -> Result<Result<ShardWork, LeaseError>> {
+async fn ordinary(
+    parts: &Arc<Parts>,
+    at: ShardRef,
+    length: Duration,
+    suspects: Suspected,
+) -> Result<Result<ShardWork, LeaseError>> {
     let clock = parts.clock.clone();
-    let take = move |tx: &Connection| take_row(tx, at, length, clock.now());
+    let take = move |tx: &Connection| take_row(tx, at, length, suspects, clock.moment());
     let leased = match parts.engine.write(Precedence::Checkpoint, 1, take).await? {
         Ok(leased) => leased,
         Err(refused) => return Ok(Err(refused)),
@@ -70,21 +76,28 @@ struct Lease {
     read_at: Timestamp,
 }
 
-fn take_row(tx: &Connection, at: ShardRef, length: Duration, now: Timestamp) -> Result<Result<Lease, LeaseError>> {
+fn take_row(
+    tx: &Connection,
+    at: ShardRef,
+    length: Duration,
+    suspects: Suspected,
+    now: Moment,
+) -> Result<Result<Lease, LeaseError>> {
     let (Some(mut row), Some(mut shard)) = (fetch_broadcast(tx, at.broadcast)?, fetch_shard(tx, at)?) else {
         return Ok(Err(LeaseError::Closed));
     };
     if !hub_exists(tx, row.hub)? {
         return Ok(Err(LeaseError::Closed));
     }
-    let taken = match take(&mut shard.lease, &row, length, now) {
+    let taken = match take(&mut shard.lease, shard.narrowed, &row, length, suspects, now) {
         Ok(taken) => taken,
         Err(refused) => return Ok(Err(refused)),
     };
+    let now = now.wall;
     let mut cut = None;
-    if is_suspected(&taken, shard.lease.strikes, shard.narrowed) {
+    if taken.suspected {
         let chunks = Table { connection: tx, shard: &shard }.unfinished()?;
-        let portion = portion(&taken, shard.lease.strikes, shard.narrowed, chunks, now);
+        let portion = portion(&taken, &mut shard.lease, shard.narrowed, chunks, now);
         shard.narrowed = portion.narrowed;
         save_narrowed(tx, &shard)?;
         cut = Some(portion);

@@ -13,7 +13,7 @@ use super::rows::{fetch_broadcast, hub_exists, insert_shard, request, save_broad
 use super::sets::{Table, load_reasons, planned, save_reasons};
 use crate::model::id::{BroadcastId, Epoch};
 use crate::model::shard::LeaseError;
-use crate::model::time::Timestamp;
+use crate::model::time::Moment;
 use crate::store::life::draft::{self, From};
 use crate::store::life::plan::{Step, Stepped, apply, stored_audience};
 use crate::store::life::reasons::Reasons;
@@ -26,12 +26,12 @@ pub(in super::super) async fn lease_plan(
 ) -> Result<Result<Epoch, LeaseError>> {
     let clock = parts.clock.clone();
     let take = move |tx: &Connection| {
-        let now = clock.now();
+        let now = clock.moment();
         let Some(mut row) = fetch_broadcast(tx, id)? else { return Ok(Err(LeaseError::Closed)) };
         if row.times.planned.is_some() || !hub_exists(tx, row.hub)? {
             return Ok(Err(LeaseError::Closed));
         }
-        let closing = row.closing(now).is_some();
+        let closing = row.closing(now.wall).is_some();
         let taken = row.plan.take(now, length, closing);
         if taken.is_ok() {
             save_broadcast(tx, &row)?;
@@ -50,11 +50,11 @@ pub(in super::super) async fn plan_step(
     loop {
         let (clock, registry) = (parts.clock.clone(), parts.registry.clone());
         let evaluate = move |connection: &Connection| {
-            let now = clock.now();
+            let Moment { wall: now, lease } = clock.moment();
             let Some(row) = fetch_broadcast(connection, id)? else {
                 return Ok(Err(LeaseError::Fenced { asked: epoch }));
             };
-            if let Err(refused) = row.plan.check(epoch, now) {
+            if let Err(refused) = row.plan.check(epoch, lease) {
                 return Ok(Err(refused));
             }
             if row.closing(now).is_some() {
@@ -77,7 +77,7 @@ pub(in super::super) async fn plan_step(
         };
         let weight = step.weight();
         let clock = parts.clock.clone();
-        let write = move |tx: &Connection| write(tx, id, epoch, length, &step, clock.now());
+        let write = move |tx: &Connection| write(tx, id, epoch, length, &step, clock.moment());
         match parts.engine.write(Precedence::Checkpoint, weight, write).await? {
             Stepped::Made { step, .. } => return Ok(Ok(step)),
             Stepped::Refused(refused) => return Ok(Err(refused)),
@@ -92,7 +92,7 @@ fn write(
     epoch: Epoch,
     length: Duration,
     step: &Step,
-    now: Timestamp,
+    now: Moment,
 ) -> Result<Stepped> {
     let Some(mut row) = fetch_broadcast(tx, id)? else {
         return Ok(Stepped::Refused(LeaseError::Fenced { asked: epoch }));

@@ -9,7 +9,7 @@ use super::super::Parts;
 use super::inline::of_runs;
 use super::rows::{BROADCAST, SHARD, read_broadcast, read_shard};
 use crate::model::id::BroadcastId;
-use crate::model::time::Timestamp;
+use crate::model::time::{Moment, Timestamp};
 use crate::store::life::ready as rules;
 use crate::store::life::records::BroadcastRow;
 use crate::store::{ReadyWork, Result, Work};
@@ -21,8 +21,8 @@ pub(in super::super) async fn ready(
     window: usize,
 ) -> Result<Vec<ReadyWork>> {
     let running = of_runs(parts, only, |run| run.shares.leases()).await;
-    let now = parts.clock.now();
-    let until = now.plus(horizon);
+    let now = parts.clock.moment();
+    let until = now.wall.plus(horizon);
     let read = move |connection: &Connection| {
         let mut ready = Vec::new();
         let plans =
@@ -68,17 +68,17 @@ fn each(
 fn open_shards(
     connection: &Connection,
     row: &BroadcastRow,
-    now: Timestamp,
+    now: Moment,
     until: Timestamp,
     window: usize,
 ) -> Result<Vec<ReadyWork>> {
     let horizon = rules::horizon(row, until);
     let mut query = connection.prepare_cached(&format!(
-        "{SHARD} WHERE broadcast = ?1 AND state < 2 AND ((state = 0 AND time <= ?2) OR time <= ?3) \
+        "{SHARD} WHERE broadcast = ?1 AND state < 2 AND ((state = 0 AND time <= ?2) OR (state = 1 AND time <= ?3)) \
          ORDER BY time LIMIT ?4"
     ))?;
     let window = i64::try_from(window).unwrap_or(i64::MAX);
-    let mut rows = query.query(params![row.id.as_bytes(), horizon.millis(), now.millis(), window])?;
+    let mut rows = query.query(params![row.id.as_bytes(), horizon.millis(), now.lease.millis(), window])?;
     let mut ready = Vec::new();
     while let Some(found) = rows.next()? {
         let shard = read_shard(found)?;

@@ -13,11 +13,14 @@ use crate::model::broadcast::{BroadcastRequest, Content, Lane, Payloads, Priorit
 use crate::model::id::{BroadcastId, HubId, HubName};
 use crate::model::installation::{Installation, InstallationLimits};
 use crate::model::outcome::{Outcome, Place};
+use crate::model::platform::Platform;
+use crate::model::shard::LeaseError;
 use crate::model::time::Timestamp;
 use crate::store::Retention;
 use crate::store::life::plan::INLINE_TARGETS;
 use crate::store::{
-    Change, Checkpoint, Destination, Handover, Move, NewBroadcast, OutcomeQuery, PlanStep, Result, Store, Work,
+    Change, Checkpoint, Destination, Handover, Move, NewBroadcast, OutcomeQuery, PlanStep, Result, Store, Suspected,
+    Work,
 };
 
 const START: Timestamp = Timestamp::from_millis(1_769_941_800_000);
@@ -103,7 +106,7 @@ impl Bench {
         });
         shards
             .map(|shard| {
-                let work = wait(self.store.lease(shard, LENGTH)).unwrap().unwrap();
+                let work = wait(self.store.lease(shard, LENGTH, Suspected::Take)).unwrap().unwrap();
                 let to = Destination::Done { outcome, reason: None };
                 let moves = work.chunks.into_iter().map(|chunk| Move {
                     chunk: chunk.chunk,
@@ -215,6 +218,34 @@ fn retention_leaves_no_row_behind() {
             Ok(())
         });
     }
+}
+
+#[test]
+fn setting_the_clock_neither_ends_nor_prolongs_a_lease() {
+    let directory = tempfile::tempdir().unwrap();
+    let clock = ManualClock::starting_at(START);
+    let file = directory.path().join("fanfare.db");
+    let store = SqliteStore::open(&file, Mode::Inline, clock.clone(), Retention::default()).unwrap();
+    let hub = wait(store.put_hub(&HubName::parse("demo").unwrap(), Vec::new())).unwrap().id;
+    let bench = Bench { store, hub, _directory: directory };
+    wait(bench.store.apply(hub, (0..=INLINE_TARGETS).map(|n| device(n, n)).collect())).unwrap();
+    let id = bench.accept();
+    bench.steps(id, 1);
+    let ready = || wait(bench.store.ready(Some(id), Duration::ZERO, 9)).unwrap();
+    let Work::Run(shard, _) = ready()[0].work else { unreachable!("it is planned") };
+    let lease = || wait(bench.store.lease(shard, LENGTH, Suspected::Leave)).unwrap();
+    let held = lease().unwrap();
+    for step in [60_000, -3_600_000] {
+        clock.set_wall(step);
+        assert_eq!(ready(), [], "after a step of {step} ms");
+        assert_eq!(lease().unwrap_err(), LeaseError::Held { until: START.plus(LENGTH) });
+        let keep = Checkpoint { then: Handover::Keep { length: LENGTH }, ..Checkpoint::default() };
+        wait(bench.store.checkpoint(shard, held.epoch, keep)).unwrap().unwrap();
+    }
+    clock.advance(LENGTH);
+    assert!(ready().iter().any(|work| work.work == Work::Run(shard, Platform::Apns)));
+    let next = lease().unwrap();
+    assert!(next.epoch > held.epoch && next.strikes == 1);
 }
 
 #[test]
