@@ -106,6 +106,12 @@ impl TargetRows {
         self.rows.iter().map(|row| (row, &self.bytes[row.start as usize..row.end as usize]))
     }
 
+    /// The rows from that one on.
+    pub fn iter_from(&self, first: Seq) -> impl ExactSizeIterator<Item = (&TargetRow, &[u8])> {
+        let rows = &self.rows[self.rows.partition_point(|row| row.seq < first)..];
+        rows.iter().map(|row| (row, &self.bytes[row.start as usize..row.end as usize]))
+    }
+
     /// How many rows.
     pub fn len(&self) -> usize {
         self.rows.len()

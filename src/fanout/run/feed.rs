@@ -21,13 +21,16 @@ use crate::model::outcome::{Outcome, reason};
 use crate::model::platform::Platform;
 use crate::model::time::Timestamp;
 use crate::model::verdict::Reason;
-use crate::store::{StoreError, TargetRow};
+use crate::store::{StoreError, TargetRow, TargetRows};
 
 /// A shard that would wait longer than this for its pace is given back instead.
 const LONGEST_PACE_WAIT: Duration = Duration::from_secs(1);
 
 /// How long a shard rests whose rows cannot be read.
 const UNREADABLE_REST: Duration = Duration::from_secs(1);
+
+/// How old rows may be that are sent by (design.md 3.9).
+const ROWS_LAST: Duration = Duration::from_secs(1);
 
 /// A feed under way.
 pub(super) type Feed = Pin<Box<dyn Future<Output = Fed> + Send>>;
@@ -47,12 +50,44 @@ pub(super) struct Order {
     pub replies: mpsc::UnboundedSender<Vec<Reply>>,
     pub slot: Slot,
     pub pick: Pick,
+    pub rows: Rows,
+}
+
+/// Where the rows of a pick come from.
+pub(super) enum Rows {
+    /// They were read with those of an earlier one.
+    Read(Page),
+    /// To be read, with some that follow.
+    Unread(ChunkSet),
+}
+
+/// Rows of one chunk, read ahead of what is picked: asking the store costs more than a row does.
+pub(super) struct Page {
+    chunk: ChunkNo,
+    set: ChunkSet,
+    rows: TargetRows,
+    /// When they are too old to be sent by.
+    until: BootInstant,
+}
+
+impl Page {
+    /// Whether it has all rows of a pick, and they may still be sent by.
+    pub(super) fn serves(&self, pick: &Pick, now: BootInstant) -> bool {
+        self.chunk == pick.chunk && now < self.until && pick.set.and_not(&self.set).is_empty()
+    }
+
+    /// Whether rows of it are still to be picked after these.
+    fn outlasts(&self, pick: &ChunkSet) -> bool {
+        self.set.last() > pick.last()
+    }
 }
 
 /// What was not handed to the gateway, and why. The rest of the pick will be answered.
 pub(super) struct Fed {
     pub chunk: ChunkNo,
     pub slot: Slot,
+    /// What may serve the next pick.
+    pub page: Option<Page>,
     /// Waits again.
     pub unsent: ChunkSet,
     /// Left since the plan.
@@ -70,18 +105,32 @@ pub(super) fn start(order: Order) -> Feed {
 async fn feed(order: Order) -> Fed {
     let Order { worker, pick, mut slot, .. } = order;
     let chunk = pick.chunk;
-    let rows = match worker.store.read_rows(order.hub, chunk, &pick.set).await {
-        Ok(rows) => rows,
-        Err(error) => {
-            let (wait, failed) = (Some(UNREADABLE_REST), Some(error));
-            return Fed { chunk, slot, unsent: pick.set, left: Vec::new(), wait, failed };
+    let page = match order.rows {
+        Rows::Read(page) => page,
+        Rows::Unread(set) => {
+            let until = worker.clock.boot().plus(ROWS_LAST);
+            match worker.store.read_rows(order.hub, chunk, &set).await {
+                Ok(rows) => Page { chunk, set, rows, until },
+                Err(error) => {
+                    let (wait, failed) = (Some(UNREADABLE_REST), Some(error));
+                    return Fed { chunk, slot, page: None, unsent: pick.set, left: Vec::new(), wait, failed };
+                }
+            }
         }
     };
     let now = worker.clock.now();
     let mut leavers = Leavers::default();
-    let mut sendable: Vec<(Seq, &[u8])> = Vec::with_capacity(rows.len());
-    let mut present: Vec<u16> = Vec::with_capacity(rows.len());
-    for (row, channel) in rows.iter() {
+    let picked = pick.set.len() as usize;
+    let mut sendable: Vec<(Seq, &[u8])> = Vec::with_capacity(picked);
+    let mut present: Vec<u16> = Vec::with_capacity(picked);
+    let mut wanted = pick.set.iter().peekable();
+    for (row, channel) in page.rows.iter_from(Seq::at(chunk, pick.set.first().unwrap_or_default())) {
+        while wanted.next_if(|&offset| offset < row.seq.offset()).is_some() {}
+        match wanted.peek() {
+            None => break,
+            Some(&offset) if offset == row.seq.offset() => {}
+            Some(_) => continue,
+        }
         present.push(row.seq.offset());
         if !leavers.take(row, now, order.user_bound) {
             sendable.push((row.seq, channel));
@@ -146,8 +195,9 @@ async fn feed(order: Order) -> Fed {
         };
         order.gateway.submit(batch).await;
     }
-    let unsent = sendable[handed..].iter().map(|(seq, _)| seq.offset()).collect();
-    Fed { chunk, slot, unsent, left, wait, failed: None }
+    let unsent: ChunkSet = sendable[handed..].iter().map(|(seq, _)| seq.offset()).collect();
+    let page = (!unsent.is_empty() || page.outlasts(&pick.set)).then_some(page);
+    Fed { chunk, slot, page, unsent, left, wait, failed: None }
 }
 
 fn stopped(worker: &Worker, active: &Active, deadline: BootInstant) -> bool {

@@ -94,6 +94,17 @@ impl Ledger {
         Some(Pick { chunk: no, place, set })
     }
 
+    /// What was picked, and of what waits beside it the next, up to `most` in all.
+    pub fn following(&self, pick: &Pick, most: usize) -> ChunkSet {
+        let mut all = pick.set.clone();
+        let waiting = self.chunks.get(&pick.chunk).and_then(|chunk| chunk.waiting.get(&pick.place));
+        let more = u32::try_from(most).unwrap_or(u32::MAX).saturating_sub(all.len());
+        if let Some(waiting) = waiting.filter(|_| more > 0) {
+            all.union_with(&waiting.clone().take_first(more));
+        }
+        all
+    }
+
     /// Where a target with the gateway came from; `None` when it is not with the gateway.
     pub fn handed_from(&self, seq: Seq) -> Option<Place> {
         let chunk = self.chunks.get(&seq.chunk())?;
@@ -288,6 +299,18 @@ mod tests {
         assert_eq!(ledger.next_due(), Some(at(100)));
         assert!(ledger.pick(at(0), 100).is_some());
         assert!(!ledger.can_pick(at(99)) && ledger.can_pick(at(100)));
+    }
+
+    #[test]
+    fn what_follows_a_pick_waits_in_the_same_place() {
+        let mut work = chunk(0, 0..10);
+        work.retries.insert((2, at(100)), (20..25).collect());
+        let mut ledger = Ledger::new(vec![work, chunk(1, 0..10)]);
+        let pick = ledger.pick(at(0), 4).unwrap();
+        assert_eq!(ledger.following(&pick, 7), (0..7).collect());
+        assert_eq!(ledger.following(&pick, 100), (0..10).collect());
+        assert_eq!(ledger.following(&pick, 2), pick.set);
+        assert_eq!(ledger.handed(), 4, "they wait on");
     }
 
     #[test]

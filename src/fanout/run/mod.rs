@@ -40,7 +40,7 @@ mod feed;
 pub mod ledger;
 mod record;
 
-use feed::{Fed, Feed};
+use feed::{Fed, Feed, Page, Rows};
 use ledger::Ledger;
 use record::Saving;
 
@@ -86,8 +86,15 @@ pub(super) struct Run {
     unrecorded_since: Option<BootInstant>,
     /// Set when a feed found that it cannot go on before then.
     not_before: Option<Timestamp>,
+    /// Rows that were read ahead.
+    page: Option<Page>,
+    /// How many rows are read at once: as many as are used while they may be.
+    read: usize,
     replies_in: mpsc::UnboundedSender<Vec<Reply>>,
 }
+
+/// The most rows that are read at once: some hundred kilobytes a shard in flight.
+const READ_TARGETS: usize = 4 * BATCH_TARGETS;
 
 impl Run {
     pub(super) fn new(
@@ -133,6 +140,8 @@ impl Run {
             condemned,
             unrecorded_since: None,
             not_before: None,
+            page: None,
+            read: BATCH_TARGETS,
             replies_in,
             worker,
         };
@@ -264,6 +273,7 @@ impl Run {
             return None;
         };
         self.count_first_send(request.lane);
+        let rows = self.rows_of(&pick, ahead);
         Some(feed::start(feed::Order {
             worker: self.worker.clone(),
             hub: self.hub,
@@ -278,7 +288,19 @@ impl Run {
             replies: self.replies_in.clone(),
             slot,
             pick,
+            rows,
         }))
+    }
+
+    /// The rows of a pick, or what to read for it.
+    fn rows_of(&mut self, pick: &ledger::Pick, ahead: usize) -> Rows {
+        match self.page.take() {
+            Some(page) if page.serves(pick, self.worker.clock.boot()) => return Rows::Read(page),
+            // What was read in vain is read once more.
+            Some(_) => self.read = (self.read / 2).max(BATCH_TARGETS),
+            None => self.read = (self.read * 2).min(READ_TARGETS),
+        }
+        Rows::Unread(self.ledger.following(pick, self.read.min(ahead)))
     }
 
     /// Measures how long the broadcast waited, when these are its first targets here.
@@ -293,6 +315,7 @@ impl Run {
 
     fn take_fed(&mut self, fed: Fed) {
         self.slot = Some(fed.slot);
+        self.page = fed.page;
         self.ledger.put_back_set(fed.chunk, &fed.unsent);
         for (outcome, why, set) in fed.left {
             let to = Destination::Done { outcome, reason: Some(why) };

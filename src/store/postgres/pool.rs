@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use deadpool_postgres::{Client, GenericClient, Manager, ManagerConfig, RecyclingMethod, Runtime, Transaction};
+use deadpool_postgres::{
+    Client, GenericClient, Hook, HookError, Manager, ManagerConfig, RecyclingMethod, Runtime, Transaction,
+};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{IsolationLevel, Row};
 
@@ -12,8 +14,10 @@ use crate::store::{Result, StoreError};
 
 /// How long an operation waits for a connection of the pool, and for a new one to be made.
 const WAIT: Duration = Duration::from_secs(5);
-/// A connection that was used before answers within this, or is thrown away.
+/// A connection that was idle answers within this, or is thrown away.
 const RECYCLE: Duration = Duration::from_secs(2);
+/// A connection that was in use so lately is not asked whether its server is still there.
+const FRESH: Duration = Duration::from_secs(1);
 /// Attempts at what another transaction undid.
 const CONFLICTS: u32 = 8;
 /// Attempts over a connection that was lost.
@@ -44,13 +48,23 @@ impl Pool {
     /// A pool that makes connections when they are asked for; contacts nobody yet.
     pub(super) fn new(options: &Options) -> Result<Self> {
         let (config, tls) = options.driver()?;
-        // A connection whose server went away unnoticed would fail an operation that could have had another.
-        let manager = ManagerConfig { recycling_method: RecyclingMethod::Verified };
+        // Sees that the socket is closed. Asking the server each time would be a round trip for every operation.
+        let manager = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+        // One whose server went away unnoticed would fail an operation that could have had another.
+        let idle = Hook::async_fn(|client: &mut deadpool_postgres::ClientWrapper, metrics| {
+            Box::pin(async move {
+                if metrics.last_used() < FRESH {
+                    return Ok(());
+                }
+                let asked = tokio::time::timeout(RECYCLE, client.simple_query("")).await;
+                asked.map_err(|_| HookError::message("no answer"))?.map(drop).map_err(HookError::Backend)
+            })
+        });
         let pool = deadpool_postgres::Pool::builder(Manager::from_config(config, tls, manager))
             .max_size(options.connections.max(1))
             .wait_timeout(Some(WAIT))
             .create_timeout(Some(WAIT))
-            .recycle_timeout(Some(RECYCLE))
+            .pre_recycle(idle)
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(|error| StoreError::Engine(error.to_string()))?;
@@ -72,9 +86,14 @@ impl Pool {
 pub(super) async fn begin(client: &mut Client, durability: Durability) -> Done<Transaction<'_>> {
     let tx = client.transaction().await?;
     if durability == Durability::Relaxed {
-        tx.batch_execute("SET LOCAL synchronous_commit = off").await?;
+        relax(&tx).await?;
     }
     Ok(tx)
+}
+
+/// Has a transaction's commit not wait for the disk ([`Durability::Relaxed`]).
+pub(super) async fn relax(tx: &Transaction<'_>) -> Done<()> {
+    Ok(tx.batch_execute("SET LOCAL synchronous_commit = off").await?)
 }
 
 /// Begins a transaction that reads one state of everything.

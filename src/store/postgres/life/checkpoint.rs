@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 
 use super::super::Parts;
 use super::super::error::{Done, FaultKind};
-use super::super::pool::{Durability, begin, commit, retrying};
+use super::super::pool::{Durability, begin, commit, relax, retrying};
 use super::super::registry;
 use super::rows::{fetch_broadcast, lock_broadcast, lock_shard, save_broadcast, save_shard, shares};
 use super::sets::Loaded;
@@ -24,6 +24,7 @@ use crate::model::time::{Moment, Timestamp};
 use crate::store::life::lease::{gives_reasons, hand_over};
 use crate::store::life::ledger::{Judged, Ledger, Source};
 use crate::store::life::reasons::Reasons;
+use crate::store::life::records::{BroadcastRow, ShardRow};
 use crate::store::registration::Removal;
 use crate::store::{Checkpoint, CheckpointReply, Destination, Handover};
 
@@ -83,9 +84,12 @@ async fn attempt(
     doubted: &Mutex<Option<Wrote>>,
 ) -> Done<Result<CheckpointReply, LeaseError>> {
     let mut client = parts.pool.get().await?;
-    let tx = begin(&mut client, Durability::Relaxed).await?;
+    let tx = begin(&mut client, Durability::Synced).await?;
     let fenced = Ok(Err(LeaseError::Fenced { asked: epoch }));
-    let Some(row) = fetch_broadcast(&tx, at.broadcast).await? else { return fenced };
+    // Sent together, and answered in this order.
+    let ((), shard, row, now) =
+        tokio::try_join!(relax(&tx), lock_shard(&tx, at), fetch_broadcast(&tx, at.broadcast), parts.time.now(&tx))?;
+    let Some(row) = row else { return fenced };
     let mut reply = None;
     if row.is_running_inline() {
         let Some(row) = lock_broadcast(&tx, at.broadcast).await? else { return fenced };
@@ -97,7 +101,12 @@ async fn attempt(
     }
     let recorded = match reply {
         Some(recorded) => recorded,
-        None => write(parts, &tx, at, epoch, checkpoint).await?,
+        None => {
+            // It may have been spilled after its shard was looked for.
+            let shard = if shard.is_some() { shard } else { lock_shard(&tx, at).await? };
+            let Some(shard) = shard else { return fenced };
+            write(parts, &tx, Held { shard, row, now }, epoch, checkpoint).await?
+        }
     };
     let (reply, lease) = match recorded {
         Ok(recorded) => recorded,
@@ -111,21 +120,26 @@ async fn attempt(
 /// A checkpoint's answer, and the lease that it leaves.
 pub(super) type Recorded = (CheckpointReply, Lease);
 
+/// A shard's row, locked, and its broadcast's.
+struct Held {
+    shard: ShardRow,
+    row: BroadcastRow,
+    now: Timestamp,
+}
+
 /// Writes a checkpoint of an ordinary shard.
 async fn write(
     parts: &Parts,
     tx: &Transaction<'_>,
-    at: ShardRef,
+    held: Held,
     epoch: Epoch,
     checkpoint: &Checkpoint,
 ) -> Done<Result<Recorded, LeaseError>> {
-    let fenced = Ok(Err(LeaseError::Fenced { asked: epoch }));
-    let Some(mut shard) = lock_shard(tx, at).await? else { return fenced };
-    let now = parts.time.now(tx).await?;
+    let Held { mut shard, mut row, now } = held;
+    let at = shard.at;
     if let Err(refused) = shard.lease.check(epoch, now) {
         return Ok(Err(refused));
     }
-    let Some(mut row) = fetch_broadcast(tx, at.broadcast).await? else { return fenced };
 
     let mut texts =
         if gives_reasons(checkpoint) { numbered(tx, at.broadcast, checkpoint).await? } else { Reasons::default() };
@@ -146,14 +160,18 @@ async fn write(
     // From here on it is written.
     loaded.fetch(tx, &mut ledger, judged.iter().flat_map(ends_of)).await?;
     let dropped = judge(parts, tx, row.hub, &loaded, &mut ledger, &judged, now).await?;
-    sets::save(tx, at.broadcast, [(shard.platform, &ledger)]).await?;
-    reasons::save(tx, at.broadcast, &texts).await?;
     let counters = ledger.counters;
     (shard.lease, shard.counters) = (lease, counters);
-    save_shard(tx, &shard).await?;
+    tokio::try_join!(
+        sets::save(tx, at.broadcast, [(shard.platform, &ledger)]),
+        reasons::save(tx, at.broadcast, &texts),
+        save_shard(tx, &shard)
+    )?;
     let mut finished = false;
     if checkpoint.then == Handover::Close {
-        let Some(locked) = lock_broadcast(tx, at.broadcast).await? else { return fenced };
+        let Some(locked) = lock_broadcast(tx, at.broadcast).await? else {
+            return Ok(Err(LeaseError::Fenced { asked: epoch }));
+        };
         row = locked;
         finished = row.close_shard(&shard, now)?;
         save_broadcast(tx, &row).await?;

@@ -189,21 +189,29 @@ pub(super) async fn save<'a>(
             }
         }
     }
-    if !seqs.is_empty() {
+    let fill = async {
+        if seqs.is_empty() {
+            return Ok(0);
+        }
         let sql = "INSERT INTO outcome_chunk (broadcast, platform, chunk, place, detail, due, at, seqs) \
                    SELECT $1, s.* FROM unnest($2::int2[], $3::int4[], $4::int2[], $5::int4[], $6::int8[], $7::int8[], \
                    $8::bytea[]) AS s (platform, chunk, place, detail, due, at, seqs) \
                    ON CONFLICT (broadcast, platform, chunk, place, detail, due) \
                    DO UPDATE SET at = excluded.at, seqs = excluded.seqs";
         let Keys { chunks, places, details, dues } = &filled;
-        execute(tx, sql, &[&uuid(broadcast), &filled_on, chunks, places, details, dues, &ats, &seqs]).await?;
-    }
-    if !emptied_on.is_empty() {
+        execute(tx, sql, &[&uuid(broadcast), &filled_on, chunks, places, details, dues, &ats, &seqs]).await
+    };
+    let empty = async {
+        if emptied_on.is_empty() {
+            return Ok(0);
+        }
         let sql = "DELETE FROM outcome_chunk o USING unnest($2::int2[], $3::int4[], $4::int2[], $5::int4[], $6::int8[]) \
                    AS e (platform, chunk, place, detail, due) WHERE o.broadcast = $1 AND o.platform = e.platform \
                    AND o.chunk = e.chunk AND o.place = e.place AND o.detail = e.detail AND o.due = e.due";
         let Keys { chunks, places, details, dues } = &emptied;
-        execute(tx, sql, &[&uuid(broadcast), &emptied_on, chunks, places, details, dues]).await?;
-    }
+        execute(tx, sql, &[&uuid(broadcast), &emptied_on, chunks, places, details, dues]).await
+    };
+    // Different rows, sent together.
+    tokio::try_join!(fill, empty)?;
     Ok(())
 }

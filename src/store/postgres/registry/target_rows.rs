@@ -1,15 +1,14 @@
 //! Rows for workers: what a chunk's targets need to be sent to.
 //!
-//! A dense set is read by one scan of its span with COPY, whose binary form is taken apart in place: a million and more
-//! rows a second, where a row object for each target would cost the worker as much again as sending. A sparse one is
-//! asked for by its keys.
+//! The server lays a page of rows into three strings, and one row brings them: a message for each target would cost
+//! either side as much as sending to it. A dense set is read by one scan of its span, a sparse one by its keys.
 
 use deadpool_postgres::Client;
-use futures_util::{StreamExt, pin_mut};
+use tokio_postgres::Row;
 
 use super::super::StoreError;
 use super::super::error::Done;
-use super::super::pool::query;
+use super::super::pool::query_one;
 use crate::model::chunk_set::ChunkSet;
 use crate::model::id::{ChunkNo, HubId, Seq};
 use crate::model::platform::Platform;
@@ -21,8 +20,20 @@ use crate::store::TargetRows;
 /// over this many does.
 const SCAN_DENSITY: u32 = 8;
 
-/// The columns, in the order in which they are read here.
-const COLUMNS: &str = "key, class, platform, channel, expires, user_mark, installation";
+/// A page of the rows with these keys, live ones, in the order of their seqs: [`Head`]s, channels and user marks one after
+/// the other, and offset, expiry and installation of those that expire.
+fn page_of(keys: &str) -> String {
+    format!(
+        "SELECT string_agg(int8send(((key & 16383) << 48) | (platform::int8 << 40) | (class::int8 << 32) \
+                                    | octet_length(channel)), ''::bytea), \
+                string_agg(channel, ''::bytea), string_agg(int8send(user_mark), ''::bytea), \
+                array_agg((key & 16383)::int4) FILTER (WHERE expires IS NOT NULL), \
+                array_agg(expires) FILTER (WHERE expires IS NOT NULL), \
+                array_agg(installation) FILTER (WHERE expires IS NOT NULL) \
+         FROM (SELECT key, class, platform, channel, user_mark, expires, installation FROM target \
+               WHERE {keys} AND channel IS NOT NULL ORDER BY key) AS live"
+    )
+}
 
 /// The live rows of `set`, in seq order. `expiry` tells the expiry of a target with this installation and this expiry in
 /// its row, which may lag behind.
@@ -35,142 +46,91 @@ pub(super) async fn read(
 ) -> Done<TargetRows> {
     let (Some(first), Some(last)) = (set.first(), set.last()) else { return Ok(TargetRows::default()) };
     let key = |offset: u16| i64::from(hub.0) << 40 | Seq::at(chunk, offset).0.cast_signed();
-    let mut page = Page { hub, expiry, rows: TargetRows::with_capacity(set.len() as usize) };
     let span = u32::from(last - first) + 1;
-    if set.len() * SCAN_DENSITY >= span {
-        // Numbers of our own: COPY takes no parameters.
-        let sql = format!(
-            "COPY (SELECT {COLUMNS} FROM target WHERE key BETWEEN {} AND {} ORDER BY key) TO STDOUT (FORMAT binary)",
-            key(first),
-            key(last)
-        );
-        let stream = client.copy_out(sql.as_str()).await?;
-        pin_mut!(stream);
-        let mut wanted = set.iter().peekable();
-        let mut header = true;
-        while let Some(part) = stream.next().await {
-            let part = part?;
-            let mut rest: &[u8] = &part;
-            if std::mem::take(&mut header) {
-                skip_header(&mut rest)?;
-            }
-            while let Some(tuple) = Tuple::take(&mut rest)? {
-                let offset = tuple.seq().offset();
-                while wanted.next_if(|&next| next < offset).is_some() {}
-                if wanted.next_if_eq(&offset).is_some() {
-                    page.push(&tuple)?;
-                }
-            }
+    let page = if set.len() * SCAN_DENSITY >= span {
+        query_one(client, &page_of("key BETWEEN $1 AND $2"), &[&key(first), &key(last)]).await?
+    } else {
+        let keys: Vec<i64> = set.iter().map(key).collect();
+        query_one(client, &page_of("key = ANY ($1)"), &[&keys]).await?
+    };
+    let mut wanted = set.iter().peekable();
+    let mut rows = TargetRows::with_capacity(set.len() as usize);
+    let mut page = Page::of(&page)?;
+    while let Some((head, channel, user_mark)) = page.next()? {
+        while wanted.next_if(|&next| next < head.offset).is_some() {}
+        if wanted.next_if_eq(&head.offset).is_none() {
+            continue;
         }
-        return Ok(page.rows);
+        let seq = Seq::at(chunk, head.offset);
+        let broken = || StoreError::Corrupt(format!("target {seq} of hub {hub}"));
+        let class = TargetClass::from_code(head.class).ok_or_else(broken)?;
+        let platform = Platform::from_code(head.platform).ok_or_else(broken)?;
+        let expires = page.expiring(head.offset).and_then(|(installation, expires)| expiry(installation, expires));
+        rows.push(seq, class, platform, channel, expires, user_mark);
     }
-    let keys: Vec<i64> = set.iter().map(key).collect();
-    let sql = format!("SELECT {COLUMNS} FROM target WHERE key = ANY ($1) ORDER BY key");
-    for row in query(client, &sql, &[&keys]).await? {
-        page.push(&Tuple {
-            key: row.try_get(0)?,
-            class: row.try_get(1)?,
-            platform: row.try_get(2)?,
-            channel: row.try_get(3)?,
-            expires: row.try_get(4)?,
-            user_mark: row.try_get(5)?,
-            installation: row.try_get(6)?,
-        })?;
+    Ok(rows)
+}
+
+/// What of a row has always the same size: 8 bytes.
+struct Head {
+    offset: u16,
+    class: u8,
+    platform: u8,
+    /// Of the channel, bytes.
+    length: usize,
+}
+
+/// What is left of a page to be taken row by row.
+struct Page<'a> {
+    heads: &'a [u8],
+    channels: &'a [u8],
+    user_marks: &'a [u8],
+    expiring: std::iter::Peekable<std::vec::IntoIter<(u16, i64, Timestamp)>>,
+}
+
+impl<'a> Page<'a> {
+    fn of(row: &'a Row) -> Done<Self> {
+        let string = |column| row.try_get::<_, Option<&[u8]>>(column).map(Option::unwrap_or_default);
+        let numbers = |column| row.try_get::<_, Option<Vec<i64>>>(column).map(Option::unwrap_or_default);
+        let offsets = row.try_get::<_, Option<Vec<i32>>>(3)?.unwrap_or_default();
+        let offsets = offsets.into_iter().map(u16::try_from).collect::<Result<Vec<_>, _>>().map_err(|_| broken())?;
+        let times = numbers(4)?.into_iter().map(Timestamp::from_millis);
+        let expiring: Vec<_> =
+            offsets.into_iter().zip(numbers(5)?).zip(times).map(|((offset, no), time)| (offset, no, time)).collect();
+        Ok(Self {
+            heads: string(0)?,
+            channels: string(1)?,
+            user_marks: string(2)?,
+            expiring: expiring.into_iter().peekable(),
+        })
     }
-    Ok(page.rows)
-}
 
-struct Page<F> {
-    hub: HubId,
-    expiry: F,
-    rows: TargetRows,
-}
-
-impl<F: Fn(i64, Timestamp) -> Option<Timestamp>> Page<F> {
-    fn push(&mut self, tuple: &Tuple<'_>) -> Done<()> {
-        // A tombstone has none.
-        let Some(channel) = tuple.channel else { return Ok(()) };
-        let broken = || StoreError::Corrupt(format!("target {} of hub {}", tuple.seq(), self.hub));
-        let code = |number: i16| u8::try_from(number).map_err(|_| broken());
-        let class = TargetClass::from_code(code(tuple.class)?).ok_or_else(broken)?;
-        let platform = Platform::from_code(code(tuple.platform)?).ok_or_else(broken)?;
-        let expires = tuple.expires.map(Timestamp::from_millis);
-        let expires = expires.and_then(|expires| (self.expiry)(tuple.installation, expires));
-        self.rows.push(tuple.seq(), class, platform, channel, expires, tuple.user_mark.cast_unsigned());
-        Ok(())
-    }
-}
-
-/// One row.
-struct Tuple<'a> {
-    key: i64,
-    class: i16,
-    platform: i16,
-    channel: Option<&'a [u8]>,
-    expires: Option<i64>,
-    user_mark: i64,
-    installation: i64,
-}
-
-impl Tuple<'_> {
-    fn seq(&self) -> Seq {
-        Seq(self.key.cast_unsigned() & (Seq::END - 1))
-    }
-}
-
-impl<'a> Tuple<'a> {
-    /// The next row of a part of COPY's binary form; `None` at its end. The server puts whole rows into a part.
-    fn take(rest: &mut &'a [u8]) -> Done<Option<Self>> {
-        if rest.is_empty() {
+    /// The next row: its head, its channel and the number of the commit that last changed its user.
+    fn next(&mut self) -> Done<Option<(Head, &'a [u8], u64)>> {
+        if self.heads.is_empty() {
             return Ok(None);
         }
-        match i16::from_be_bytes(array(rest)?) {
-            -1 => {
-                *rest = &[];
-                return Ok(None);
-            }
-            7 => {}
-            _ => return Err(broken().into()),
-        }
-        Ok(Some(Self {
-            key: i64::from_be_bytes(exactly(field(rest)?)?),
-            class: i16::from_be_bytes(exactly(field(rest)?)?),
-            platform: i16::from_be_bytes(exactly(field(rest)?)?),
-            channel: field(rest)?,
-            expires: field(rest)?.map(|bytes| exactly(Some(bytes)).map(i64::from_be_bytes)).transpose()?,
-            user_mark: i64::from_be_bytes(exactly(field(rest)?)?),
-            installation: i64::from_be_bytes(exactly(field(rest)?)?),
-        }))
+        let [high, low, platform, class, length @ ..]: [u8; 8] = take(&mut self.heads)?;
+        let length = u32::from_be_bytes(length) as usize;
+        let head = Head { offset: u16::from_be_bytes([high, low]), class, platform, length };
+        let (channel, rest) = self.channels.split_at_checked(head.length).ok_or_else(broken)?;
+        self.channels = rest;
+        Ok(Some((head, channel, u64::from_be_bytes(take(&mut self.user_marks)?))))
+    }
+
+    /// Installation and expiry of the row with this offset, if it expires; asked for in the order of the rows.
+    fn expiring(&mut self, offset: u16) -> Option<(i64, Timestamp)> {
+        while self.expiring.next_if(|(next, ..)| *next < offset).is_some() {}
+        self.expiring.next_if(|(next, ..)| *next == offset).map(|(_, installation, expires)| (installation, expires))
     }
 }
 
-/// Skips signature, flags and what they announce (PostgreSQL's manual, COPY, "Binary Format").
-fn skip_header(rest: &mut &[u8]) -> Done<()> {
-    *rest = rest.strip_prefix(b"PGCOPY\n\xff\r\n\0").ok_or_else(broken)?;
-    let _flags: [u8; 4] = array(rest)?;
-    let extension = u32::from_be_bytes(array(rest)?) as usize;
-    *rest = rest.get(extension..).ok_or_else(broken)?;
-    Ok(())
-}
-
-/// A column: its length and its bytes, or a length below zero for NULL.
-fn field<'a>(rest: &mut &'a [u8]) -> Done<Option<&'a [u8]>> {
-    let Ok(length) = usize::try_from(i32::from_be_bytes(array(rest)?)) else { return Ok(None) };
-    let (bytes, after) = rest.split_at_checked(length).ok_or_else(broken)?;
-    *rest = after;
-    Ok(Some(bytes))
-}
-
-fn array<const N: usize>(rest: &mut &[u8]) -> Done<[u8; N]> {
+fn take<const N: usize>(rest: &mut &[u8]) -> Done<[u8; N]> {
     let (bytes, after) = rest.split_first_chunk().ok_or_else(broken)?;
     *rest = after;
     Ok(*bytes)
 }
 
-fn exactly<const N: usize>(bytes: Option<&[u8]>) -> Done<[u8; N]> {
-    Ok(bytes.and_then(|bytes| bytes.try_into().ok()).ok_or_else(broken)?)
-}
-
 fn broken() -> StoreError {
-    StoreError::Engine("the database's COPY is not of the form that was asked for".to_owned())
+    StoreError::Engine("the database's page of targets is not of the form that was asked for".to_owned())
 }
