@@ -41,7 +41,11 @@ async fn tell_all(worker: &Worker) -> Result<()> {
         let Some(hold) = sender.untold() else { continue };
         match worker.store.hold_sender(hub, platform, hold.clone(), InsteadOf::Weaker).await {
             Ok(noted) => {
-                sender.told(worker.clock.now(), &hold, &noted);
+                let in_vain = sender.told(worker.clock.now(), &hold, &noted);
+                if in_vain.is_some() {
+                    release(worker, hub, platform, in_vain).await?;
+                    continue;
+                }
                 worker.senders.note(hub, platform, noted.stands.map(|stands| stands.hold));
             }
             Err(StoreError::NoHub) => sender.nobody_to_tell(),

@@ -143,10 +143,12 @@ impl Sender {
         state.hold.clone().filter(|_| state.noted.is_none())
     }
 
-    /// `hold` was to be noted, and this came of it.
-    pub(super) fn told(&self, now: Timestamp, hold: &Hold, noted: &Noted) {
+    /// `hold` was to be noted, and this came of it. Answers the version of what was written in vain: the sender went on
+    /// meanwhile, because it has another account or somebody said so, and whoever released it found nothing noted yet.
+    pub(super) fn told(&self, now: Timestamp, hold: &Hold, noted: &Noted) -> Option<u64> {
         let mut state = self.state.lock();
         match &noted.stands {
+            Some(stands) if noted.written && state.hold.is_none() => return Some(stands.version),
             Some(stands) if noted.written => {
                 let is_ours = |own: &Hold| own.since == hold.since && own.kind == hold.kind;
                 state.noted = state.hold.as_ref().filter(|own| is_ours(own)).map(|_| stands.version).or(state.noted);
@@ -158,6 +160,7 @@ impl Sender {
             }
             None => {}
         }
+        None
     }
 
     /// The hub is gone, and nobody is to be told any more.
@@ -358,6 +361,20 @@ mod tests {
         let hold = sender.untold().unwrap();
         let stands = SenderRecord { hold: hold.clone(), ..record(hold.kind, 0, version) };
         sender.told(at(0), &hold, &Noted { stands: Some(stands), written: true });
+    }
+
+    #[test]
+    fn what_was_noted_of_a_sender_that_went_on_meanwhile_was_noted_in_vain() {
+        let sender = sender();
+        sender.pause(at(0), Reason::known("InvalidProviderToken"));
+        let hold = sender.untold().unwrap();
+        sender.resume();
+        let stands = SenderRecord { hold: hold.clone(), ..record(hold.kind, 0, 7) };
+        let noted = Noted { stands: Some(stands), written: true };
+        assert_eq!(sender.told(at(1), &hold, &noted), Some(7));
+        sender.pause(at(2), Reason::known("InvalidProviderToken"));
+        let hold = sender.untold().unwrap();
+        assert_eq!(sender.told(at(3), &hold, &noted), None);
     }
 
     #[test]
