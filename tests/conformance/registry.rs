@@ -212,7 +212,7 @@ fn tiles_count_only_when_a_tag_of_theirs_is_named() {
             hub,
             vec![put(json!({"installationId": "d", "platform": "wns", "pushChannel": "https://w.example/0",
                 "tags": ["a"], "userId": "u", "secondaryTiles": {"t1": {"pushChannel": "https://w.example/1",
-                "tags": ["tile", "a"], "templates": {"m": {"body": "<x/>"}}}}}))],
+                "tags": ["tile", "a"], "templates": {"m": {"body": "<toast/>"}}}}}))],
         );
         settle(bench);
         let native = ["", "a", "tile", "!tile", "!a", "tile && !b", "$UserId:{u}", "$UserId:{u} && tile", "a || !tile"];
@@ -358,8 +358,9 @@ fn any_document() -> impl Strategy<Value = Value> {
                 "wns" => format!("https://w.example/{n}"),
                 _ => format!("token-{n}"),
             };
+            let body = if platform == "wns" { "<toast/>" } else { "{}" };
             let templates: BTreeMap<_, _> =
-                templates.into_iter().map(|(name, tags)| (name, json!({"body": "{}", "tags": tags}))).collect();
+                templates.into_iter().map(|(name, tags)| (name, json!({"body": body, "tags": tags}))).collect();
             let mut value = json!({"installationId": format!("dev-{id}"), "platform": platform,
                 "pushChannel": address(channel), "tags": tags, "templates": templates});
             if user > 0 {
@@ -373,7 +374,7 @@ fn any_document() -> impl Strategy<Value = Value> {
                     .into_iter()
                     .map(|(name, (n, tags, templated))| {
                         let templates =
-                            if templated { json!({"t": {"body": "<x/>", "tags": ["d"]}}) } else { json!({}) };
+                            if templated { json!({"t": {"body": "<toast/>", "tags": ["d"]}}) } else { json!({}) };
                         (name, json!({"pushChannel": address(n), "tags": tags, "templates": templates}))
                     })
                     .collect();

@@ -218,7 +218,7 @@ async fn installations(on: &mut Checked) {
     let at = "/v1/hubs/demo/installations/dev-1";
     on.call("PUT", INSTALLATION, at, Some(document(1)), 201).await;
     on.call("PUT", INSTALLATION, at, Some(document(1)), 200).await;
-    let patch = json!([{"op": "add", "path": "/templates/t", "value": "{\"body\":\"{}\",\"headers\":{\"a\":\"b\"},\"tags\":[\"x\"]}"}]);
+    let patch = json!([{"op": "add", "path": "/templates/t", "value": "{\"body\":\"{}\",\"headers\":{\"apns-priority\":\"5\"},\"tags\":[\"x\"]}"}]);
     on.call("PATCH", INSTALLATION, at, Some(patch), 200).await;
     on.call("GET", INSTALLATION, at, None, 200).await;
     let (p256dh, auth) = ("B".repeat(87), "A".repeat(22));

@@ -14,6 +14,7 @@ use crate::model::chunk_set::ChunkSet;
 use crate::model::id::{ChunkNo, HubId, Seq};
 use crate::model::platform::Platform;
 use crate::model::target::TargetClass;
+use crate::model::template::TemplateId;
 use crate::model::time::Timestamp;
 use crate::store::TargetRows;
 
@@ -22,7 +23,7 @@ use crate::store::TargetRows;
 const SCAN_DENSITY: u32 = 8;
 
 /// The columns, in the order in which they are read here.
-const COLUMNS: &str = "key, class, platform, channel, expires, user_mark, installation";
+const COLUMNS: &str = "key, class, platform, channel, expires, user_mark, installation, template, variables";
 
 /// The live rows of `set`, in seq order. `expiry` tells the expiry of a target with this installation and this expiry in
 /// its row, which may lag behind.
@@ -75,6 +76,8 @@ pub(super) async fn read(
             expires: row.try_get(4)?,
             user_mark: row.try_get(5)?,
             installation: row.try_get(6)?,
+            template: row.try_get(7)?,
+            variables: row.try_get(8)?,
         })?;
     }
     Ok(page.rows)
@@ -97,6 +100,9 @@ impl<F: Fn(i64, Timestamp) -> Option<Timestamp>> Page<F> {
         let expires = tuple.expires.map(Timestamp::from_millis);
         let expires = expires.and_then(|expires| (self.expiry)(tuple.installation, expires));
         self.rows.push(tuple.seq(), class, platform, channel, expires, tuple.user_mark.cast_unsigned());
+        if let Some(template) = tuple.template {
+            self.rows.link(TemplateId(template.cast_unsigned()), tuple.variables.unwrap_or_default());
+        }
         Ok(())
     }
 }
@@ -110,6 +116,8 @@ struct Tuple<'a> {
     expires: Option<i64>,
     user_mark: i64,
     installation: i64,
+    template: Option<i64>,
+    variables: Option<&'a [u8]>,
 }
 
 impl Tuple<'_> {
@@ -129,7 +137,7 @@ impl<'a> Tuple<'a> {
                 *rest = &[];
                 return Ok(None);
             }
-            7 => {}
+            9 => {}
             _ => return Err(broken().into()),
         }
         Ok(Some(Self {
@@ -140,6 +148,8 @@ impl<'a> Tuple<'a> {
             expires: field(rest)?.map(|bytes| exactly(Some(bytes)).map(i64::from_be_bytes)).transpose()?,
             user_mark: i64::from_be_bytes(exactly(field(rest)?)?),
             installation: i64::from_be_bytes(exactly(field(rest)?)?),
+            template: field(rest)?.map(|bytes| exactly(Some(bytes)).map(i64::from_be_bytes)).transpose()?,
+            variables: field(rest)?,
         }))
     }
 }

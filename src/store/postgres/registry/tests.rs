@@ -85,7 +85,7 @@ fn put(value: &Value) -> Change {
 }
 
 fn device(n: u32, channel: u32, templates: &[&str]) -> Value {
-    let templates = templates.iter().map(|name| ((*name).to_owned(), json!({"body": "<x/>"})));
+    let templates = templates.iter().map(|name| ((*name).to_owned(), json!({"body": "<toast/>"})));
     json!({"installationId": format!("dev-{n}"), "platform": "wns", "tags": ["a"],
            "pushChannel": format!("https://w.example/{channel}"), "templates": Value::Object(templates.collect())})
 }

@@ -95,7 +95,7 @@ fn device(n: u32, channel: u32) -> Value {
 
 fn with_templates(n: u32, channel: u32, names: &[&str]) -> Value {
     let mut value = device(n, channel);
-    let templates = names.iter().map(|name| (name.to_string(), json!({"body": "<x/>"})));
+    let templates = names.iter().map(|name| (name.to_string(), json!({"body": "<toast/>"})));
     value["templates"] = Value::Object(templates.collect());
     value
 }
