@@ -30,7 +30,8 @@ pub(super) async fn measure(
     let mut found: BTreeSet<(Platform, TemplateId, Vec<u8>)> = BTreeSet::new();
     for (chunk, set) in chunks {
         let rows = worker.store.read_rows(hub, chunk, &set).await?;
-        let named = rows.iter().filter_map(|(row, _)| Some((row.platform, row.template?, rows.variables(row).to_vec())));
+        let named =
+            rows.iter().filter_map(|(row, _)| Some((row.platform, row.template?, rows.variables(row).to_vec())));
         found.extend(named);
     }
     let ids: BTreeSet<TemplateId> = found.iter().map(|(_, id, _)| *id).collect();

@@ -100,15 +100,15 @@ mod tests {
         let mut kept = Generations::default();
         let stencil = || Arc::new(Err(Reason::known("none")));
         let key = |n: u64| (HubId(1), TemplateId(n));
-        let in_one = (GENERATION / LEAST) as u64;
-        for n in 1..=3 * in_one {
+        let in_one = GENERATION / LEAST;
+        for n in 1..=3 * in_one as u64 {
             kept.insert(key(n), stencil());
             if n == 1 {
                 kept.insert(key(0), stencil());
             }
             assert!(kept.get(key(0)).is_some(), "used all the time");
         }
-        assert!(kept.young.len() + kept.old.len() <= 2 * in_one as usize);
+        assert!(kept.young.len() + kept.old.len() <= 2 * in_one);
         assert!(kept.get(key(1)).is_none(), "used once, long ago");
     }
 }

@@ -18,6 +18,9 @@ pub(crate) struct Known {
     pub(crate) updated: Timestamp,
 }
 
+/// A live target as its row shows it; of a template target the body, and the push variables that it reads.
+pub(crate) type Row = (TargetClass, Platform, Vec<u8>, (Option<String>, String));
+
 /// What is registered.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Registry {
@@ -79,8 +82,7 @@ impl Registry {
     }
 
     /// What `read_rows` shows of every live target, in some order.
-    /// With what a template target sends: the body, and the push variables that it reads.
-    pub(crate) fn rows(&self, now: Timestamp) -> Vec<(TargetClass, Platform, Vec<u8>, (Option<String>, String))> {
+    pub(crate) fn rows(&self, now: Timestamp) -> Vec<Row> {
         let mut rows = Vec::new();
         for known in self.live(now) {
             let platform = known.installation.platform.platform();

@@ -15,9 +15,8 @@ use super::wait;
 /// By seq: the template that a target names, and its variables.
 fn named(store: &dyn Store, hub: HubId) -> Vec<(u64, Option<TemplateId>, String)> {
     let rows = wait(store.read_rows(hub, ChunkNo(0), &ChunkSet::full())).unwrap();
-    let named = rows.iter().map(|(row, _)| {
-        (row.seq.0, row.template, String::from_utf8(rows.variables(row).to_vec()).unwrap())
-    });
+    let named =
+        rows.iter().map(|(row, _)| (row.seq.0, row.template, String::from_utf8(rows.variables(row).to_vec()).unwrap()));
     named.collect()
 }
 
@@ -107,7 +106,8 @@ fn a_target_has_those_push_variables_that_its_template_reads() {
             value["pushVariables"] = variables;
             put(value)
         };
-        let variables = |store: &dyn Store| named(store, hub).into_iter().map(|(.., variables)| variables).collect::<Vec<_>>();
+        let variables =
+            |store: &dyn Store| named(store, hub).into_iter().map(|(.., variables)| variables).collect::<Vec<_>>();
         apply(bench.store(), hub, vec![person(json!({"Name": "Anna", "other": "x"}))]);
         settle(bench);
         assert_eq!(variables(bench.store()), ["", "{\"name\":\"Anna\"}", ""]);

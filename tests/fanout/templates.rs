@@ -91,9 +91,10 @@ fn only_template_targets_are_meant_and_tags_choose_among_them() {
 fn push_variables_make_a_difference_only_where_they_are_read() {
     let world = world(quick());
     world.live(Gate::open(), async |process| {
-        let name = |n: u64| ["Anna", "Ben", "Cleo"][n as usize % 3];
+        let name = |n: u64| ["Anna", "Ben", "Cleo"][usize::try_from(n % 3).unwrap()];
         register(process, 900, |n| {
-            let body = if n < 600 { "{\"a\":\"{$(greeting) + ' ' + $(name:{you})}\"}" } else { "{\"a\":\"$(greeting)\"}" };
+            let body =
+                if n < 600 { "{\"a\":\"{$(greeting) + ' ' + $(name:{you})}\"}" } else { "{\"a\":\"$(greeting)\"}" };
             match n {
                 0..300 | 600.. => json!({"templates": {"t": {"body": body}}, "pushVariables": {"Name": name(n)}}),
                 _ => json!({"templates": {"t": {"body": body}}}),
@@ -168,7 +169,11 @@ fn a_changed_template_is_what_is_sent_next() {
         let id = process.send(template("t", &[])).await;
         process.finished(id).await;
         assert!(got(&world).values().all(|body| body == b"{\"v\":1}"));
-        process.store.apply(process.hub, vec![device(3, &json!({"templates": {"t": {"body": "{\"v\":2}"}}}))]).await.unwrap();
+        process
+            .store
+            .apply(process.hub, vec![device(3, &json!({"templates": {"t": {"body": "{\"v\":2}"}}}))])
+            .await
+            .unwrap();
         let id = process.send(template("t", &[])).await;
         process.finished(id).await;
     });

@@ -261,6 +261,8 @@ async fn broadcasts(on: &mut Checked) {
     }
     // One that waits for its sender, and ends with a drop.
     on.world.push.set(Mood::Refuse);
+    let template = json!({"template": {"msg": "x", "n": 7, "urgent": true}, "dry_run": true});
+    on.call("POST", BROADCASTS, all, Some(template), 200).await;
     let sent = on.call("POST", BROADCASTS, all, Some(json!({"notification": {"title": "x"}})), 202).await.json();
     let id = sent["id"].as_str().unwrap().to_owned();
     on.world.until(&id, |progress| progress["waiting"][0]["reason"] == "InvalidProviderToken").await;

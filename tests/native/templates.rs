@@ -43,7 +43,8 @@ async fn what_the_service_receives_is_what_the_templates_say() {
     }
     register(&real, 4, json!({"templates": {"t": {"body": bodies[3]}}, "pushVariables": {"NAME": "Ann \"a\""}})).await;
     register(&real, 5, json!({})).await;
-    let properties = json!({"msg": "He said \"hi\" & left", "n": 7, "city": "São Paulo", "long": "This is the title line"});
+    let properties =
+        json!({"msg": "He said \"hi\" & left", "n": 7, "city": "São Paulo", "long": "This is the title line"});
     let dry = json!({"audience": "all", "template": properties, "dry_run": true});
     let told = real.admin.post("/v1/hubs/demo/broadcasts", &dry).await.expect(200).json();
     let longest = r#"{"aps":{"alert":"São Paulo - 7"},"u":"https://e.test/?c=S%C3%A3o%20Paulo"}"#;
@@ -61,7 +62,10 @@ async fn what_the_service_receives_is_what_the_templates_say() {
     let expected = (0..).zip(expected.map(|body| vec![body.to_owned()])).collect::<BTreeMap<_, _>>();
     assert_eq!(received(&real), expected);
     let outcome = real.admin.get(&format!("/v1/hubs/demo/broadcasts/{id}/outcomes/dev-4")).await.expect(200).json();
-    assert_eq!((&outcome["items"][0]["target"], &outcome["items"][0]["outcome"]), (&json!("template:t"), &json!("delivered")));
+    assert_eq!(
+        (&outcome["items"][0]["target"], &outcome["items"][0]["outcome"]),
+        (&json!("template:t"), &json!("delivered"))
+    );
 }
 
 #[tokio::test]
@@ -69,7 +73,8 @@ async fn headers_and_expiry_of_a_template_go_to_the_service() {
     let real = Real::start().await;
     let headers = json!({"apns-push-type": "background", "apns-priority": "5", "apns-collapse-id": "$(key)",
         "apns-topic": "com.example.app"});
-    let template = json!({"body": "{\"aps\":{\"content-available\":1},\"x\":\"$(x)\"}", "headers": headers, "expiry": "$(until)"});
+    let template =
+        json!({"body": "{\"aps\":{\"content-available\":1},\"x\":\"$(x)\"}", "headers": headers, "expiry": "$(until)"});
     register(&real, 0, json!({"templates": {"t": template}})).await;
     let properties = json!({"key": "score-1", "x": true, "until": "2099-01-01T00:00:00Z"});
     let id = send(&real.admin, &json!({"template": properties, "collapse_key": "another", "ttl_seconds": 60})).await;
@@ -102,7 +107,11 @@ async fn a_broken_template_is_refused_by_its_field_and_leaves_the_installation_a
         (json!({"body": "{\"a\":\"$(n\"}"}), "templates.t.body", "close its parentheses"),
         (json!({"body": "{\"a\":"}), "templates.t.body", "well-formed JSON"),
         (json!({"body": "<toast/>"}), "templates.t.body", "must be a JSON object"),
-        (json!({"body": "{}", "headers": {"X-WNS-Type": "wns/raw"}}), "templates.t.headers.x-wns-type", "must be one of"),
+        (
+            json!({"body": "{}", "headers": {"X-WNS-Type": "wns/raw"}}),
+            "templates.t.headers.x-wns-type",
+            "must be one of",
+        ),
         (json!({"body": "{}", "expiry": "soon"}), "templates.t.expiry", "ISO 8601"),
     ] {
         let mut broken = document(0);

@@ -230,7 +230,8 @@ async fn templates_go_out_as_xml_with_their_headers() {
     let at = format!("{HUB}/installations/win-0");
     let mut document = world.admin.get(&at).await.expect(200).json();
     let toast = r#"<toast launch="$(where)"><visual><binding template="ToastText01"><text id="1">$(msg)</text></binding></visual></toast>"#;
-    document["templates"] = json!({"toast": {"body": toast, "headers": {"X-WNS-Type": "wns/toast", "X-WNS-Tag": "$(tag)"}}});
+    document["templates"] =
+        json!({"toast": {"body": toast, "headers": {"X-WNS-Type": "wns/toast", "X-WNS-Tag": "$(tag)"}}});
     world.admin.put(&at, &document).await.expect(200);
     let properties = json!({"msg": "He said \"hi\" & <left>", "where": "a\"b&c", "tag": "t1"});
     let id = world.send(json!({"template": properties})).await;

@@ -23,9 +23,8 @@ impl HandedTemplates {
     /// A target was answered and not delivered; answers its template.
     pub(super) fn answered(&self, seq: Seq) -> Option<TemplateId> {
         let mut handed = self.0.lock();
-        let holds = |(chunk, _, set): &(ChunkNo, TemplateId, ChunkSet)| {
-            *chunk == seq.chunk() && set.contains(seq.offset())
-        };
+        let holds =
+            |(chunk, _, set): &(ChunkNo, TemplateId, ChunkSet)| *chunk == seq.chunk() && set.contains(seq.offset());
         let at = handed.iter().position(holds)?;
         let (_, template, set) = &mut handed[at];
         let template = *template;

@@ -24,16 +24,8 @@ pub const PRIORITY: &str = "x-wns-priority";
 pub const TAG: &str = "x-wns-tag";
 
 /// What a template may say besides its type.
-const OF_TEMPLATES: [&str; 8] = [
-    TAG,
-    TTL,
-    CACHE_POLICY,
-    PRIORITY,
-    "x-wns-group",
-    "x-wns-requestforstatus",
-    "x-wns-suppresspopup",
-    "x-wns-match",
-];
+const OF_TEMPLATES: [&str; 8] =
+    [TAG, TTL, CACHE_POLICY, PRIORITY, "x-wns-group", "x-wns-requestforstatus", "x-wns-suppresspopup", "x-wns-match"];
 
 /// Checks a broadcast and writes down what is equal for every target; its life is counted from `now`. The error's field
 /// is one of the native API's request: `payloads.wns`, `notification`, `collapse_key`, `template`.
@@ -60,7 +52,9 @@ pub fn prepare_rendered(
     let body = Bytes::copy_from_slice(rendered.body.as_bytes());
     let own = |name: &str| rendered.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
     let kind = match own(TYPE) {
-        Some(value) => Kind::from_header(value).ok_or_else(|| FieldError::new(FIELD, "must have a known X-WNS-Type"))?,
+        Some(value) => {
+            Kind::from_header(value).ok_or_else(|| FieldError::new(FIELD, "must have a known X-WNS-Type"))?
+        }
         // A root in capitals was taken for one of them when it was registered.
         None => match Kind::of(&body).map_err(|rule| FieldError::new(FIELD, rule))? {
             Kind::Raw => Kind::of_root(&rendered.body),

@@ -192,7 +192,10 @@ fn variables(value: Option<Value>, checks: Templates) -> Result<BTreeMap<String,
             return Err(FieldError::new("pushVariables", "must have names of 1 to 120 characters"));
         }
         if variables.iter().map(|(name, text)| name.len() + text.len()).sum::<usize>() > VARIABLES {
-            return Err(FieldError::new("pushVariables", format!("must not have more than {VARIABLES} bytes together")));
+            return Err(FieldError::new(
+                "pushVariables",
+                format!("must not have more than {VARIABLES} bytes together"),
+            ));
         }
     }
     Ok(variables)
@@ -314,7 +317,10 @@ mod tests {
             (r#","templates":{"a":{"body":"{"}}"#, "templates.a.body"),
             (r#","templates":{"a":{"body":"{\"a\":\"$(b\"}"}}"#, "templates.a.body"),
             (r#","templates":{"a":{"body":"<x/>"}}"#, "templates.a.body"),
-            (r#","templates":{"a":{"body":"{}","headers":{"x-wns-type":"wns/raw"}}}"#, "templates.a.headers.x-wns-type"),
+            (
+                r#","templates":{"a":{"body":"{}","headers":{"x-wns-type":"wns/raw"}}}"#,
+                "templates.a.headers.x-wns-type",
+            ),
             (r#","templates":{"a":{"body":"{}","expiry":"soon"}}"#, "templates.a.expiry"),
             (r#","pushVariables":{"":"1"}"#, "pushVariables"),
             (r#","pushVariables":{"a":1}"#, "pushVariables.a"),

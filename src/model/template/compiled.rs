@@ -13,12 +13,15 @@ pub struct Compiled {
     body: Composed,
     pub(super) form: Form,
     /// Names in lower case, each once.
-    headers: Box<[(Box<str>, Composed)]>,
+    headers: Headers,
     expiry: Option<Composed>,
     /// What it reads, in lower case, each once.
     names: Box<[Box<str>]>,
     size: usize,
 }
+
+/// Headers by their name.
+type Headers = Box<[(Box<str>, Composed)]>;
 
 /// What a body is.
 #[derive(Clone, Debug)]
@@ -57,7 +60,8 @@ impl Compiled {
         let mut names: Vec<Box<str>> = all.flat_map(Composed::names).map(Into::into).collect();
         names.sort_unstable();
         names.dedup();
-        let size = content.body.len() + content.headers.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
+        let size =
+            content.body.len() + content.headers.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
         Ok(Self { body, form, headers, expiry, names: names.into(), size })
     }
 
@@ -118,14 +122,15 @@ impl Compiled {
     }
 }
 
-fn headers(headers: &BTreeMap<String, String>, mode: Mode) -> Result<Box<[(Box<str>, Composed)]>, FieldError> {
+fn headers(headers: &BTreeMap<String, String>, mode: Mode) -> Result<Headers, FieldError> {
     if headers.len() > MOST_HEADERS {
         return Err(FieldError::new("headers", format!("must not be more than {MOST_HEADERS}")));
     }
     let mut compiled: Vec<(Box<str>, Composed)> = Vec::with_capacity(headers.len());
     for (name, text) in headers {
         let field = format!("headers.{name}");
-        let is_token = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+        let is_token =
+            !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
         if !is_token || name.len() > 120 {
             return Err(FieldError::new(field, "must have a name of 1 to 120 letters, digits, - and _"));
         }

@@ -52,9 +52,7 @@ fn is_object(compiled: &Compiled) -> Result<(), FieldError> {
 fn known_headers(compiled: &Compiled, known: &[&str]) -> Result<(), FieldError> {
     match compiled.header_names().find(|name| !known.contains(name)) {
         None => Ok(()),
-        Some(name) => {
-            Err(FieldError::new(format!("headers.{name}"), format!("must be one of {}", known.join(", "))))
-        }
+        Some(name) => Err(FieldError::new(format!("headers.{name}"), format!("must be one of {}", known.join(", ")))),
     }
 }
 
@@ -109,7 +107,8 @@ fn mpns(compiled: &Compiled) -> Result<(), FieldError> {
     if let Some(name) = compiled.header_names().find(|name| !name.starts_with("x-")) {
         return Err(FieldError::new(format!("headers.{name}"), "must begin with X-"));
     }
-    let class = compiled.literal_header("x-notificationclass").flatten().and_then(|text| text.trim().parse::<u8>().ok());
+    let class =
+        compiled.literal_header("x-notificationclass").flatten().and_then(|text| text.trim().parse::<u8>().ok());
     if class.is_some_and(|class| matches!(class, 3..=10 | 13..=20 | 23..=31)) {
         return Ok(());
     }

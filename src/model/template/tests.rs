@@ -205,7 +205,10 @@ fn numbers_are_bare_only_where_the_whole_text_is_one() {
 fn text_is_escaped_where_it_lands() {
     let nasty = "\"\\\n\u{1}</a>&'é\u{2028}";
     let made = rendered(r#"{"a":["$(x)",{"b":"{'q' + $(x)}"}],"$(x)":1}"#, &[("x", nasty)]);
-    assert_eq!(serde_json::from_str::<Value>(&made).unwrap(), json!({"a": [nasty, {"b": format!("q{nasty}")}], "$(x)": 1}));
+    assert_eq!(
+        serde_json::from_str::<Value>(&made).unwrap(),
+        json!({"a": [nasty, {"b": format!("q{nasty}")}], "$(x)": 1})
+    );
     let made = rendered("<a b='$(x)'>$(x)</a>", &[("x", "<\"'&>\u{1}\t\r\n]]>")]);
     assert_eq!(made, "<a b=\"&lt;&quot;'&amp;&gt;&#9;&#13;&#10;]]&gt;\">&lt;\"'&amp;&gt;\t&#13;\n]]&gt;</a>");
 }
@@ -328,7 +331,8 @@ fn headers_and_expiry_follow_the_same_rule() {
 
 #[test]
 fn each_platform_has_its_requirements() {
-    const PHONE: &str = "<wp:Notification xmlns:wp=\"WPNotification\"><wp:Toast><wp:Text1>$(a)</wp:Text1></wp:Toast></wp:Notification>";
+    const PHONE: &str =
+        "<wp:Notification xmlns:wp=\"WPNotification\"><wp:Toast><wp:Text1>$(a)</wp:Text1></wp:Toast></wp:Notification>";
     let ok = "";
     for (platform, body, headers, field) in [
         (Platform::Apns, r#"{"aps":{}}"#, &[][..], ok),
@@ -388,9 +392,46 @@ fn equal_content_has_one_number_in_a_hub() {
 /// Text that is more often near the language than any text is.
 fn near() -> impl Strategy<Value = String> {
     let words = prop::sample::select(vec![
-        "{", "}", "[", "]", "\"", "'", ":", ",", "$(", ".(", "%(", "#(", ")", "a", "n1", " ", "+", "\\", "\\u0024", "<a>", "</a>",
-        "<b c=\"", "\"/>", "&amp;", "&", "<![CDATA[", "]]>", "<!--", "-->", "<?", "?>", "<!DOCTYPE a>", ":{", "1", "e9", "é", "\u{1}",
-        "{\"a\":\"", "\"}", "null",
+        "{",
+        "}",
+        "[",
+        "]",
+        "\"",
+        "'",
+        ":",
+        ",",
+        "$(",
+        ".(",
+        "%(",
+        "#(",
+        ")",
+        "a",
+        "n1",
+        " ",
+        "+",
+        "\\",
+        "\\u0024",
+        "<a>",
+        "</a>",
+        "<b c=\"",
+        "\"/>",
+        "&amp;",
+        "&",
+        "<![CDATA[",
+        "]]>",
+        "<!--",
+        "-->",
+        "<?",
+        "?>",
+        "<!DOCTYPE a>",
+        ":{",
+        "1",
+        "e9",
+        "é",
+        "\u{1}",
+        "{\"a\":\"",
+        "\"}",
+        "null",
     ]);
     prop::collection::vec(words, 0..40).prop_map(|words| words.concat())
 }
@@ -400,7 +441,9 @@ fn is_xml_document(text: &str) -> bool {
     loop {
         match reader.read_event() {
             Ok(Event::Eof) => return true,
-            Ok(Event::Start(element) | Event::Empty(element)) if element.attributes().any(|found| found.is_err()) => return false,
+            Ok(Event::Start(element) | Event::Empty(element)) if element.attributes().any(|found| found.is_err()) => {
+                return false;
+            }
             Ok(_) => {}
             Err(_) => return false,
         }

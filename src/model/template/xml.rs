@@ -38,7 +38,8 @@ pub(super) fn compile(body: &str, mode: Mode) -> Result<(Composed, Shape), Field
         return Err(rule("must not hold control characters, which XML cannot carry"));
     }
     let mut reader = Reader::from_str(body);
-    let mut walk = Walk { mode, builder: Builder::default(), node: Node::default(), depth: 0, roots: 0, shape: Shape::default() };
+    let mut walk =
+        Walk { mode, builder: Builder::default(), node: Node::default(), depth: 0, roots: 0, shape: Shape::default() };
     loop {
         match reader.read_event().map_err(broken)? {
             Event::Text(text) => walk.node.add(&text, &text),
@@ -49,7 +50,10 @@ pub(super) fn compile(body: &str, mode: Mode) -> Result<(Composed, Shape), Field
                     None => predefined(&name),
                 };
                 let character = character.ok_or_else(|| {
-                    rule(format!("must not hold &{};: only &amp; &lt; &gt; &quot; &apos; and numbers are known", &*name))
+                    rule(format!(
+                        "must not hold &{};: only &amp; &lt; &gt; &quot; &apos; and numbers are known",
+                        &*name
+                    ))
                 })?;
                 walk.node.add(&format!("&{};", &*name), character.encode_utf8(&mut [0; 4]));
             }
@@ -109,7 +113,11 @@ impl Walk {
     fn end_node(&mut self) -> Result<(), FieldError> {
         let Node { written, says } = std::mem::take(&mut self.node);
         if self.depth == 0 {
-            return if says.trim().is_empty() { Ok(()) } else { Err(broken("text stands outside of the root element")) };
+            return if says.trim().is_empty() {
+                Ok(())
+            } else {
+                Err(broken("text stands outside of the root element"))
+            };
         }
         match expression(&says, self.mode).map_err(rule)? {
             Some(expression) => self.builder.insert(expression, Context::XmlText),

@@ -110,10 +110,12 @@ pub(super) async fn sweep(parts: &Parts, now: Timestamp) -> Done<bool> {
 async fn remove(parts: &Parts, hub: HubId, ids: &[i64]) -> Done<()> {
     let mut client = parts.pool.get().await?;
     let tx = begin(&mut client, Durability::Relaxed).await?;
-    match transaction::turn(&tx, &parts.time, hub).await {
-        // Nobody registers with a hub that is gone.
-        Err(fault) if matches!(fault.error, StoreError::NoHub) => {}
-        turn => drop(turn?),
+    let turn = transaction::turn(&tx, &parts.time, hub).await;
+    // Nobody registers with a hub that is gone.
+    if let Err(fault) = turn
+        && !matches!(fault.error, StoreError::NoHub)
+    {
+        return Err(fault);
     }
     let (from, below) = keys_of(hub);
     let sql = "DELETE FROM template AS t WHERE hub = $1 AND id = ANY ($2) AND NOT EXISTS \

@@ -43,8 +43,11 @@ pub(super) fn keep(tx: &Connection, hub: HubId, link: &TemplateLink) -> Result<(
         Some(stored) if stored == link.content => Ok(()),
         Some(_) => Err(same_number(hub, link.id)),
         None => {
-            tx.prepare_cached("INSERT INTO template (hub, id, content) VALUES (?1, ?2, ?3)")?
-                .execute(params![hub.0, link.id.0.cast_signed(), link.content])?;
+            tx.prepare_cached("INSERT INTO template (hub, id, content) VALUES (?1, ?2, ?3)")?.execute(params![
+                hub.0,
+                link.id.0.cast_signed(),
+                link.content
+            ])?;
             Ok(())
         }
     }
@@ -69,8 +72,7 @@ pub(super) fn sweep(tx: &Connection, registry: &Shared, now: Timestamp) -> Resul
         .prepare_cached("SELECT hub, id FROM template WHERE (hub, id) > (?1, ?2) ORDER BY hub, id LIMIT ?3")?
         .query_map(params![hub, id, SLICE as i64], |row| Ok((HubId(row.get(0)?), TemplateId(unsigned(row, 1)?))))?
         .collect::<rusqlite::Result<_>>()?;
-    let mut used =
-        tx.prepare_cached("SELECT 1 FROM target WHERE template = ?1 AND key >= ?2 AND key < ?3 LIMIT 1")?;
+    let mut used = tx.prepare_cached("SELECT 1 FROM target WHERE template = ?1 AND key >= ?2 AND key < ?3 LIMIT 1")?;
     let mut delete = tx.prepare_cached("DELETE FROM template WHERE hub = ?1 AND id = ?2")?;
     for (hub, id) in &looked_at {
         let (from, below) = keys_of(*hub);

@@ -322,7 +322,8 @@ fn rows_that_were_written_before_templates_were_stored_are_told_theirs() {
     let mut value = with_templates(1, 7, &["s"]);
     value["templates"]["s"] = json!({"body": "<toast a=\"$(name)\"/>"});
     value["pushVariables"] = json!({"name": "Anna"});
-    value["secondaryTiles"] = json!({"x": {"pushChannel": "https://w.example/8", "templates": {"t": {"body": "<tile/>"}}}});
+    value["secondaryTiles"] =
+        json!({"x": {"pushChannel": "https://w.example/8", "templates": {"t": {"body": "<tile/>"}}}});
     bench.put(value.clone());
     let told = pages(&bench);
     assert_eq!(told.iter().filter(|(_, id, _)| id.is_some()).count(), 2);
