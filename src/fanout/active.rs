@@ -14,14 +14,23 @@ use super::pace::{Fleet, Pacer};
 use crate::clock::{BootInstant, SharedClock};
 use crate::gateway::{Gateway, SharedRequest, StopFlag};
 use crate::model::broadcast::{Wish, closing};
+use crate::model::field::FieldError;
 use crate::model::id::BroadcastId;
 use crate::model::platform::Platform;
+use crate::model::template::TemplateId;
 use crate::model::verdict::Reason;
 use crate::queue::Paced;
 use crate::store::Standing;
 
-/// Equal FIX_REQUEST answers, without a delivery, that condemn the rest of a broadcast on a platform.
+/// Equal FIX_REQUEST answers, without a delivery, that condemn the rest of a broadcast on a platform, or of one template
+/// there.
 const CONDEMNING: u32 = 5;
+
+/// So many templates of a broadcast are judged by their answers; the others are simply sent.
+const JUDGED: usize = 4_096;
+
+/// So many prepared requests of a broadcast are kept: what templates make differs in length, and none is long.
+const KEPT: usize = 1_024;
 
 /// How long a prepared request is used. Where a service counts a message's life from its arrival, the request says how
 /// much of it is left, in seconds.
@@ -35,7 +44,8 @@ pub(super) struct Active {
     pub stop: StopFlag,
     pub pacer: Pacer,
     standing: watch::Sender<Option<Standing>>,
-    platforms: Mutex<BTreeMap<Platform, OnPlatform>>,
+    judged: Mutex<HashMap<On, Judged>>,
+    prepared: Mutex<HashMap<On, Prepared>>,
     leases: Mutex<BTreeMap<Platform, Arc<Leases>>>,
     clock: SharedClock,
 }
@@ -49,19 +59,22 @@ pub(super) struct Leases {
     pub line: Semaphore,
 }
 
+/// Who gets one request: all of a platform, or those of one template there.
+type On = (Platform, Option<TemplateId>);
+
 #[derive(Debug, Default)]
-struct OnPlatform {
+struct Judged {
     delivered: bool,
     /// Equal answers so far.
     fixes: BTreeMap<Reason, u32>,
     condemned: Option<Reason>,
-    prepared: Option<Prepared>,
 }
 
 /// A request as one gateway prepared it. The gateway is kept so that its successor, with other settings, is told apart.
 struct Prepared {
     by: Arc<dyn Gateway>,
-    request: Arc<SharedRequest>,
+    /// Or why there is none.
+    request: Result<Arc<SharedRequest>, Reason>,
     at: BootInstant,
 }
 
@@ -78,7 +91,8 @@ impl Active {
             stop: StopFlag::default(),
             pacer: Pacer::new(clock.clone(), fleet, Paced::Broadcast(id)),
             standing: watch::Sender::new(None),
-            platforms: Mutex::default(),
+            judged: Mutex::default(),
+            prepared: Mutex::default(),
             leases: Mutex::default(),
             clock,
         }
@@ -112,46 +126,65 @@ impl Active {
     }
 
     /// Something was delivered: its requests are not wrong for everybody.
-    pub(super) fn delivered(&self, platform: Platform) {
-        self.platforms.lock().entry(platform).or_default().delivered = true;
+    pub(super) fn delivered(&self, platform: Platform, template: Option<TemplateId>) {
+        self.judge((platform, template), |on| on.delivered = true);
     }
 
-    /// Counts an answer that our request is wrong for every target.
-    pub(super) fn fix_requested(&self, platform: Platform, reason: &Reason) {
-        let mut platforms = self.platforms.lock();
-        let on = platforms.entry(platform).or_default();
-        if on.delivered || on.condemned.is_some() {
-            return;
+    /// Whether it is known that something was.
+    pub(super) fn has_delivered(&self, platform: Platform, template: Option<TemplateId>) -> bool {
+        self.judged.lock().get(&(platform, template)).is_some_and(|on| on.delivered)
+    }
+
+    /// Counts an answer that our request is wrong for every target that gets it.
+    pub(super) fn fix_requested(&self, platform: Platform, template: Option<TemplateId>, reason: &Reason) {
+        self.judge((platform, template), |on| {
+            if on.delivered || on.condemned.is_some() {
+                return;
+            }
+            let equal = on.fixes.entry(reason.clone()).or_default();
+            *equal += 1;
+            if *equal >= CONDEMNING {
+                on.condemned = Some(reason.clone());
+            }
+        });
+    }
+
+    fn judge(&self, on: On, judge: impl FnOnce(&mut Judged)) {
+        let mut judged = self.judged.lock();
+        if judged.len() < JUDGED || judged.contains_key(&on) {
+            judge(judged.entry(on).or_default());
         }
-        let equal = on.fixes.entry(reason.clone()).or_default();
-        *equal += 1;
-        if *equal >= CONDEMNING {
-            on.condemned = Some(reason.clone());
-        }
     }
 
-    /// Why the rest on this platform is to be rejected, if it is.
-    pub(super) fn condemned(&self, platform: Platform) -> Option<Reason> {
-        self.platforms.lock().get(&platform)?.condemned.clone()
+    /// Why the rest on this platform, or of this template there, is to be rejected, if it is.
+    pub(super) fn condemned(&self, platform: Platform, template: Option<TemplateId>) -> Option<Reason> {
+        self.judged.lock().get(&(platform, template))?.condemned.clone()
     }
 
-    /// The request as this gateway prepares it, made for all shards of its platform here, and again when it is older
-    /// than [`FRESH`].
-    pub(super) fn prepared<E>(
+    /// The request as this gateway prepares it, or why it cannot: made for all shards here, and again when it is older than
+    /// [`FRESH`].
+    pub(super) fn prepared(
         &self,
         gateway: &Arc<dyn Gateway>,
-        prepare: impl FnOnce() -> Result<SharedRequest, E>,
-    ) -> Result<Arc<SharedRequest>, E> {
-        let mut platforms = self.platforms.lock();
-        let on = platforms.entry(gateway.platform()).or_default();
+        template: Option<TemplateId>,
+        prepare: impl FnOnce() -> Result<SharedRequest, FieldError>,
+    ) -> Result<Arc<SharedRequest>, Reason> {
+        let mut kept = self.prepared.lock();
         let now = self.clock.boot();
+        let on = (gateway.platform(), template);
         let usable = |prepared: &&Prepared| Arc::ptr_eq(&prepared.by, gateway) && now.after(prepared.at) < FRESH;
-        if let Some(prepared) = on.prepared.as_ref().filter(usable) {
-            return Ok(prepared.request.clone());
+        if let Some(prepared) = kept.get(&on).filter(usable) {
+            return prepared.request.clone();
         }
-        let request = Arc::new(prepare()?);
-        on.prepared = Some(Prepared { by: gateway.clone(), request: request.clone(), at: now });
-        Ok(request)
+        if kept.len() >= KEPT {
+            kept.retain(|_, prepared| now.after(prepared.at) < FRESH);
+            if kept.len() >= KEPT {
+                kept.clear();
+            }
+        }
+        let request = prepare().map(Arc::new).map_err(|error| Reason::foreign(&error.to_string()));
+        kept.insert(on, Prepared { by: gateway.clone(), request: request.clone(), at: now });
+        request
     }
 
     /// How many of its shards may be held here at once on a platform, and how many may wait for that.
@@ -211,17 +244,34 @@ mod tests {
         let active = actives.enter(BroadcastId::new(1));
         let reason = Reason::known("BadPriority");
         for _ in 0..4 {
-            active.fix_requested(Platform::Apns, &reason);
+            active.fix_requested(Platform::Apns, None, &reason);
         }
-        active.fix_requested(Platform::Apns, &Reason::known("BadCollapseId"));
-        assert_eq!(active.condemned(Platform::Apns), None);
-        active.fix_requested(Platform::Apns, &reason);
-        assert_eq!(active.condemned(Platform::Apns), Some(reason.clone()));
-        active.delivered(Platform::Fcm);
+        active.fix_requested(Platform::Apns, None, &Reason::known("BadCollapseId"));
+        assert_eq!(active.condemned(Platform::Apns, None), None);
+        active.fix_requested(Platform::Apns, None, &reason);
+        assert_eq!(active.condemned(Platform::Apns, None), Some(reason.clone()));
+        active.delivered(Platform::Fcm, None);
         for _ in 0..9 {
-            active.fix_requested(Platform::Fcm, &reason);
+            active.fix_requested(Platform::Fcm, None, &reason);
         }
-        assert_eq!(active.condemned(Platform::Fcm), None);
+        assert_eq!(active.condemned(Platform::Fcm, None), None);
+    }
+
+    #[test]
+    fn templates_are_judged_apart_and_no_more_than_there_is_room_for() {
+        let active = Actives::new(SystemClock::shared(), Fleet::default()).enter(BroadcastId::new(1));
+        let (reason, of) = (Reason::known("INVALID_ARGUMENT"), |n| Some(TemplateId(n)));
+        active.delivered(Platform::Fcm, of(1));
+        for _ in 0..CONDEMNING {
+            active.fix_requested(Platform::Fcm, of(1), &reason);
+            active.fix_requested(Platform::Fcm, of(2), &reason);
+        }
+        assert_eq!([of(1), of(2), of(3)].map(|on| active.condemned(Platform::Fcm, on).is_some()), [false, true, false]);
+        assert!(active.has_delivered(Platform::Fcm, of(1)) && !active.has_delivered(Platform::Apns, of(1)));
+        for n in 0..2 * JUDGED as u64 {
+            active.delivered(Platform::Apns, of(n));
+        }
+        assert_eq!(active.judged.lock().len(), JUDGED);
     }
 
     #[test]

@@ -22,7 +22,8 @@ use tokio_util::task::TaskTracker;
 
 use crate::clock::SharedClock;
 use crate::gateway::Gateway;
-use crate::model::broadcast::{Broadcast, Wish};
+use crate::model::audience::Audience;
+use crate::model::broadcast::{Broadcast, BroadcastRequest, Wish};
 use crate::model::id::{BroadcastId, HubId};
 use crate::model::platform::Platform;
 use crate::queue::{Poke, Queue};
@@ -36,6 +37,7 @@ mod control;
 mod dispatch;
 mod holds;
 mod housekeeping;
+mod measure;
 mod meter;
 mod pace;
 mod plan;
@@ -45,6 +47,7 @@ mod retry;
 pub mod run;
 mod sender;
 mod slots;
+mod templates;
 
 pub use meter::{Meter, NoMeter};
 
@@ -107,6 +110,7 @@ pub(crate) struct Worker {
     actives: active::Actives,
     begun: begun::Begun,
     slots: slots::Slots,
+    templates: templates::Templates,
     /// What fails again and again.
     trouble: Trouble,
     /// For shards that are suspected of killing their workers: one at a time, so that an innocent one is not struck
@@ -194,6 +198,7 @@ impl Service {
             actives: active::Actives::new(clock.clone(), fleet),
             begun: begun::Begun::new(clock.now()),
             slots: slots::Slots::new(settings.shards_in_flight),
+            templates: templates::Templates::default(),
             suspects: Arc::new(Semaphore::new(1)),
             trouble,
             shutdown: CancellationToken::new(),
@@ -220,6 +225,18 @@ impl Service {
         let accepted = self.worker.store.accept(new).await?;
         self.worker.publish(accepted.work.clone()).await;
         Ok(accepted)
+    }
+
+    /// How long the messages would be that templates make of these properties: by platform, the longest of what the
+    /// audience's first targets would get. Platforms without a gateway, and those whose templates make nothing that can be
+    /// sent, are left out. Changes nothing.
+    pub async fn measure(
+        &self,
+        hub: HubId,
+        request: &BroadcastRequest,
+        audience: &Audience,
+    ) -> Result<BTreeMap<Platform, usize>, StoreError> {
+        measure::measure(&self.worker, hub, request, audience).await
     }
 
     /// Writes a wish down and tells every node.

@@ -17,10 +17,11 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use crate::clock::BootInstant;
-use crate::model::broadcast::{BroadcastRequest, Lane};
+use crate::model::broadcast::{BroadcastRequest, Content, Lane, Payloads};
 use crate::model::field::FieldError;
 use crate::model::id::{BroadcastId, Seq};
 use crate::model::platform::Platform;
+use crate::model::template::Rendered;
 use crate::model::time::Timestamp;
 use crate::model::verdict::{Reason, Verdict};
 
@@ -56,6 +57,22 @@ pub trait Gateway: Send + Sync + 'static {
         expires: Timestamp,
     ) -> Result<SharedRequest, FieldError>;
 
+    /// The same for what one template made of the broadcast's properties: a message in the service's own form, with
+    /// headers where templates of this platform may have any. The error's field is `template`, or what else of the
+    /// request is wrong.
+    fn prepare_rendered(
+        &self,
+        id: BroadcastId,
+        request: &BroadcastRequest,
+        rendered: &Rendered,
+        expires: Timestamp,
+    ) -> Result<SharedRequest, FieldError> {
+        let label = self.platform().label();
+        let content = Content::Payloads(Payloads::from([(label.to_owned(), rendered.body.clone())]));
+        let request = BroadcastRequest { content, ..request.clone() };
+        self.prepare(id, &request, expires).map_err(|error| of_template(error, &format!("payloads.{label}")))
+    }
+
     /// Takes a batch; waits while the gateway has enough of that lane. Every target of the batch gets one reply.
     async fn submit(&self, batch: Batch);
 
@@ -71,6 +88,23 @@ pub trait Gateway: Send + Sync + 'static {
 
     /// Finishes what is in flight, for at most that long, and closes the connections.
     async fn close(&self, within: Duration);
+}
+
+/// What is wrong with a payload, said of the template that it was made of.
+fn of_template(error: FieldError, payload: &str) -> FieldError {
+    match error.field.strip_prefix(payload).map(|below| format!("template{below}")) {
+        Some(field) => error.at(field),
+        None => error,
+    }
+}
+
+/// A header that a template asks for, as it may be written (RFC 9110 section 5.5).
+fn header_value(name: &str, value: &str) -> Result<String, FieldError> {
+    if value.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        Ok(value.to_owned())
+    } else {
+        Err(FieldError::new("template", format!("must not have other than visible ASCII characters in {name}")))
+    }
 }
 
 /// What a probe found.

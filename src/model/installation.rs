@@ -9,9 +9,10 @@ use serde_json::Value;
 use super::channel::Channel;
 use super::field::FieldError;
 use super::id::{InstallationId, UserId};
-use super::platform::PlatformWord;
+use super::platform::{Platform, PlatformWord};
 use super::tag::Tag;
 use super::target::TargetKind;
+use super::template::TemplateContent;
 use super::time::Timestamp;
 
 mod parse;
@@ -58,6 +59,17 @@ pub struct Template {
     pub tags: Vec<Tag>,
 }
 
+impl Template {
+    /// What of it makes a message, and is stored once however many targets share it. Only APNs knows an expiry.
+    pub fn content(&self, platform: Platform) -> TemplateContent {
+        TemplateContent {
+            body: self.body.clone(),
+            headers: self.headers.clone(),
+            expiry: self.expiry.clone().filter(|_| platform == Platform::Apns),
+        }
+    }
+}
+
 /// A secondary tile (`wns` only).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SecondaryTile {
@@ -78,15 +90,17 @@ pub struct TargetSpec<'a> {
 
 impl Installation {
     /// Reads a document. `path_id` is the id that the path names: the document may leave its own out, but must not
-    /// contradict it. Unknown members are ignored, names match without case, `null` means absent (2.2.1).
+    /// contradict it. Unknown members are ignored, names match without case, `null` means absent (2.2.1). Templates are held
+    /// to their language and to what their platform wants (section 4).
     pub fn parse(json: &[u8], path_id: Option<&str>, limits: &InstallationLimits) -> Result<Self, FieldError> {
-        parse::document(json, path_id, limits)
+        parse::document(json, path_id, limits, parse::Templates::Checked)
     }
 
     /// Reads what [`Installation::stored_form`] wrote, with the expiry that is kept beside it.
     pub fn from_stored(json: &[u8], expires: Option<Timestamp>) -> Result<Self, FieldError> {
         let unbounded = InstallationLimits { tags: usize::MAX, tag_length: usize::MAX, templates: usize::MAX };
-        parse::document(json, None, &unbounded).map(|installation| Self { expires, ..installation })
+        let read = parse::document(json, None, &unbounded, parse::Templates::Stored);
+        read.map(|installation| Self { expires, ..installation })
     }
 
     /// The document as the store keeps it: everything but the expiry, in a fixed order, so that equal bytes mean that

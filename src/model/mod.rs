@@ -14,5 +14,6 @@ pub mod platform;
 pub mod shard;
 pub mod tag;
 pub mod target;
+pub mod template;
 pub mod time;
 pub mod verdict;

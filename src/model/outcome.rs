@@ -77,6 +77,8 @@ pub mod reason {
     pub const USER_CHANGED: Reason = Reason::known("user_changed");
     /// The hub has no credentials for the platform.
     pub const NO_GATEWAY: Reason = Reason::known("no_gateway");
+    /// A template target whose document does not say its template any more.
+    pub const NO_TEMPLATE: Reason = Reason::known("no_template");
     /// Every allowed attempt failed.
     pub const GAVE_UP: Reason = Reason::known("gave_up");
     /// Its sending kills the worker, proven alone.

@@ -19,6 +19,7 @@ use crate::model::installation::{InstallationLimits, Patch};
 use crate::model::platform::Platform;
 use crate::model::shard::LeaseError;
 use crate::model::target::AudienceKind;
+use crate::model::template::{TemplateContent, TemplateId};
 
 mod broadcasts;
 mod error;
@@ -108,6 +109,16 @@ pub trait Store: Send + Sync + 'static {
 
     /// The live rows of a chunk's targets, in seq order. A seq of `set` that has no row has left.
     async fn read_rows(&self, hub: HubId, chunk: ChunkNo, set: &ChunkSet) -> Result<TargetRows>;
+
+    /// The lowest seqs that the audience has now; no more than `limit`.
+    async fn lowest(&self, hub: HubId, audience: &Audience, kind: AudienceKind, limit: usize) -> Result<Vec<Seq>>;
+
+    /// The contents of a hub's templates, of those that are there. A number's content never changes.
+    async fn templates(&self, hub: HubId, ids: &[TemplateId]) -> Result<Vec<(TemplateId, TemplateContent)>>;
+
+    /// Has rows of template targets name their template again, by their documents: for those that name none, since they
+    /// were written by the previous version, and for any whose template is not there.
+    async fn relink_templates(&self, hub: HubId, chunk: ChunkNo, set: &ChunkSet) -> Result<()>;
 
     // ── The life of a broadcast ─────────────────────────────────────────────────────────────────────────────────
 

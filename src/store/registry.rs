@@ -6,6 +6,7 @@ use crate::model::id::{HubId, HubName, InstallationId, Seq};
 use crate::model::installation::Installation;
 use crate::model::platform::Platform;
 use crate::model::target::TargetClass;
+use crate::model::template::TemplateId;
 use crate::model::time::Timestamp;
 
 /// A hub's row. `settings` is opaque to the store.
@@ -75,8 +76,12 @@ pub struct TargetRow {
     pub expires: Option<Timestamp>,
     /// The number of the commit that last changed its user.
     pub user_mark: u64,
+    /// Of a template target; `None` where its row does not name it ([`Store::relink_templates`](super::Store)).
+    pub template: Option<TemplateId>,
     start: u32,
     end: u32,
+    /// Its variables lie behind the channel.
+    variables_end: u32,
 }
 
 impl TargetRows {
@@ -98,7 +103,32 @@ impl TargetRows {
         let start = u32::try_from(self.bytes.len()).unwrap_or(u32::MAX);
         self.bytes.extend_from_slice(channel);
         let end = u32::try_from(self.bytes.len()).unwrap_or(u32::MAX);
-        self.rows.push(TargetRow { seq, class, platform, expires, user_mark, start, end });
+        let template = None;
+        self.rows.push(TargetRow {
+            seq,
+            class,
+            platform,
+            expires,
+            user_mark,
+            template,
+            start,
+            end,
+            variables_end: end,
+        });
+    }
+
+    /// The row appended last has this template, which reads these of its device's push variables (stored form; empty when
+    /// none).
+    pub fn link(&mut self, template: TemplateId, variables: &[u8]) {
+        let Some(row) = self.rows.last_mut() else { return };
+        self.bytes.extend_from_slice(variables);
+        row.template = Some(template);
+        row.variables_end = u32::try_from(self.bytes.len()).unwrap_or(u32::MAX);
+    }
+
+    /// The push variables of a row of this page, in their stored form.
+    pub fn variables(&self, row: &TargetRow) -> &[u8] {
+        &self.bytes[row.end as usize..row.variables_end as usize]
     }
 
     /// The rows.

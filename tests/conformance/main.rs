@@ -17,6 +17,7 @@ mod patches;
 mod postgres;
 mod registry;
 mod senders;
+mod templates;
 
 use postgres::PostgresBench;
 

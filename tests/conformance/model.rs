@@ -18,6 +18,9 @@ pub(crate) struct Known {
     pub(crate) updated: Timestamp,
 }
 
+/// A live target as its row shows it; of a template target the body, and the push variables that it reads.
+pub(crate) type Row = (TargetClass, Platform, Vec<u8>, (Option<String>, String));
+
 /// What is registered.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Registry {
@@ -79,12 +82,19 @@ impl Registry {
     }
 
     /// What `read_rows` shows of every live target, in some order.
-    pub(crate) fn rows(&self, now: Timestamp) -> Vec<(TargetClass, Platform, Vec<u8>)> {
+    pub(crate) fn rows(&self, now: Timestamp) -> Vec<Row> {
         let mut rows = Vec::new();
         for known in self.live(now) {
             let platform = known.installation.platform.platform();
             let targets = known.installation.targets();
-            rows.extend(targets.iter().map(|it| (it.kind.class(), platform, it.channel.bytes().to_vec())));
+            let name = known.installation.push_variables.get("name");
+            let sends = |it: &TargetSpec<'_>| {
+                let body = it.template.map(|template| template.body.clone());
+                let reads = body.as_ref().is_some_and(|body| body.contains("$(Name)"));
+                let variables = name.filter(|_| reads).map(|name| format!("{{\"name\":\"{name}\"}}"));
+                (body, variables.unwrap_or_default())
+            };
+            rows.extend(targets.iter().map(|it| (it.kind.class(), platform, it.channel.bytes().to_vec(), sends(it))));
         }
         rows.sort();
         rows

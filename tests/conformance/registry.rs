@@ -11,7 +11,7 @@ use fanfare::model::installation::{Installation, InstallationLimits};
 use fanfare::model::platform::Platform;
 use fanfare::model::target::AudienceKind;
 use fanfare::model::time::Timestamp;
-use fanfare::store::{Applied, Change, Store, StoreError};
+use fanfare::store::{Applied, Change, Store, StoreError, TargetRow};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -212,7 +212,7 @@ fn tiles_count_only_when_a_tag_of_theirs_is_named() {
             hub,
             vec![put(json!({"installationId": "d", "platform": "wns", "pushChannel": "https://w.example/0",
                 "tags": ["a"], "userId": "u", "secondaryTiles": {"t1": {"pushChannel": "https://w.example/1",
-                "tags": ["tile", "a"], "templates": {"m": {"body": "<x/>"}}}}}))],
+                "tags": ["tile", "a"], "templates": {"m": {"body": "<toast/>"}}}}}))],
         );
         settle(bench);
         let native = ["", "a", "tile", "!tile", "!a", "tile && !b", "$UserId:{u}", "$UserId:{u} && tile", "a || !tile"];
@@ -358,10 +358,19 @@ fn any_document() -> impl Strategy<Value = Value> {
                 "wns" => format!("https://w.example/{n}"),
                 _ => format!("token-{n}"),
             };
-            let templates: BTreeMap<_, _> =
-                templates.into_iter().map(|(name, tags)| (name, json!({"body": "{}", "tags": tags}))).collect();
+            // Few contents, so that they are shared and left; one of them reads a push variable.
+            let body = |n: usize| match (platform, n % 3) {
+                ("wns", n) => format!("<toast n=\"{n}\"/>"),
+                (_, 2) => "{\"user\":\"$(Name)\"}".to_owned(),
+                (_, n) => format!("{{\"n\":{n}}}"),
+            };
+            let templates: BTreeMap<_, _> = templates
+                .into_iter()
+                .map(|(name, tags)| (name, json!({"body": body(tags.len() + user as usize), "tags": tags})))
+                .collect();
             let mut value = json!({"installationId": format!("dev-{id}"), "platform": platform,
-                "pushChannel": address(channel), "tags": tags, "templates": templates});
+                "pushChannel": address(channel), "tags": tags, "templates": templates,
+                "pushVariables": {"name": format!("user {user}")}});
             if user > 0 {
                 value["userId"] = json!(format!("user \"{user}"));
             }
@@ -373,7 +382,7 @@ fn any_document() -> impl Strategy<Value = Value> {
                     .into_iter()
                     .map(|(name, (n, tags, templated))| {
                         let templates =
-                            if templated { json!({"t": {"body": "<x/>", "tags": ["d"]}}) } else { json!({}) };
+                            if templated { json!({"t": {"body": "<toast/>", "tags": ["d"]}}) } else { json!({}) };
                         (name, json!({"pushChannel": address(n), "tags": tags, "templates": templates}))
                     })
                     .collect();
@@ -447,7 +456,13 @@ fn check(bench: &dyn Bench, hub: HubId, registry: &Registry, audiences: &[String
     let rows = wait(store.read_rows(hub, ChunkNo(0), &ChunkSet::full())).unwrap();
     prop_assert!(rows.iter().is_sorted_by(|(a, _), (b, _)| a.seq < b.seq));
     let live = rows.iter().filter(|(row, _)| row.expires.is_none_or(|expires: Timestamp| expires > now));
-    let mut live: Vec<_> = live.map(|(row, channel)| (row.class, row.platform, channel.to_vec())).collect();
+    let ids: Vec<_> = rows.iter().filter_map(|(row, _)| row.template).collect();
+    let contents: BTreeMap<_, _> = wait(store.templates(hub, &ids)).unwrap().into_iter().collect();
+    let sends = |row: &TargetRow| {
+        let body = row.template.map(|id| contents.get(&id).map(|content| content.body.clone()).unwrap());
+        (body, String::from_utf8(rows.variables(row).to_vec()).unwrap())
+    };
+    let mut live: Vec<_> = live.map(|(row, channel)| (row.class, row.platform, channel.to_vec(), sends(row))).collect();
     live.sort();
     prop_assert_eq!(live, registry.rows(now));
     Ok(())

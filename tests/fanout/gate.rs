@@ -14,6 +14,7 @@ use fanfare::model::installation::{InstallationLimits, Patch};
 use fanfare::model::platform::Platform;
 use fanfare::model::shard::LeaseError;
 use fanfare::model::target::AudienceKind;
+use fanfare::model::template::{TemplateContent, TemplateId};
 use fanfare::store::*;
 use tokio::sync::{Notify, watch};
 
@@ -114,6 +115,9 @@ gated! {
     installations(hub: HubId, audience: &Audience, from: Seq, limit: usize) -> Result<InstallationPage>;
     count(hub: HubId, audience: &Audience, kind: AudienceKind) -> Result<BTreeMap<Platform, u64>>;
     read_rows(hub: HubId, chunk: ChunkNo, set: &ChunkSet) -> Result<TargetRows>;
+    lowest(hub: HubId, audience: &Audience, kind: AudienceKind, limit: usize) -> Result<Vec<Seq>>;
+    templates(hub: HubId, ids: &[TemplateId]) -> Result<Vec<(TemplateId, TemplateContent)>>;
+    relink_templates(hub: HubId, chunk: ChunkNo, set: &ChunkSet) -> Result<()>;
     accept(new: NewBroadcast) -> Result<Accepted, AcceptError>;
     broadcast(hub: HubId, id: BroadcastId) -> Result<Option<Broadcast>>;
     broadcasts(hub: HubId, before: Option<BroadcastId>, limit: usize) -> Result<Vec<Broadcast>>;

@@ -13,6 +13,7 @@ use fanfare::model::broadcast::BroadcastRequest;
 use fanfare::model::field::FieldError;
 use fanfare::model::id::{BroadcastId, Seq};
 use fanfare::model::platform::Platform;
+use fanfare::model::template::Rendered;
 use fanfare::model::time::Timestamp;
 use fanfare::model::verdict::{Reason, Verdict};
 use parking_lot::Mutex;
@@ -45,18 +46,22 @@ pub struct Received {
     pub accepted: u32,
     pub ids: std::collections::BTreeSet<Uuid>,
     pub last_written: Option<BootInstant>,
+    /// The last message taken.
+    pub body: bytes::Bytes,
 }
 
 /// The service, outside of any process.
 pub struct Service {
     pub devices: Mutex<HashMap<u64, Received>>,
     pub script: Mutex<Script>,
+    /// Messages that templates made and that were prepared.
+    pub prepared: AtomicU64,
     pub latency: Duration,
 }
 
 impl Service {
     pub fn new(latency: Duration, script: Script) -> Arc<Self> {
-        Arc::new(Self { devices: Mutex::default(), script: Mutex::new(script), latency })
+        Arc::new(Self { devices: Mutex::default(), script: Mutex::new(script), prepared: AtomicU64::new(0), latency })
     }
 
     pub fn accepting(latency: Duration) -> Arc<Self> {
@@ -117,6 +122,21 @@ impl Gateway for FakeGateway {
         Ok(SharedRequest { headers: Vec::new(), body: bytes::Bytes::from_static(b"{}"), broadcast, lane: request.lane })
     }
 
+    fn prepare_rendered(
+        &self,
+        broadcast: BroadcastId,
+        request: &BroadcastRequest,
+        rendered: &Rendered,
+        _: Timestamp,
+    ) -> Result<SharedRequest, FieldError> {
+        self.service.prepared.fetch_add(1, Ordering::Relaxed);
+        if rendered.body.len() > 4_096 {
+            return Err(FieldError::new("template", "must have at most 4096 bytes"));
+        }
+        let body = bytes::Bytes::copy_from_slice(rendered.body.as_bytes());
+        Ok(SharedRequest { headers: Vec::new(), body, broadcast, lane: request.lane })
+    }
+
     async fn submit(&self, batch: Batch) {
         let (service, clock, write, in_flight) =
             (self.service.clone(), self.clock.clone(), self.write, self.in_flight.clone());
@@ -139,7 +159,7 @@ impl Gateway for FakeGateway {
                 let replies = match unsent {
                     Some(why) => write.iter().map(|(seq, _)| reply(*seq, Answer::Unsent(why))).collect(),
                     None => {
-                        let replies = written(&service, &clock, batch.request.broadcast, write);
+                        let replies = written(&service, &clock, &batch.request, write);
                         tokio::time::sleep(service.latency).await;
                         replies
                     }
@@ -157,7 +177,7 @@ impl Gateway for FakeGateway {
     async fn close(&self, _: Duration) {}
 }
 
-fn written(service: &Service, clock: &SharedClock, id: BroadcastId, targets: &[(Seq, u64)]) -> Vec<Reply> {
+fn written(service: &Service, clock: &SharedClock, request: &SharedRequest, targets: &[(Seq, u64)]) -> Vec<Reply> {
     let script = service.script.lock().clone();
     let mut devices = service.devices.lock();
     let answer = |verdict, reason: Option<&'static str>| Answer::Verdict {
@@ -173,7 +193,8 @@ fn written(service: &Service, clock: &SharedClock, id: BroadcastId, targets: &[(
             return reply(*seq, Answer::Unsent(Unsent::Unreachable));
         }
         received.requests += 1;
-        received.ids.insert(id.message_id(*seq));
+        received.ids.insert(request.broadcast.message_id(*seq));
+        received.body = request.body.clone();
         received.last_written = Some(clock.boot());
         let what = match act {
             Act::Accept => {

@@ -11,4 +11,5 @@ mod gate;
 mod gateway;
 mod lives;
 mod poison;
+mod templates;
 mod world;

@@ -114,3 +114,28 @@ async fn a_quota_that_is_used_up_costs_time_and_nobody() {
     let refused = receipts.count_reason("QUOTA_EXCEEDED");
     assert!((1..1_500).contains(&refused), "{refused}");
 }
+
+#[tokio::test]
+async fn templates_of_either_word_become_messages() {
+    let world = World::with(0, Script::new()).await;
+    let documents = [
+        json!({"installationId": "new", "platform": "fcmv1", "pushChannel": token(0), "templates": {"t": {"body":
+            r#"{"message":{"token":"nobody","data":{"msg":"$(msg)"},"android":{"ttl":"5s"}}}"#}}}),
+        json!({"installationId": "old", "platform": "gcm", "pushChannel": token(1), "templates": {"t": {"body":
+            r#"{"data":{"message":"{'> ' + $(msg)}"}}"#}}}),
+    ];
+    let lines: String = documents.iter().map(|line| line.to_string() + "\n").collect();
+    world.call("POST", &format!("{HUB}/installations:import"), &lines).await;
+    let path = world.send(&json!({"template": {"msg": "a \"b\""}})).await;
+    assert_eq!(world.finished(&path).await["delivered"], 2);
+    let receipts = world.sim.receipts();
+    let mut messages: Vec<Value> =
+        (0..2).map(|order| serde_json::from_slice(&receipts.full(order).unwrap().body).unwrap()).collect();
+    messages.sort_by_key(|message| message["message"]["token"] != token(0));
+    assert_eq!(messages[0]["message"]["token"], token(0));
+    assert_eq!(messages[0]["message"]["data"], json!({"msg": "a \"b\""}));
+    assert_eq!(messages[0]["message"]["android"]["ttl"], "5s");
+    assert_eq!(messages[1]["message"]["token"], token(1));
+    assert_eq!(messages[1]["message"]["data"], json!({"message": "> a \"b\""}));
+    assert!(!world.sim.counts().violations.any());
+}

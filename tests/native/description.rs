@@ -218,7 +218,7 @@ async fn installations(on: &mut Checked) {
     let at = "/v1/hubs/demo/installations/dev-1";
     on.call("PUT", INSTALLATION, at, Some(document(1)), 201).await;
     on.call("PUT", INSTALLATION, at, Some(document(1)), 200).await;
-    let patch = json!([{"op": "add", "path": "/templates/t", "value": "{\"body\":\"{}\",\"headers\":{\"a\":\"b\"},\"tags\":[\"x\"]}"}]);
+    let patch = json!([{"op": "add", "path": "/templates/t", "value": "{\"body\":\"{}\",\"headers\":{\"apns-priority\":\"5\"},\"tags\":[\"x\"]}"}]);
     on.call("PATCH", INSTALLATION, at, Some(patch), 200).await;
     on.call("GET", INSTALLATION, at, None, 200).await;
     let (p256dh, auth) = ("B".repeat(87), "A".repeat(22));
@@ -261,6 +261,8 @@ async fn broadcasts(on: &mut Checked) {
     }
     // One that waits for its sender, and ends with a drop.
     on.world.push.set(Mood::Refuse);
+    let template = json!({"template": {"msg": "x", "n": 7, "urgent": true}, "dry_run": true});
+    on.call("POST", BROADCASTS, all, Some(template), 200).await;
     let sent = on.call("POST", BROADCASTS, all, Some(json!({"notification": {"title": "x"}})), 202).await.json();
     let id = sent["id"].as_str().unwrap().to_owned();
     on.world.until(&id, |progress| progress["waiting"][0]["reason"] == "InvalidProviderToken").await;

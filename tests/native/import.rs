@@ -106,7 +106,7 @@ async fn an_export_is_an_import() {
     let world = World::start().await;
     world.register(1_203).await;
     let mut rich = document(7);
-    rich["templates"] = json!({"t": {"body": "{}", "tags": ["x"], "headers": {"k": "v"}}});
+    rich["templates"] = json!({"t": {"body": "{}", "tags": ["x"], "headers": {"apns-priority": "5"}}});
     rich["userId"] = json!("u7");
     rich["expirationTime"] = json!("2099-01-01T00:00:00Z");
     world.admin.put("/v1/hubs/demo/installations/dev-7", &rich).await.expect(200);

@@ -22,5 +22,6 @@ mod real;
 mod rights;
 mod secrets;
 mod senders;
+mod templates;
 mod tls;
 mod world;

@@ -222,3 +222,27 @@ async fn apns_does_not_wait_for_a_wns_that_is_out_of_reach() {
     world.received_once(0..40);
     assert_eq!(world.apns.receipts().accepted(), 60, "nobody hears twice");
 }
+
+#[tokio::test]
+async fn templates_go_out_as_xml_with_their_headers() {
+    let world = World::new(WnsConfig { keep_requests: true, ..WnsConfig::default() }).await;
+    world.register_windows(0..1).await;
+    let at = format!("{HUB}/installations/win-0");
+    let mut document = world.admin.get(&at).await.expect(200).json();
+    let toast = r#"<toast launch="$(where)"><visual><binding template="ToastText01"><text id="1">$(msg)</text></binding></visual></toast>"#;
+    document["templates"] =
+        json!({"toast": {"body": toast, "headers": {"X-WNS-Type": "wns/toast", "X-WNS-Tag": "$(tag)"}}});
+    world.admin.put(&at, &document).await.expect(200);
+    let properties = json!({"msg": "He said \"hi\" & <left>", "where": "a\"b&c", "tag": "t1"});
+    let id = world.send(json!({"template": properties})).await;
+    let done = world.finished(&id).await;
+    assert_eq!(done["counters"]["delivered"], 1, "{done}");
+    let request = world.wns.receipts().full(0).unwrap();
+    assert_eq!((request.header("x-wns-type"), request.header("x-wns-tag")), (Some("wns/toast"), Some("t1")));
+    assert_eq!(request.header("content-type"), Some("text/xml"));
+    assert_eq!(
+        String::from_utf8(request.body).unwrap(),
+        "<toast launch=\"a&quot;b&amp;c\"><visual><binding template=\"ToastText01\"><text id=\"1\">\
+         He said \"hi\" &amp; &lt;left&gt;</text></binding></visual></toast>"
+    );
+}

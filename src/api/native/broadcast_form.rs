@@ -1,6 +1,6 @@
 //! A broadcast as JSON: what POST takes, checked member by member, and what GET shows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -21,6 +21,10 @@ use crate::store::Hold;
 
 /// How long a message lives unless told, in seconds.
 const DAY: u32 = 86_400;
+
+/// The longest name of a property, in characters, and the most bytes of all together: no service takes more in a message.
+const PROPERTY_NAME: usize = 120;
+const PROPERTIES: usize = 65_536;
 
 /// The fastest pace that can be asked for.
 pub(super) const RATES: std::ops::RangeInclusive<u32> = 0..=100_000_000;
@@ -65,12 +69,11 @@ fn schedule(form: &mut Object<'_>) -> Result<Option<Timestamp>, FieldError> {
 
 fn content(form: &mut Object<'_>) -> Result<Content, FieldError> {
     let (notification, payloads) = (form.object("notification")?, form.object("payloads")?);
-    if form.raw("template").is_some() {
-        let rule = match notification.is_some() || payloads.is_some() {
-            true => "must not stand beside notification or payloads",
-            false => "is not available in this version",
-        };
-        return Err(form.fault("template", rule));
+    if let Some(template) = form.object("template")? {
+        if notification.is_some() || payloads.is_some() {
+            return Err(form.fault("template", "must not stand beside notification or payloads"));
+        }
+        return Ok(Content::Template(properties(template)?));
     }
     let payloads = payloads.map(self::payloads).transpose()?;
     match (notification, payloads) {
@@ -112,6 +115,33 @@ fn payloads(mut form: Object<'_>) -> Result<Payloads, FieldError> {
     Ok(payloads)
 }
 
+/// What templates are filled with. Numbers and booleans are their text.
+fn properties(mut form: Object<'_>) -> Result<BTreeMap<String, String>, FieldError> {
+    let mut properties: BTreeMap<String, String> = BTreeMap::new();
+    let (mut names, mut bytes) = (BTreeSet::new(), 0);
+    for (name, value) in form.rest() {
+        if !(1..=PROPERTY_NAME).contains(&name.chars().count()) {
+            return Err(FieldError::new("template", format!("must have names of 1 to {PROPERTY_NAME} characters")));
+        }
+        if !names.insert(name.to_ascii_lowercase()) {
+            return Err(form.fault(&name, "must not stand twice: names are the same in capitals or not"));
+        }
+        let raw = value.get();
+        let text = match raw.as_bytes().first() {
+            Some(b'"') => serde_json::from_str(raw).ok(),
+            Some(b'{' | b'[') | None => None,
+            Some(_) => Some(raw.to_owned()),
+        };
+        let text = text.ok_or_else(|| form.fault(&name, "must be a string, a number or a boolean"))?;
+        bytes += name.len() + text.len();
+        properties.insert(name, text);
+    }
+    if bytes > PROPERTIES {
+        return Err(FieldError::new("template", format!("must not have more than {PROPERTIES} bytes together")));
+    }
+    Ok(properties)
+}
+
 /// A payload's text: of an object the bytes as they were written, of a string what it says.
 fn payload(platform: Platform, value: &RawValue) -> Result<String, &'static str> {
     let raw = value.get();
@@ -140,6 +170,9 @@ pub(super) fn check_payloads(
             }
         }
     }
+    if let Content::Template(_) = request.content {
+        return check_beside_template(hub, request, now).map(|()| BTreeMap::new());
+    }
     let named = request.content.platforms();
     // Only its length and form matter here; the id that it will get is of the same length.
     let id = BroadcastId::new(u64::try_from(now.millis()).unwrap_or(0));
@@ -151,6 +184,22 @@ pub(super) fn check_payloads(
         }
     }
     Ok(bytes)
+}
+
+/// What each template makes is known when it is sent; what the request says beside it can be checked at once, with any
+/// message.
+fn check_beside_template(hub: &Hub, request: &BroadcastRequest, now: Timestamp) -> Result<(), FieldError> {
+    let notification = Notification { title: Some("-".to_owned()), ..Notification::default() };
+    let content = Content::Notification { notification, payloads: Payloads::new() };
+    let request = BroadcastRequest { content, ..request.clone() };
+    let (id, expires) = (BroadcastId::new(0), request.schedule_at.unwrap_or(now).plus(request.ttl()));
+    for (_, gateway) in hub.gateways() {
+        match gateway.prepare(id, &request, expires) {
+            Err(error) if error.field == "collapse_key" => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// A broadcast as GET answers it.

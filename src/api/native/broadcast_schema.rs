@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-/// What to send to whom: a `notification`, or `payloads`, or a notification with payloads that override platforms.
+/// What to send to whom: a `notification`, or `payloads`, or a notification with payloads that override platforms; or
+/// `template`, the installations' own templates.
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct BroadcastRequest {
@@ -14,6 +15,8 @@ pub(super) struct BroadcastRequest {
     audience: Option<String>,
     notification: Option<Notification>,
     payloads: Option<Payloads>,
+    /// Properties that templates are filled with. Names are the same in capitals or not.
+    template: Option<BTreeMap<String, Property>>,
     /// From when the broadcast becomes due.
     #[schema(minimum = 0, maximum = 2_592_000, default = 86_400)]
     ttl_seconds: Option<u32>,
@@ -59,6 +62,15 @@ pub(super) struct Payloads {
 pub(super) enum WebPushPayload {
     Object(BTreeMap<String, Value>),
     Text(String),
+}
+
+/// A number or a boolean counts as its text.
+#[derive(ToSchema)]
+#[serde(untagged)]
+pub(super) enum Property {
+    Text(String),
+    Number(f64),
+    Boolean(bool),
 }
 
 #[derive(ToSchema)]
@@ -206,7 +218,7 @@ pub(super) struct DryRun {
     count: u64,
     /// Targets by platform.
     platforms: BTreeMap<String, u64>,
-    /// Bytes of one message by platform.
+    /// Bytes of one message by platform; of templates the longest among the audience's first thousand targets.
     payload_bytes: BTreeMap<String, u64>,
 }
 

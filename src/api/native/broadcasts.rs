@@ -57,8 +57,9 @@ pub(super) async fn create(
     let hub = visit.hub(Rights::SEND)?;
     let Asked { request, audience, dry_run } = read(&body, &app.limits.audience)?;
     let idempotency = idempotency(&headers, &body)?;
-    let payload_bytes = check_payloads(hub, &request, app.clock.now())?;
+    let mut payload_bytes = check_payloads(hub, &request, app.clock.now())?;
     if dry_run {
+        payload_bytes.extend(app.fanout.measure(hub.id, &request, &audience).await?);
         let mut platforms = app.store.count(hub.id, &audience, request.content.kind()).await?;
         if let Some(named) = request.content.platforms() {
             platforms.retain(|platform, _| named.contains(platform));

@@ -95,8 +95,12 @@ pub(super) struct SubscriptionKeys {
 
 #[derive(ToSchema)]
 pub(super) struct Template {
+    /// Text of a JSON or XML document. A value that begins with `$`, `.`, `%`, `#` or `{` is an expression as a whole:
+    /// `$(name)`, `$(name, 10)`, `.(name, 10)`, `%(name)`, `#(number)`, `{'Hello ' + $(name)}`.
     body: String,
+    /// For apns, wns and mpns. Values may be expressions.
     headers: Option<BTreeMap<String, String>>,
+    /// For apns: a date, or an expression.
     expiry: Option<String>,
     /// Besides the installation's own.
     tags: Option<Vec<String>>,

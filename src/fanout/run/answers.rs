@@ -6,8 +6,11 @@ use super::Run;
 use super::fate::{self, Circumstances, Fate, News};
 use crate::fanout::sender::MASS_INVALIDATION;
 use crate::gateway::{Answer, Reply};
+use crate::model::broadcast::Content;
+use crate::model::chunk_set::ChunkSet;
 use crate::model::id::{ChunkNo, Seq};
 use crate::model::outcome::Outcome;
+use crate::model::template::TemplateId;
 use crate::model::time::Timestamp;
 use crate::model::verdict::{Reason, Verdict};
 use crate::store::Destination;
@@ -55,9 +58,9 @@ impl Run {
         let is_delivered = |reply: &Reply| matches!(reply.what, Answer::Verdict { verdict: Verdict::Delivered, .. });
         let any_delivered = replies.iter().any(is_delivered);
         if any_delivered {
-            self.active.delivered(self.platform);
             self.sender.reached();
         }
+        let mut fixes: Vec<(Option<TemplateId>, Reason)> = Vec::new();
         let mut delivered = Delivered { chunks: Vec::new(), room: replies.len() };
         let mut closed = false;
         for Reply { seq, what } in replies {
@@ -66,6 +69,7 @@ impl Run {
                 continue;
             }
             let Some(from) = self.ledger.handed_from(seq) else { continue };
+            let template = self.handed.answered(seq);
             let circumstances = Circumstances {
                 platform: self.platform,
                 now,
@@ -80,7 +84,7 @@ impl Run {
                 Fate::Wait => self.ledger.put_back(seq),
             }
             match news {
-                News::FixRequest(reason) => self.active.fix_requested(self.platform, &reason),
+                News::FixRequest(reason) => fixes.push((template, reason)),
                 News::Throttled { reason, after } => self.sender.throttle(now, reason, after),
                 News::Refused(reason) => self.pause_sender(now, reason),
                 // One connection that failed among others that hold is no reason to rest.
@@ -92,13 +96,38 @@ impl Run {
         }
         for (chunk, offsets) in delivered.chunks {
             let set = offsets.into_iter().collect();
+            self.note_delivered(chunk, &set);
             self.ledger.settle_set(chunk, &set, &DELIVERED, true);
         }
+        self.note_fixes(fixes);
         if closed {
             self.find_gateway();
             self.not_before = Some(now.plus(CLOSED_REST));
         }
         self.mark_unrecorded();
+    }
+
+    /// What was delivered is not wrong for everybody.
+    fn note_delivered(&self, chunk: ChunkNo, set: &ChunkSet) {
+        match self.content.content {
+            Content::Template(_) => {
+                for template in self.handed.delivered(chunk, set) {
+                    self.active.delivered(self.platform, Some(template));
+                }
+            }
+            _ => self.active.delivered(self.platform, None),
+        }
+    }
+
+    /// Counts answers that a request is wrong for every target that gets it: for the platform, or for one template there.
+    fn note_fixes(&self, fixes: Vec<(Option<TemplateId>, Reason)>) {
+        let is_native = !matches!(self.content.content, Content::Template(_));
+        for (template, reason) in fixes {
+            // One whose template is not known any more belongs to a template that was delivered.
+            if is_native || template.is_some() {
+                self.active.fix_requested(self.platform, template, &reason);
+            }
+        }
     }
 
     fn count_in_breaker(&self, replies: &[Reply], now: Timestamp) {

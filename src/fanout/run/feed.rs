@@ -1,4 +1,5 @@
-//! Feeding the gateway: picked targets become rows, rows become a batch, at the pace that is allowed.
+//! Feeding the gateway: picked targets become rows, rows become parcels of one request each, and these batches, at the pace
+//! that is allowed.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -6,31 +7,30 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use super::handed::HandedTemplates;
 use super::ledger::Pick;
+use super::parcels::{Message, Page, Parcel};
 use crate::clock::BootInstant;
 use crate::fanout::Worker;
 use crate::fanout::active::Active;
 use crate::fanout::pace::{Asker, Grant};
 use crate::fanout::sender::Sender;
 use crate::fanout::slots::Slot;
-use crate::gateway::{Batch, Gateway, Reply, SharedRequest, Targets};
-use crate::model::broadcast::Lane;
+use crate::gateway::{Batch, Gateway, Reply, Targets};
+use crate::model::broadcast::{BroadcastRequest, Lane};
 use crate::model::chunk_set::ChunkSet;
 use crate::model::id::{ChunkNo, HubId, Seq};
 use crate::model::outcome::{Outcome, reason};
 use crate::model::platform::Platform;
 use crate::model::time::Timestamp;
 use crate::model::verdict::Reason;
-use crate::store::{StoreError, TargetRow, TargetRows};
+use crate::store::{StoreError, TargetRow};
 
 /// A shard that would wait longer than this for its pace is given back instead.
 const LONGEST_PACE_WAIT: Duration = Duration::from_secs(1);
 
 /// How long a shard rests whose rows cannot be read.
 const UNREADABLE_REST: Duration = Duration::from_secs(1);
-
-/// How old rows may be that are sent by (design.md 3.9).
-const ROWS_LAST: Duration = Duration::from_secs(1);
 
 /// A feed under way.
 pub(super) type Feed = Pin<Box<dyn Future<Output = Fed> + Send>>;
@@ -44,13 +44,16 @@ pub(super) struct Order {
     pub active: Arc<Active>,
     pub sender: Arc<Sender>,
     pub gateway: Arc<dyn Gateway>,
-    pub request: Arc<SharedRequest>,
+    pub content: Arc<BroadcastRequest>,
+    pub message: Message,
+    /// The end of the message's life.
+    pub expires: Timestamp,
+    pub handed: Arc<HandedTemplates>,
     pub user_bound: Option<u64>,
     pub deadline: BootInstant,
     pub replies: mpsc::UnboundedSender<Vec<Reply>>,
     pub slot: Slot,
     pub pick: Pick,
-    pub rows: Rows,
 }
 
 /// Where the rows of a pick come from.
@@ -61,26 +64,8 @@ pub(super) enum Rows {
     Unread(ChunkSet),
 }
 
-/// Rows of one chunk, read ahead of what is picked: asking the store costs more than a row does.
-pub(super) struct Page {
-    chunk: ChunkNo,
-    set: ChunkSet,
-    rows: TargetRows,
-    /// When they are too old to be sent by.
-    until: BootInstant,
-}
-
-impl Page {
-    /// Whether it has all rows of a pick, and they may still be sent by.
-    pub(super) fn serves(&self, pick: &Pick, now: BootInstant) -> bool {
-        self.chunk == pick.chunk && now < self.until && pick.set.and_not(&self.set).is_empty()
-    }
-
-    /// Whether rows of it are still to be picked after these.
-    fn outlasts(&self, pick: &ChunkSet) -> bool {
-        self.set.last() > pick.last()
-    }
-}
+/// Targets that get nothing, and why.
+pub(super) type Left = (Outcome, Reason, ChunkSet);
 
 /// What was not handed to the gateway, and why. The rest of the pick will be answered.
 pub(super) struct Fed {
@@ -90,41 +75,46 @@ pub(super) struct Fed {
     pub page: Option<Page>,
     /// Waits again.
     pub unsent: ChunkSet,
-    /// Left since the plan.
-    pub left: Vec<(Outcome, Reason, ChunkSet)>,
+    /// Left since the plan, or cannot be sent to.
+    pub left: Vec<Left>,
     /// The pace does not allow more before that long.
     pub wait: Option<Duration>,
     pub failed: Option<StoreError>,
 }
 
 /// Starts feeding.
-pub(super) fn start(order: Order) -> Feed {
-    Box::pin(feed(order))
+pub(super) fn start(order: Order, rows: Rows) -> Feed {
+    Box::pin(feed(order, rows))
 }
 
-async fn feed(order: Order) -> Fed {
-    let Order { worker, pick, mut slot, .. } = order;
-    let chunk = pick.chunk;
-    let page = match order.rows {
+async fn feed(order: Order, rows: Rows) -> Fed {
+    let worker = order.worker.clone();
+    let chunk = order.pick.chunk;
+    let page = match rows {
         Rows::Read(page) => page,
-        Rows::Unread(set) => {
-            let until = worker.clock.boot().plus(ROWS_LAST);
-            match worker.store.read_rows(order.hub, chunk, &set).await {
-                Ok(rows) => Page { chunk, set, rows, until },
-                Err(error) => {
-                    let (wait, failed) = (Some(UNREADABLE_REST), Some(error));
-                    return Fed { chunk, slot, page: None, unsent: pick.set, left: Vec::new(), wait, failed };
-                }
+        Rows::Unread(set) => match Page::read(&worker, &order, chunk, set).await {
+            Ok(page) => page,
+            Err(error) => {
+                let (wait, failed) = (Some(UNREADABLE_REST), Some(error));
+                return Fed {
+                    chunk,
+                    slot: order.slot,
+                    page: None,
+                    unsent: order.pick.set,
+                    left: Vec::new(),
+                    wait,
+                    failed,
+                };
             }
-        }
+        },
     };
     let now = worker.clock.now();
     let mut leavers = Leavers::default();
-    let picked = pick.set.len() as usize;
-    let mut sendable: Vec<(Seq, &[u8])> = Vec::with_capacity(picked);
+    let picked = order.pick.set.len() as usize;
+    let mut sendable: Vec<(&TargetRow, &[u8])> = Vec::with_capacity(picked);
     let mut present: Vec<u16> = Vec::with_capacity(picked);
-    let mut wanted = pick.set.iter().peekable();
-    for (row, channel) in page.rows.iter_from(Seq::at(chunk, pick.set.first().unwrap_or_default())) {
+    let mut wanted = order.pick.set.iter().peekable();
+    for (row, channel) in page.rows.iter_from(Seq::at(chunk, order.pick.set.first().unwrap_or_default())) {
         while wanted.next_if(|&offset| offset < row.seq.offset()).is_some() {}
         match wanted.peek() {
             None => break,
@@ -133,18 +123,22 @@ async fn feed(order: Order) -> Fed {
         }
         present.push(row.seq.offset());
         if !leavers.take(row, now, order.user_bound) {
-            sendable.push((row.seq, channel));
+            sendable.push((row, channel));
         }
     }
-    let gone = pick.set.and_not(&present.into_iter().collect());
-    let left = leavers.with_gone(gone);
+    let gone = order.pick.set.and_not(&present.into_iter().collect());
+    let mut left = leavers.with_gone(gone);
+    let (parcels, unsendable) = page.parcels(&order, &sendable);
+    left.extend(unsendable);
+    let mut waiting = Waiting::new(parcels);
+    let mut slot = order.slot;
 
-    let (mut handed, mut wait) = (0, None);
+    let mut wait = None;
     let asker = Asker { id: order.active.id, weight: slot.weight };
     // Granted by the broadcast's pacer and not yet by the gateway's: asked for once, so that neither is overdrawn.
     let mut allowed = 0;
-    while handed < sendable.len() {
-        let rest = sendable.len() - handed;
+    while waiting.left > 0 {
+        let rest = waiting.left;
         let grant = match allowed {
             0 => order.active.pacer.take(order.lane, asker, rest),
             allowed => Grant::Now(allowed),
@@ -181,23 +175,73 @@ async fn feed(order: Order) -> Fed {
         if stopped(&worker, &order.active, order.deadline) {
             break;
         }
-        let mut targets = Targets::with_capacity(granted);
-        for (seq, channel) in &sendable[handed..handed + granted] {
+        let mut granted = granted;
+        while let Some((parcel, targets)) = waiting.take(granted) {
+            granted -= targets.len();
+            if let Some(template) = parcel.template
+                && !order.active.has_delivered(order.platform, Some(template))
+            {
+                order.handed.note(chunk, template, targets.iter().map(|(seq, _)| seq.offset()).collect());
+            }
+            let batch = Batch {
+                request: parcel.request.clone(),
+                targets,
+                deadline: order.deadline,
+                stop: order.active.stop.clone(),
+                replies: order.replies.clone(),
+            };
+            order.gateway.submit(batch).await;
+        }
+    }
+    let unsent = waiting.offsets();
+    let page = (!unsent.is_empty() || page.outlasts(&order.pick.set)).then_some(page);
+    Fed { chunk, slot, page, unsent, left, wait, failed: None }
+}
+
+/// Parcels that are not handed over yet, or not as a whole.
+struct Waiting<'a> {
+    parcels: Vec<Parcel<'a>>,
+    /// The first that is not empty, and how far it is taken.
+    at: usize,
+    taken: usize,
+    /// Targets in all.
+    left: usize,
+}
+
+impl<'a> Waiting<'a> {
+    fn new(parcels: Vec<Parcel<'a>>) -> Self {
+        let left = parcels.iter().map(|parcel| parcel.targets.len()).sum();
+        Self { parcels, at: 0, taken: 0, left }
+    }
+
+    /// Up to `most` targets of the next parcel.
+    fn take(&mut self, most: usize) -> Option<(&Parcel<'a>, Targets)> {
+        while self.parcels.get(self.at)?.targets.len() == self.taken {
+            (self.at, self.taken) = (self.at + 1, 0);
+        }
+        let parcel = self.parcels.get(self.at)?;
+        let next = &parcel.targets[self.taken..];
+        let next = &next[..next.len().min(most)];
+        if next.is_empty() {
+            return None;
+        }
+        let mut targets = Targets::with_capacity(next.len());
+        for (seq, channel) in next {
             targets.push(*seq, channel);
         }
-        handed += granted;
-        let batch = Batch {
-            request: order.request.clone(),
-            targets,
-            deadline: order.deadline,
-            stop: order.active.stop.clone(),
-            replies: order.replies.clone(),
-        };
-        order.gateway.submit(batch).await;
+        self.taken += next.len();
+        self.left -= next.len();
+        Some((parcel, targets))
     }
-    let unsent: ChunkSet = sendable[handed..].iter().map(|(seq, _)| seq.offset()).collect();
-    let page = (!unsent.is_empty() || page.outlasts(&pick.set)).then_some(page);
-    Fed { chunk, slot, page, unsent, left, wait, failed: None }
+
+    fn offsets(&self) -> ChunkSet {
+        let rest = self.parcels.iter().skip(self.at).enumerate();
+        let rest = rest.flat_map(|(n, parcel)| &parcel.targets[if n == 0 { self.taken } else { 0 }..]);
+        // In the order of their parcels, not of their seqs.
+        let mut offsets: Vec<u16> = rest.map(|(seq, _)| seq.offset()).collect();
+        offsets.sort_unstable();
+        offsets.into_iter().collect()
+    }
 }
 
 fn stopped(worker: &Worker, active: &Active, deadline: BootInstant) -> bool {
@@ -225,7 +269,7 @@ impl Leavers {
         false
     }
 
-    fn with_gone(self, gone: ChunkSet) -> Vec<(Outcome, Reason, ChunkSet)> {
+    fn with_gone(self, gone: ChunkSet) -> Vec<Left> {
         let sets = [
             (reason::GONE, gone),
             (reason::TARGET_EXPIRED, self.expired.into_iter().collect()),

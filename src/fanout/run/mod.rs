@@ -25,11 +25,12 @@ use super::active::Active;
 use super::sender::Sender;
 use super::slots::Slot;
 use crate::clock::BootInstant;
-use crate::gateway::{BATCH_TARGETS, Gateway, Reply, SharedRequest};
-use crate::model::broadcast::{BroadcastRequest, Lane, closing};
+use crate::gateway::{BATCH_TARGETS, Gateway, Reply};
+use crate::model::broadcast::{BroadcastRequest, Content, Lane, closing};
 use crate::model::id::{Epoch, HubId, ShardRef};
 use crate::model::outcome::{Outcome, reason};
 use crate::model::platform::Platform;
+use crate::model::template::Properties;
 use crate::model::time::Timestamp;
 use crate::model::verdict::Reason;
 use crate::store::{Destination, Handover, ShardWork, Standing};
@@ -37,11 +38,15 @@ use crate::store::{Destination, Handover, ShardWork, Standing};
 mod answers;
 pub mod fate;
 mod feed;
+mod handed;
 pub mod ledger;
+mod parcels;
 mod record;
 
-use feed::{Fed, Feed, Page, Rows};
+use feed::{Fed, Feed, Rows};
+use handed::HandedTemplates;
 use ledger::Ledger;
+use parcels::{Message, Page};
 use record::Saving;
 
 /// How a run ended.
@@ -70,8 +75,10 @@ pub(super) struct Run {
     active: Arc<Active>,
     sender: Arc<Sender>,
     gateway: Option<Arc<dyn Gateway>>,
-    request: Option<Arc<SharedRequest>>,
+    message: Option<Message>,
     content: Arc<BroadcastRequest>,
+    /// Templates with the gateway of which nothing was delivered yet.
+    handed: Arc<HandedTemplates>,
     ledger: Ledger,
     /// When the lease ends.
     deadline: BootInstant,
@@ -111,7 +118,7 @@ impl Run {
         active.learn(work.standing);
         let sender = worker.senders.get(work.hub, work.platform);
         sender.pacer.set(worker.gateways.rate_per_second(work.hub, work.platform));
-        let condemned = active.condemned(work.platform);
+        let condemned = active.condemned(work.platform, None);
         let mut ledger = Ledger::new(work.chunks);
         if let Some((seq, _)) = work.poison {
             tracing::error!(%shard, %seq, "a target kills its workers: it is rejected");
@@ -130,8 +137,9 @@ impl Run {
             active,
             sender,
             gateway: None,
-            request: None,
+            message: None,
             content: work.request,
+            handed: Arc::default(),
             ledger,
             deadline,
             renewed: deadline,
@@ -161,12 +169,19 @@ impl Run {
         self.prepare(&gateway);
     }
 
-    /// Has the gateway prepare the request, or takes what it prepared a moment ago.
+    /// Has the gateway prepare the request, or takes what it prepared a moment ago. What templates make is prepared when
+    /// their rows are read.
     fn prepare(&mut self, gateway: &Arc<dyn Gateway>) {
+        if let Content::Template(properties) = &self.content.content {
+            if self.message.is_none() {
+                self.message = Some(Message::Template(Arc::new(Properties::new(properties))));
+            }
+            return;
+        }
         let prepare = || gateway.prepare(self.shard.broadcast, &self.content, self.standing.expires);
-        match self.active.prepared(gateway, prepare) {
-            Ok(request) => self.request = Some(request),
-            Err(error) => self.condemned = Some(Reason::foreign(&error.to_string())),
+        match self.active.prepared(gateway, None, prepare) {
+            Ok(request) => self.message = Some(Message::Native(request)),
+            Err(why) => self.condemned = Some(why),
         }
     }
 
@@ -227,7 +242,7 @@ impl Run {
             self.standing = standing;
         }
         if self.condemned.is_none() {
-            self.condemned = self.active.condemned(self.platform);
+            self.condemned = self.active.condemned(self.platform, None);
         }
         // Condemnation is for one platform; the flag is the broadcast's.
         if closing(self.standing.wish, self.standing.expires, self.worker.clock.now()).is_some() {
@@ -259,7 +274,7 @@ impl Run {
     fn start_feed(&mut self) -> Option<Feed> {
         let gateway = self.gateway.clone()?;
         self.prepare(&gateway);
-        let request = self.request.clone()?;
+        let message = self.message.clone()?;
         let credit = self.worker.settings.checkpoint_every.saturating_sub(self.ledger.credit_used());
         // Rows are read at most about a second ahead of the pace (design.md 3.9).
         let ahead = self.active.pacer.ahead().min(self.sender.pacer.ahead());
@@ -272,24 +287,27 @@ impl Run {
             self.slot = Some(slot);
             return None;
         };
-        self.count_first_send(request.lane);
+        self.count_first_send(self.content.lane);
         let rows = self.rows_of(&pick, ahead);
-        Some(feed::start(feed::Order {
+        let order = feed::Order {
             worker: self.worker.clone(),
             hub: self.hub,
             platform: self.platform,
-            lane: request.lane,
+            lane: self.content.lane,
             active: self.active.clone(),
             sender: self.sender.clone(),
             gateway,
-            request,
+            content: self.content.clone(),
+            message,
+            expires: self.standing.expires,
+            handed: self.handed.clone(),
             user_bound: self.user_bound,
             deadline: self.deadline,
             replies: self.replies_in.clone(),
             slot,
             pick,
-            rows,
-        }))
+        };
+        Some(feed::start(order, rows))
     }
 
     /// The rows of a pick, or what to read for it.

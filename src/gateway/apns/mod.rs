@@ -16,6 +16,7 @@ use crate::model::broadcast::{BroadcastRequest, Lane};
 use crate::model::field::FieldError;
 use crate::model::id::BroadcastId;
 use crate::model::platform::Platform;
+use crate::model::template::Rendered;
 use crate::model::time::Timestamp;
 use crate::model::verdict::{Reason, Verdict};
 
@@ -99,6 +100,16 @@ impl Gateway for ApnsGateway {
         expires: Timestamp,
     ) -> Result<SharedRequest, FieldError> {
         request::prepare(&self.topic, id, request, expires)
+    }
+
+    fn prepare_rendered(
+        &self,
+        id: BroadcastId,
+        request: &BroadcastRequest,
+        rendered: &Rendered,
+        expires: Timestamp,
+    ) -> Result<SharedRequest, FieldError> {
+        request::prepare_rendered(&self.topic, id, request, rendered, expires)
     }
 
     async fn submit(&self, batch: Batch) {

@@ -4,11 +4,12 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::gateway::SharedRequest;
+use crate::gateway::{SharedRequest, header_value};
 use crate::model::broadcast::{BroadcastRequest, Content, Notification, Priority};
 use crate::model::field::FieldError;
 use crate::model::id::BroadcastId;
 use crate::model::platform::Platform;
+use crate::model::template::Rendered;
 use crate::model::time::Timestamp;
 
 /// Longest body, in bytes; [`LONGEST_VOIP`] for calls.
@@ -59,6 +60,24 @@ impl PushType {
         }
     }
 
+    /// The kind of a value of `apns-push-type`.
+    fn from_word(word: &str) -> Option<Self> {
+        let all = [
+            Self::Alert,
+            Self::Background,
+            Self::Voip,
+            Self::Complication,
+            Self::FileProvider,
+            Self::Mdm,
+            Self::LiveActivity,
+            Self::PushToTalk,
+            Self::Location,
+            Self::Controls,
+            Self::Widgets,
+        ];
+        all.into_iter().find(|kind| kind.as_str() == word)
+    }
+
     /// The kind that a topic and a payload make.
     pub fn of(topic: &str, payload: &Map<String, Value>) -> Self {
         let by_topic = [
@@ -105,12 +124,74 @@ pub fn prepare(
     expires: Timestamp,
 ) -> Result<SharedRequest, FieldError> {
     let (field, body) = body(request)?;
+    assemble(topic, id, request, expires, Message { field, body, headers: &[], expiry: None })
+}
+
+/// The same for what a template made of the request's properties. Its headers go before what the request says.
+pub fn prepare_rendered(
+    topic: &str,
+    id: BroadcastId,
+    request: &BroadcastRequest,
+    rendered: &Rendered,
+    expires: Timestamp,
+) -> Result<SharedRequest, FieldError> {
+    let body = Bytes::copy_from_slice(rendered.body.as_bytes());
+    let message = Message { field: "template", body, headers: &rendered.headers, expiry: rendered.expiry.as_deref() };
+    assemble(topic, id, request, expires, message)
+}
+
+/// One message, and what it says of itself.
+struct Message<'a> {
+    field: &'static str,
+    body: Bytes,
+    /// Names in lower case.
+    headers: &'a [(String, String)],
+    expiry: Option<&'a str>,
+}
+
+impl Message<'_> {
+    fn header(&self, name: &str) -> Result<Option<String>, FieldError> {
+        let found = self.headers.iter().find(|(known, _)| known == name);
+        found.map(|(name, value)| header_value(name, value)).transpose()
+    }
+
+    /// The end of its life that the message itself gives, in seconds since 1970.
+    fn expiration(&self) -> Result<Option<String>, FieldError> {
+        let fault = |rule| Err(FieldError::new(self.field, rule));
+        match (self.header(EXPIRATION)?, self.expiry) {
+            (Some(seconds), _) if seconds.parse::<i64>().is_ok_and(|seconds| seconds >= 0) => Ok(Some(seconds)),
+            (Some(_), _) => fault("must have whole seconds since 1970 in apns-expiration"),
+            (None, Some(text)) => match Timestamp::parse(text.trim()) {
+                Some(time) => Ok(Some(time.millis().div_euclid(1_000).max(0).to_string())),
+                None => fault("must have an ISO 8601 date and time for its expiry"),
+            },
+            (None, None) => Ok(None),
+        }
+    }
+}
+
+fn assemble(
+    topic: &str,
+    id: BroadcastId,
+    request: &BroadcastRequest,
+    expires: Timestamp,
+    message: Message<'_>,
+) -> Result<SharedRequest, FieldError> {
+    let (own_type, own_topic, own_priority, own_collapse_id, own_expiration) = (
+        message.header(PUSH_TYPE)?,
+        message.header(TOPIC)?,
+        message.header(PRIORITY)?,
+        message.header(COLLAPSE_ID)?,
+        message.expiration()?,
+    );
+    let Message { field, body, .. } = message;
+    let topic = own_topic.as_deref().unwrap_or(topic);
     let payload = match serde_json::from_slice(&body) {
         Ok(Value::Object(members)) if !members.is_empty() => members,
         Ok(Value::Object(_)) => return Err(FieldError::new(field, "must not be an empty object")),
         _ => return Err(FieldError::new(field, "must be a JSON object")),
     };
-    let push_type = PushType::of(topic, &payload);
+    let push_type = own_type.as_deref().and_then(PushType::from_word).unwrap_or_else(|| PushType::of(topic, &payload));
     let longest = push_type.longest_body();
     if body.len() > longest {
         let rule = format!("must have at most {longest} bytes for APNs (has {})", body.len());
@@ -120,10 +201,10 @@ pub fn prepare(
     let expiration = if request.ttl_seconds == 0 { 0 } else { expires.millis().div_euclid(1_000).max(1) };
     let headers = vec![
         (TOPIC, topic.to_owned()),
-        (PUSH_TYPE, push_type.as_str().to_owned()),
-        (PRIORITY, push_type.priority(request.priority).to_owned()),
-        (EXPIRATION, expiration.to_string()),
-        (COLLAPSE_ID, collapse_id(id, request)?),
+        (PUSH_TYPE, own_type.unwrap_or_else(|| push_type.as_str().to_owned())),
+        (PRIORITY, own_priority.unwrap_or_else(|| push_type.priority(request.priority).to_owned())),
+        (EXPIRATION, own_expiration.unwrap_or_else(|| expiration.to_string())),
+        (COLLAPSE_ID, own_collapse_id.map_or_else(|| collapse_id(id, request), |key| checked_collapse_id(field, key))?),
     ];
     Ok(SharedRequest { headers, body, broadcast: id, lane: request.lane })
 }
@@ -132,13 +213,18 @@ pub fn prepare(
 /// the screen (section 7).
 fn collapse_id(id: BroadcastId, request: &BroadcastRequest) -> Result<String, FieldError> {
     let Some(key) = request.collapse_key.as_deref().filter(|key| !key.is_empty()) else { return Ok(id.to_string()) };
-    if key.len() > LONGEST_COLLAPSE_ID {
-        return Err(FieldError::new("collapse_key", "must have at most 64 bytes for APNs"));
-    }
+    let key = checked_collapse_id("collapse_key", key.to_owned())?;
     if key.contains(char::is_control) || key.trim() != key {
         return Err(FieldError::new("collapse_key", "must not hold control characters, nor begin or end with a space"));
     }
-    Ok(key.to_owned())
+    Ok(key)
+}
+
+fn checked_collapse_id(field: &'static str, key: String) -> Result<String, FieldError> {
+    if key.len() > LONGEST_COLLAPSE_ID {
+        return Err(FieldError::new(field, "must have at most 64 bytes for APNs"));
+    }
+    Ok(key)
 }
 
 fn body(request: &BroadcastRequest) -> Result<(&'static str, Bytes), FieldError> {
@@ -157,7 +243,7 @@ fn body(request: &BroadcastRequest) -> Result<(&'static str, Bytes), FieldError>
 }
 
 #[derive(Serialize)]
-struct Rendered<'a> {
+struct Portable<'a> {
     aps: Aps<'a>,
     #[serde(flatten)]
     data: &'a std::collections::BTreeMap<String, String>,
@@ -191,7 +277,7 @@ fn render(notification: &Notification) -> Result<Bytes, FieldError> {
     }
     let alert = shows.then_some(Alert { title: title.as_deref(), body: body.as_deref() });
     let aps = Aps { alert, content_available: (!shows).then_some(1) };
-    serde_json::to_vec(&Rendered { aps, data })
+    serde_json::to_vec(&Portable { aps, data })
         .map(Bytes::from)
         .map_err(|error| FieldError::new("notification", format!("cannot be written as JSON: {error}")))
 }

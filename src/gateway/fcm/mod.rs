@@ -17,6 +17,7 @@ use crate::model::broadcast::{BroadcastRequest, Lane};
 use crate::model::field::FieldError;
 use crate::model::id::BroadcastId;
 use crate::model::platform::Platform;
+use crate::model::template::Rendered;
 use crate::model::time::Timestamp;
 use crate::model::verdict::{Reason, Verdict};
 
@@ -84,6 +85,16 @@ impl Gateway for FcmGateway {
         expires: Timestamp,
     ) -> Result<SharedRequest, FieldError> {
         request::prepare(id, request, self.clock.now(), expires)
+    }
+
+    fn prepare_rendered(
+        &self,
+        id: BroadcastId,
+        request: &BroadcastRequest,
+        rendered: &Rendered,
+        expires: Timestamp,
+    ) -> Result<SharedRequest, FieldError> {
+        request::prepare_rendered(id, request, rendered, self.clock.now(), expires)
     }
 
     /// Without a token nothing is written: refused credentials are the answer for every target, an endpoint that cannot

@@ -8,6 +8,7 @@ use crate::model::broadcast::{BroadcastRequest, Content, Notification, Priority}
 use crate::model::field::FieldError;
 use crate::model::id::BroadcastId;
 use crate::model::platform::Platform;
+use crate::model::template::Rendered;
 use crate::model::time::Timestamp;
 
 /// Longest message, in bytes of its JSON without target.
@@ -18,6 +19,9 @@ const LONGEST_TTL: u32 = 2_419_200;
 /// Of an `apns-collapse-id`, and of a `Topic` of Web Push, in bytes.
 const LONGEST_COLLAPSE_ID: usize = 64;
 const LONGEST_TOPIC: usize = 32;
+
+/// The members that say who gets a message.
+const TARGETS: [&str; 4] = ["token", "fid", "topic", "condition"];
 
 /// What a body begins with; the target follows.
 pub(super) const OPENING: &[u8] = br#"{"message":{"#;
@@ -33,7 +37,43 @@ pub fn prepare(
     now: Timestamp,
     expires: Timestamp,
 ) -> Result<SharedRequest, FieldError> {
-    let (field, mut message) = message(request)?;
+    let (field, message) = message(request)?;
+    assemble(id, request, field, message, now, expires)
+}
+
+/// The same for what a template made of the request's properties: the whole `{"message":{…}}`, or the message itself as
+/// templates of the older form are. Whom it names as its target is left out: the audience says who gets it.
+pub fn prepare_rendered(
+    id: BroadcastId,
+    request: &BroadcastRequest,
+    rendered: &Rendered,
+    now: Timestamp,
+    expires: Timestamp,
+) -> Result<SharedRequest, FieldError> {
+    const FIELD: &str = "template";
+    let fault = |rule: &'static str| FieldError::new(FIELD, rule);
+    let whole = serde_json::from_str(&rendered.body).ok();
+    let Some(Value::Object(mut message)) = whole else { return Err(fault("must be a JSON object for FCM")) };
+    if let Some(Value::Object(inner)) = message.get_mut("message") {
+        message = std::mem::take(inner);
+    }
+    for target in TARGETS {
+        message.remove(target);
+    }
+    if message.is_empty() {
+        return Err(fault("must not be an empty message"));
+    }
+    assemble(id, request, FIELD, message, now, expires)
+}
+
+fn assemble(
+    id: BroadcastId,
+    request: &BroadcastRequest,
+    field: &'static str,
+    mut message: Map<String, Value>,
+    now: Timestamp,
+    expires: Timestamp,
+) -> Result<SharedRequest, FieldError> {
     check(field, &message)?;
     let size = serde_json::to_vec(&message).map_or(usize::MAX, |text| text.len());
     if size > LONGEST {
@@ -95,7 +135,7 @@ fn render(notification: &Notification) -> Result<Map<String, Value>, FieldError>
 
 fn check(field: &'static str, message: &Map<String, Value>) -> Result<(), FieldError> {
     let fault = |name: &str, rule: &'static str| Err(FieldError::new(format!("{field}.{name}"), rule));
-    for target in ["token", "fid", "topic", "condition"] {
+    for target in TARGETS {
         if message.contains_key(target) {
             return fault(target, "must be absent: the audience says who gets it");
         }

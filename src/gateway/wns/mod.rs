@@ -30,6 +30,7 @@ use crate::model::broadcast::BroadcastRequest;
 use crate::model::field::FieldError;
 use crate::model::id::BroadcastId;
 use crate::model::platform::Platform;
+use crate::model::template::Rendered;
 use crate::model::time::Timestamp;
 
 pub mod channel;
@@ -91,6 +92,16 @@ impl Gateway for WnsGateway {
         expires: Timestamp,
     ) -> Result<SharedRequest, FieldError> {
         request::prepare(id, request, self.clock.now(), expires)
+    }
+
+    fn prepare_rendered(
+        &self,
+        id: BroadcastId,
+        request: &BroadcastRequest,
+        rendered: &Rendered,
+        expires: Timestamp,
+    ) -> Result<SharedRequest, FieldError> {
+        request::prepare_rendered(id, request, rendered, self.clock.now(), expires)
     }
 
     async fn submit(&self, batch: Batch) {

@@ -3,11 +3,12 @@
 use bytes::Bytes;
 
 use super::toast::{self, Kind};
-use crate::gateway::SharedRequest;
+use crate::gateway::{SharedRequest, header_value};
 use crate::model::broadcast::{BroadcastRequest, Content, Priority};
 use crate::model::field::FieldError;
 use crate::model::id::BroadcastId;
 use crate::model::platform::Platform;
+use crate::model::template::Rendered;
 use crate::model::time::Timestamp;
 
 /// Longest body, in bytes.
@@ -22,6 +23,10 @@ pub const CACHE_POLICY: &str = "x-wns-cache-policy";
 pub const PRIORITY: &str = "x-wns-priority";
 pub const TAG: &str = "x-wns-tag";
 
+/// What a template may say besides its type.
+const OF_TEMPLATES: [&str; 8] =
+    [TAG, TTL, CACHE_POLICY, PRIORITY, "x-wns-group", "x-wns-requestforstatus", "x-wns-suppresspopup", "x-wns-match"];
+
 /// Checks a broadcast and writes down what is equal for every target; its life is counted from `now`. The error's field
 /// is one of the native API's request: `payloads.wns`, `notification`, `collapse_key`, `template`.
 pub fn prepare(
@@ -31,13 +36,56 @@ pub fn prepare(
     expires: Timestamp,
 ) -> Result<SharedRequest, FieldError> {
     let (field, body) = body(request)?;
+    let kind = Kind::of(&body).map_err(|rule| FieldError::new(field, rule))?;
+    assemble(id, request, (field, body, kind), now, expires)
+}
+
+/// The same for what a template made of the request's properties. Its headers go before what the request says.
+pub fn prepare_rendered(
+    id: BroadcastId,
+    request: &BroadcastRequest,
+    rendered: &Rendered,
+    now: Timestamp,
+    expires: Timestamp,
+) -> Result<SharedRequest, FieldError> {
+    const FIELD: &str = "template";
+    let body = Bytes::copy_from_slice(rendered.body.as_bytes());
+    let own = |name: &str| rendered.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
+    let kind = match own(TYPE) {
+        Some(value) => {
+            Kind::from_header(value).ok_or_else(|| FieldError::new(FIELD, "must have a known X-WNS-Type"))?
+        }
+        // A root in capitals was taken for one of them when it was registered.
+        None => match Kind::of(&body).map_err(|rule| FieldError::new(FIELD, rule))? {
+            Kind::Raw => Kind::of_root(&rendered.body),
+            kind => kind,
+        },
+    };
+    let mut shared = assemble(id, request, (FIELD, body, kind), now, expires)?;
+    for name in OF_TEMPLATES {
+        let Some(value) = own(name) else { continue };
+        let value = header_value(name, value)?;
+        match shared.headers.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, said)) => *said = value,
+            None => shared.headers.push((name, value)),
+        }
+    }
+    Ok(shared)
+}
+
+fn assemble(
+    id: BroadcastId,
+    request: &BroadcastRequest,
+    (field, body, kind): (&'static str, Bytes, Kind),
+    now: Timestamp,
+    expires: Timestamp,
+) -> Result<SharedRequest, FieldError> {
     if body.is_empty() {
         return Err(FieldError::new(field, "must not be empty"));
     }
     if body.len() > LONGEST {
         return Err(FieldError::new(field, format!("must have at most {LONGEST} bytes for WNS (has {})", body.len())));
     }
-    let kind = Kind::of(&body).map_err(|rule| FieldError::new(field, rule))?;
     // A life of nothing asks for one attempt and no keeping; the service refuses one that is to be kept all the same.
     let (ttl, policy) = match request.ttl_seconds {
         0 => (0, "no-cache"),

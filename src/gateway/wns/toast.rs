@@ -34,6 +34,20 @@ impl Kind {
         }
     }
 
+    /// The kind of an `X-WNS-Type`.
+    pub fn from_header(value: &str) -> Option<Self> {
+        let all = [Self::Toast, Self::Tile, Self::Badge, Self::Raw];
+        all.into_iter().find(|kind| kind.header().eq_ignore_ascii_case(value))
+    }
+
+    /// By the root element in capitals or not, of a document that begins with it.
+    pub fn of_root(document: &str) -> Self {
+        let name = document.trim_start().strip_prefix('<').unwrap_or_default();
+        let name = name.split(|c: char| c.is_whitespace() || matches!(c, '/' | '>')).next().unwrap_or_default();
+        let known = [("toast", Self::Toast), ("tile", Self::Tile), ("badge", Self::Badge)];
+        known.into_iter().find(|(root, _)| root.eq_ignore_ascii_case(name)).map_or(Self::Raw, |(_, kind)| kind)
+    }
+
     /// By the root element. The error says why what begins like one of WNS' documents is none.
     pub fn of(payload: &[u8]) -> Result<Self, &'static str> {
         let Ok(text) = std::str::from_utf8(payload) else { return Ok(Self::Raw) };

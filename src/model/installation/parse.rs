@@ -11,11 +11,27 @@ use super::super::field::FieldError;
 use super::super::id::{InstallationId, UserId};
 use super::super::platform::{Platform, PlatformWord};
 use super::super::tag::Tag;
+use super::super::template;
 use super::super::time::Timestamp;
 use super::{Installation, InstallationLimits, SecondaryTile, Template, wrong_kind};
 
 /// The longest name of a template, in characters.
-const TEMPLATE_NAME: usize = 120;
+const TEMPLATE_NAME: usize = 200;
+
+/// The longest name of a push variable, in characters: that of a property.
+const VARIABLE_NAME: usize = 120;
+/// Bytes of all push variables of an installation. They stand beside every template that reads them, and no service takes
+/// more.
+const VARIABLES: usize = 4_096;
+
+/// Whether templates are looked into.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Templates {
+    /// A document that an app writes.
+    Checked,
+    /// A document of the store: its templates were checked, or were written before they were looked at.
+    Stored,
+}
 
 /// A JSON object's members in their order; the value of a repeated name is the last one.
 struct Members(Vec<(String, Value)>);
@@ -69,6 +85,7 @@ pub(super) fn document(
     json: &[u8],
     path_id: Option<&str>,
     limits: &InstallationLimits,
+    checks: Templates,
 ) -> Result<Installation, FieldError> {
     let mut members: Members =
         serde_json::from_slice(json).map_err(|error| FieldError::json("body", "must be a JSON object", &error))?;
@@ -86,6 +103,7 @@ pub(super) fn document(
     })?;
     let channel = channel(&mut members, platform.platform())?;
     let user = members.take_text("userId")?.filter(|user| !user.is_empty());
+    let look = Look { platform: platform.platform(), limits, checks };
     let installation = Installation {
         id,
         platform,
@@ -93,9 +111,9 @@ pub(super) fn document(
         user: user.map(|user| UserId::parse(&user)).transpose()?,
         expires: expiry(&mut members)?,
         tags: tags(members.take("tags"), "tags", limits)?,
-        push_variables: texts(members.take("pushVariables"), "pushVariables")?,
-        templates: templates(members.take("templates"), "templates", limits)?,
-        tiles: tiles(members.take("secondaryTiles"), platform, limits)?,
+        push_variables: variables(members.take("pushVariables"), checks)?,
+        templates: templates(members.take("templates"), "templates", &look)?,
+        tiles: tiles(members.take("secondaryTiles"), platform, &look)?,
     };
     let tag_count = |templates: &BTreeMap<String, Template>| templates.values().map(|t| t.tags.len()).sum::<usize>();
     let tags = installation.tags.len()
@@ -167,11 +185,31 @@ fn texts(value: Option<Value>, field: &str) -> Result<BTreeMap<String, String>, 
     Ok(texts)
 }
 
-fn templates(
-    value: Option<Value>,
-    field: &str,
-    limits: &InstallationLimits,
-) -> Result<BTreeMap<String, Template>, FieldError> {
+fn variables(value: Option<Value>, checks: Templates) -> Result<BTreeMap<String, String>, FieldError> {
+    let variables = texts(value, "pushVariables")?;
+    if checks == Templates::Checked {
+        if variables.keys().any(|name| name.is_empty() || name.chars().count() > VARIABLE_NAME) {
+            return Err(FieldError::new("pushVariables", "must have names of 1 to 120 characters"));
+        }
+        if variables.iter().map(|(name, text)| name.len() + text.len()).sum::<usize>() > VARIABLES {
+            return Err(FieldError::new(
+                "pushVariables",
+                format!("must not have more than {VARIABLES} bytes together"),
+            ));
+        }
+    }
+    Ok(variables)
+}
+
+/// How templates of a document are read.
+struct Look<'a> {
+    platform: Platform,
+    limits: &'a InstallationLimits,
+    checks: Templates,
+}
+
+fn templates(value: Option<Value>, field: &str, look: &Look<'_>) -> Result<BTreeMap<String, Template>, FieldError> {
+    let Look { platform, limits, checks } = *look;
     let Some(value) = value else { return Ok(BTreeMap::new()) };
     let members = Members::of(value, field)?.0;
     if members.len() > limits.templates {
@@ -186,7 +224,7 @@ fn templates(
             || name.chars().count() > TEMPLATE_NAME
             || name.contains(|c: char| c.is_control() || c == '/')
         {
-            let rule = "must have names of 1 to 120 characters, without '/' and control characters";
+            let rule = "must have names of 1 to 200 characters, without '/' and control characters";
             return Err(FieldError::new(field.to_owned(), rule));
         }
         let within = |error: FieldError| error.within(&format!("{field}.{name}"));
@@ -202,6 +240,9 @@ fn templates(
             expiry: members.take_text("expiry").map_err(within)?,
             tags: tags(members.take("tags"), &format!("{field}.{name}.tags"), limits)?,
         };
+        if checks == Templates::Checked {
+            template::check(platform, &template.content(platform)).map_err(within)?;
+        }
         templates.insert(name, template);
     }
     Ok(templates)
@@ -210,7 +251,7 @@ fn templates(
 fn tiles(
     value: Option<Value>,
     platform: PlatformWord,
-    limits: &InstallationLimits,
+    look: &Look<'_>,
 ) -> Result<BTreeMap<String, SecondaryTile>, FieldError> {
     let Some(value) = value else { return Ok(BTreeMap::new()) };
     let members = Members::of(value, "secondaryTiles")?.0;
@@ -226,8 +267,8 @@ fn tiles(
         let mut members = Members::of(value, &field)?;
         let tile = SecondaryTile {
             channel: channel(&mut members, Platform::Wns).map_err(|error| error.within(&field))?,
-            tags: tags(members.take("tags"), &format!("{field}.tags"), limits)?,
-            templates: templates(members.take("templates"), &format!("{field}.templates"), limits)?,
+            tags: tags(members.take("tags"), &format!("{field}.tags"), look.limits)?,
+            templates: templates(members.take("templates"), &format!("{field}.templates"), look)?,
         };
         tiles.insert(id, tile);
     }
@@ -273,6 +314,15 @@ mod tests {
             (r#","templates":{"a":{"body":"{}"},"b":{"body":"{}"}}"#, "templates"),
             (r#","templates":{"a":{}}"#, "templates.a.body"),
             (r#","templates":{"a":{"body":{}}}"#, "templates.a.body"),
+            (r#","templates":{"a":{"body":"{"}}"#, "templates.a.body"),
+            (r#","templates":{"a":{"body":"{\"a\":\"$(b\"}"}}"#, "templates.a.body"),
+            (r#","templates":{"a":{"body":"<x/>"}}"#, "templates.a.body"),
+            (
+                r#","templates":{"a":{"body":"{}","headers":{"x-wns-type":"wns/raw"}}}"#,
+                "templates.a.headers.x-wns-type",
+            ),
+            (r#","templates":{"a":{"body":"{}","expiry":"soon"}}"#, "templates.a.expiry"),
+            (r#","pushVariables":{"":"1"}"#, "pushVariables"),
             (r#","pushVariables":{"a":1}"#, "pushVariables.a"),
             (r#","secondaryTiles":{"a":{"pushChannel":"https://x/"}}"#, "secondaryTiles"),
         ] {
@@ -297,7 +347,7 @@ mod tests {
     fn stored_form_reads_back_the_same() {
         let json = document(
             r#","tags":["b","a","b"],"userId":"u42","expirationTime":"2027-01-01T00:00:00Z",
-               "templates":{"t":{"body":"{}","headers":{"k":"v"},"tags":["x"]}},"pushVariables":{"v":"1"}"#,
+               "templates":{"t":{"body":"{}","headers":{"apns-priority":"5"},"tags":["x"]}},"pushVariables":{"v":"1"}"#,
         );
         let written = Installation::parse(json.as_bytes(), Some("dev-1"), &InstallationLimits::default()).unwrap();
         let read = Installation::from_stored(&written.stored_form(), written.expires).unwrap();

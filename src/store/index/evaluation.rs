@@ -193,7 +193,21 @@ pub(in crate::store) fn native_seqs(
     from: Seq,
     limit: usize,
 ) -> Result<Vec<Seq>> {
-    let mut evaluation = Evaluation::new(view, audience, Reach::INSTALLATIONS, None)?;
+    seqs(view, audience, Reach::INSTALLATIONS, from, limit)
+}
+
+/// The lowest targets of an audience, ascending. No more than `limit`.
+pub(in crate::store) fn lowest_seqs(
+    view: &impl IndexView,
+    audience: &Audience,
+    kind: AudienceKind,
+    limit: usize,
+) -> Result<Vec<Seq>> {
+    seqs(view, audience, Reach::of(kind), Seq(0), limit)
+}
+
+fn seqs(view: &impl IndexView, audience: &Audience, reach: Reach, from: Seq, limit: usize) -> Result<Vec<Seq>> {
+    let mut evaluation = Evaluation::new(view, audience, reach, None)?;
     let mut seqs = Vec::new();
     let after = evaluation.chunks().partition_point(|chunk| *chunk < from.chunk());
     let chunks = evaluation.chunks()[after..].to_vec();

@@ -13,7 +13,7 @@ mod varint;
 mod view;
 
 pub(in crate::store) use delta::{Changes, Delta, Overlay};
-pub(in crate::store) use evaluation::{count, native_seqs};
+pub(in crate::store) use evaluation::{count, lowest_seqs, native_seqs};
 pub(in crate::store) use fold::{ChangedSet, ChangedSets, SetRow};
 pub(in crate::store) use live_tags::LiveTags;
 pub(in crate::store) use touch::{Touch, Touches, newest};

@@ -29,6 +29,7 @@ use crate::model::installation::{InstallationLimits, Patch};
 use crate::model::platform::Platform;
 use crate::model::shard::LeaseError;
 use crate::model::target::AudienceKind;
+use crate::model::template::{TemplateContent, TemplateId};
 
 mod error;
 mod inspect;
@@ -180,6 +181,18 @@ impl Store for PostgresStore {
 
     async fn read_rows(&self, hub: HubId, chunk: ChunkNo, set: &ChunkSet) -> Result<TargetRows> {
         within(registry::read_rows(&self.parts, hub, chunk, set)).await
+    }
+
+    async fn lowest(&self, hub: HubId, audience: &Audience, kind: AudienceKind, limit: usize) -> Result<Vec<Seq>> {
+        within(registry::lowest(&self.parts, hub, audience, kind, limit)).await
+    }
+
+    async fn templates(&self, hub: HubId, ids: &[TemplateId]) -> Result<Vec<(TemplateId, TemplateContent)>> {
+        within(registry::templates(&self.parts, hub, ids)).await
+    }
+
+    async fn relink_templates(&self, hub: HubId, chunk: ChunkNo, set: &ChunkSet) -> Result<()> {
+        within(registry::relink_templates(&self.parts, hub, chunk, set)).await
     }
 
     async fn accept(&self, new: NewBroadcast) -> Result<Accepted, AcceptError> {

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | new | its row, a row and index entries for each target |
 //! | the same | a touch |
-//! | changed | its row, a touch; index entries for changed tags; rows of targets that came, left, or have another channel or user |
+//! | changed | its row, a touch; index entries for changed tags; rows of targets that came, left, or have another channel, user or template |
 //! | on another platform, or revived after a drop | its row, a touch; every target anew |
 //!
 //! A PATCH is written as a PUT of what it makes of the document, but what a drop took stays out unless it sets the channel.
@@ -254,6 +254,12 @@ impl<R: Rows> Applier<'_, R> {
         }
         if rows_too || old.channel != new.channel {
             self.rows.set_target_times(key, times)?;
+        }
+        if old.template != new.template
+            && let Some(link) = &new.template
+        {
+            self.rows.keep_template(self.commit.hub, link)?;
+            self.rows.set_template(key, link)?;
         }
         if user_changed {
             let mark = self.commit.number().0;

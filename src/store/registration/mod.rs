@@ -2,12 +2,13 @@
 //! does to rows and index.
 //!
 //! [`apply`] are the rules of a change, [`targets`] how targets enter and leave, [`sharing`] marks targets with a common
-//! handle, [`remove`] drops dead channels, [`commit`] gathers what one commit changes in one hub's index. All of them
+//! handle, [`link`] says which template a target has, [`remove`] drops dead channels, [`commit`] gathers what one commit changes in one hub's index. All of them
 //! read and write rows through [`Rows`], by static dispatch: on the embedded store these are prepared statements, on
 //! PostgreSQL a working set in memory that is read and written with a handful of statements for a whole group.
 
 mod apply;
 mod commit;
+mod link;
 mod remove;
 mod row;
 mod rows;
@@ -16,6 +17,7 @@ mod targets;
 
 pub(in crate::store) use apply::{Applier, Prepared};
 pub(in crate::store) use commit::{Gathered, HubCommit};
+pub(in crate::store) use link::{Round, TemplateLink, relink, same_number};
 pub(in crate::store) use remove::{Removal, drop_dead};
 pub(in crate::store) use row::{
     Departure, Described, InstallationRow, decode_seqs, document_id, encode_seqs, id_text, is_document_of, key,

@@ -1,5 +1,6 @@
 //! Rows of installations as every engine has them: their keys, and what a stored document tells.
 
+use super::link::TemplateLink;
 use crate::model::hash;
 use crate::model::id::{HubId, InstallationId, Seq, UserId};
 use crate::model::installation::Installation;
@@ -47,6 +48,8 @@ pub(in crate::store) struct Described {
     pub(in crate::store) channel: Box<[u8]>,
     pub(in crate::store) channel_hash: u64,
     pub(in crate::store) tags: Vec<Tag>,
+    /// Of a template target.
+    pub(in crate::store) template: Option<TemplateLink>,
 }
 
 /// Every target of an installation, in the order of its seqs.
@@ -58,6 +61,7 @@ pub(in crate::store) fn describe(hub: HubId, installation: &Installation) -> Vec
         channel: spec.channel.bytes().into(),
         channel_hash: hash::channel(hub, platform, spec.channel.bytes()),
         tags: spec.tags,
+        template: spec.template.map(|template| TemplateLink::new(hub, installation, template)),
     });
     described.collect()
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::link::TemplateLink;
 use super::row::{Departure, Described, InstallationRow};
 use crate::model::id::{HubId, Seq};
 use crate::model::platform::Platform;
@@ -56,6 +57,12 @@ pub(in crate::store) trait Rows {
     fn correct_target_times(&mut self, key: i64, times: Touch) -> Result<()>;
 
     fn set_user_mark(&mut self, key: i64, user_mark: u64) -> Result<()>;
+
+    /// The template that a target has from now on, which is kept already.
+    fn set_template(&mut self, key: i64, link: &TemplateLink) -> Result<()>;
+
+    /// Its content is there from this commit on.
+    fn keep_template(&mut self, hub: HubId, link: &TemplateLink) -> Result<()>;
 }
 
 /// What a removal needs of a live target.
@@ -103,6 +110,8 @@ pub(in crate::store) struct NewTarget<'a> {
     pub(in crate::store) channel_hash: u64,
     pub(in crate::store) times: Touch,
     pub(in crate::store) user_mark: u64,
+    /// Its content is kept already.
+    pub(in crate::store) template: Option<&'a TemplateLink>,
 }
 
 /// What a tombstone says.

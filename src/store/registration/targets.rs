@@ -22,6 +22,9 @@ pub(super) fn enter(
     let seq = commit.next_seq()?;
     let user_mark = commit.number().0;
     sharing::joins(rows, commit, platform, target, seq)?;
+    if let Some(link) = &target.template {
+        rows.keep_template(commit.hub, link)?;
+    }
     rows.insert_target(NewTarget {
         key: key(commit.hub, seq),
         installation,
@@ -32,6 +35,7 @@ pub(super) fn enter(
         channel_hash: target.channel_hash,
         times,
         user_mark,
+        template: target.template.as_ref(),
     })?;
     commit.set_live(target.kind.class(), platform, seq, true);
     for tag in &target.tags {

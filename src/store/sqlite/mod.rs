@@ -29,6 +29,7 @@ use crate::model::installation::{InstallationLimits, Patch};
 use crate::model::platform::Platform;
 use crate::model::shard::LeaseError;
 use crate::model::target::AudienceKind;
+use crate::model::template::{TemplateContent, TemplateId};
 
 mod engine;
 mod inspect;
@@ -100,11 +101,15 @@ fn lock_path(path: &Path) -> PathBuf {
 }
 
 /// This build's schema version, kept in SQLite's `user_version`.
-const SCHEMA_VERSION: i64 = 3;
+const SCHEMA_VERSION: i64 = 4;
 
 /// What brings a file to each version.
-const MIGRATIONS: [(i64, &str); 3] =
-    [(1, include_str!("schema.sql")), (2, include_str!("senders.sql")), (3, include_str!("narrowing.sql"))];
+const MIGRATIONS: [(i64, &str); 4] = [
+    (1, include_str!("schema.sql")),
+    (2, include_str!("senders.sql")),
+    (3, include_str!("narrowing.sql")),
+    (4, include_str!("templates.sql")),
+];
 
 /// Brings the schema to this version. Answers `Corrupt` for a file of a newer version.
 fn migrate(connection: &mut Connection) -> Result<()> {
@@ -198,6 +203,18 @@ impl Store for SqliteStore {
 
     async fn read_rows(&self, hub: HubId, chunk: ChunkNo, set: &ChunkSet) -> Result<TargetRows> {
         registry::read_rows(&self.parts, hub, chunk, set).await
+    }
+
+    async fn lowest(&self, hub: HubId, audience: &Audience, kind: AudienceKind, limit: usize) -> Result<Vec<Seq>> {
+        registry::lowest(&self.parts, hub, audience, kind, limit).await
+    }
+
+    async fn templates(&self, hub: HubId, ids: &[TemplateId]) -> Result<Vec<(TemplateId, TemplateContent)>> {
+        registry::templates(&self.parts, hub, ids).await
+    }
+
+    async fn relink_templates(&self, hub: HubId, chunk: ChunkNo, set: &ChunkSet) -> Result<()> {
+        registry::relink_templates(&self.parts, hub, chunk, set).await
     }
 
     async fn accept(&self, new: NewBroadcast) -> Result<Accepted, AcceptError> {

@@ -38,7 +38,11 @@ fn contents() -> Vec<Row> {
         send(r#"{"notification":{"title":"x","data":7}}"#, "notification.data", "must be an object"),
         send(r#"{"notification":{"title":"x","data":{"k":1}}}"#, "notification.data.k", "must be a string"),
         send(r#"{"notification":{"title":"x","data":{"aps":"1"}}}"#, "notification.data", "APNs' own"),
-        send(r#"{"template":{"msg":"x"}}"#, "template", "is not available in this version"),
+        send(r#"{"template":7}"#, "template", "must be an object"),
+        send(r#"{"template":{"msg":{}}}"#, "template.msg", "must be a string, a number or a boolean"),
+        send(r#"{"template":{"msg":["x"]}}"#, "template.msg", "must be a string, a number or a boolean"),
+        send(r#"{"template":{"msg":"x","MSG":"y"}}"#, "template.MSG", "must not stand twice"),
+        send(r#"{"template":{"":"x"}}"#, "template", "must have names of 1 to 120 characters"),
         send(
             r#"{"template":{"msg":"x"},"notification":{"title":"x"}}"#,
             "template",

@@ -11,7 +11,7 @@ fn read(document: &Value) -> Installation {
 fn device() -> Value {
     json!({"installationId": "d", "platform": "apns", "pushChannel": TOKEN, "tags": ["a", "b"], "userId": "u",
            "pushVariables": {"v": "1"}, "expirationTime": "2099-01-01T00:00:00Z",
-           "templates": {"t": {"body": "{}", "headers": {"h": "1"}, "expiry": "x", "tags": ["c"]}}})
+           "templates": {"t": {"body": "{}", "headers": {"apns-priority": "5"}, "expiry": "2099-01-01T00:00:00Z", "tags": ["c"]}}})
 }
 
 fn patched(device: &Value, operations: &Value) -> Result<Value, FieldError> {
@@ -59,9 +59,21 @@ fn every_row_of_the_table_does_what_it_says() {
         ("remove", "/templates/t", null.clone(), "/templates", null.clone()),
         ("replace", "/Templates/t/Body", json!("{\"a\":1}"), "/templates/t/body", json!("{\"a\":1}")),
         ("remove", "/templates/t/expiry", null.clone(), "/templates/t/expiry", null.clone()),
-        ("add", "/templates/t/headers", json!("{\"k\":\"v\"}"), "/templates/t/headers", json!({"k": "v"})),
-        ("add", "/templates/t/headers/k", json!("v"), "/templates/t/headers", json!({"h": "1", "k": "v"})),
-        ("remove", "/templates/t/headers/h", null.clone(), "/templates/t/headers", null.clone()),
+        (
+            "add",
+            "/templates/t/headers",
+            json!("{\"apns-topic\":\"v\"}"),
+            "/templates/t/headers",
+            json!({"apns-topic": "v"}),
+        ),
+        (
+            "add",
+            "/templates/t/headers/apns-topic",
+            json!("v"),
+            "/templates/t/headers",
+            json!({"apns-priority": "5", "apns-topic": "v"}),
+        ),
+        ("remove", "/templates/t/headers/apns-priority", null.clone(), "/templates/t/headers", null.clone()),
         ("add", "/templates/t/tags", json!("d"), "/templates/t/tags", json!(["c", "d"])),
         ("remove", "/templates/t/tags/c", null.clone(), "/templates/t/tags", null.clone()),
     ] {
@@ -117,6 +129,7 @@ fn what_is_broken_is_named() {
         (json!({"op": "add", "path": "/tags", "value": ["c", "d", "e"]}), "tags", "more than 5"),
         (json!({"op": "add", "path": "/tags", "value": "0123456789"}), "tags[2]", ""),
         (json!({"op": "add", "path": "/templates/n/tags", "value": "a"}), "templates.n.body", "required"),
+        (json!({"op": "replace", "path": "/templates/t/body", "value": "{\"a\":\"#(n\"}"}), "templates.t.body", "#(n"),
         (json!({"op": "add", "path": "/pushChannel", "value": "xyz"}), "pushChannel", ""),
     ] {
         let error = patched(&device(), &json!([operation])).unwrap_err();

@@ -4,7 +4,7 @@ use deadpool_postgres::Transaction;
 
 use super::super::error::Done;
 use super::super::pool::execute;
-use super::working_set::{Changed, Installation, TargetEdit, WorkingSet};
+use super::working_set::{Changed, Installation, Named, Target, TargetEdit, Tombstone, WorkingSet};
 use crate::model::time::Timestamp;
 use crate::store::registration::encode_seqs;
 
@@ -146,15 +146,19 @@ async fn insert_targets(tx: &Transaction<'_>, them: &[(i64, &TargetEdit)]) -> Do
     let expires: Vec<Option<i64>> = new.iter().map(|(_, it, _)| it.times.expires.map(Timestamp::millis)).collect();
     let confirmed: Vec<i64> = new.iter().map(|(_, it, _)| it.times.confirmed.millis()).collect();
     let marks: Vec<i64> = new.iter().map(|(_, it, _)| it.user_mark.cast_signed()).collect();
+    let templates: Vec<Option<i64>> =
+        new.iter().map(|(_, it, gone)| named(it, gone).map(|named| named.id.0.cast_signed())).collect();
+    let variables: Vec<Option<&[u8]>> =
+        new.iter().map(|(_, it, gone)| named(it, gone).and_then(|named| named.variables.as_deref())).collect();
     let whys: Vec<Option<i16>> = new.iter().map(|(.., gone)| gone.as_ref().map(|gone| gone.why as i16)).collect();
     let ats: Vec<Option<i64>> = new.iter().map(|(.., gone)| gone.as_ref().map(|gone| gone.at.millis())).collect();
     let ids: Vec<Option<&str>> = new.iter().map(|(.., gone)| gone.as_ref().map(|gone| &*gone.id)).collect();
     let sql = "INSERT INTO target (key, installation, class, platform, name, channel, channel_hash, expires, confirmed, \
-               user_mark, gone_why, gone_at, gone_id) \
+               user_mark, gone_why, gone_at, gone_id, template, variables) \
                SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::smallint[], $5::text[], \
                $6::bytea[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::smallint[], $12::bigint[], \
-               $13::text[])";
-    let bind: [&(dyn tokio_postgres::types::ToSql + Sync); 13] = [
+               $13::text[], $14::bigint[], $15::bytea[])";
+    let bind: [&(dyn tokio_postgres::types::ToSql + Sync); 15] = [
         &keys,
         &installations,
         &classes,
@@ -168,9 +172,16 @@ async fn insert_targets(tx: &Transaction<'_>, them: &[(i64, &TargetEdit)]) -> Do
         &whys,
         &ats,
         &ids,
+        &templates,
+        &variables,
     ];
     execute(tx, sql, &bind).await?;
     Ok(())
+}
+
+/// A tombstone names no template.
+fn named<'a>(target: &'a Target, gone: &Option<Tombstone>) -> Option<&'a Named> {
+    target.template.as_ref().filter(|_| gone.is_none())
 }
 
 async fn bury_targets(tx: &Transaction<'_>, them: &[(i64, &TargetEdit)]) -> Done<()> {
@@ -182,7 +193,7 @@ async fn bury_targets(tx: &Transaction<'_>, them: &[(i64, &TargetEdit)]) -> Done
     let whys: Vec<i16> = gone.iter().map(|(_, gone)| gone.why as i16).collect();
     let ats: Vec<i64> = gone.iter().map(|(_, gone)| gone.at.millis()).collect();
     let ids: Vec<&str> = gone.iter().map(|(_, gone)| &*gone.id).collect();
-    let sql = "UPDATE target AS t SET channel = NULL, gone_why = n.why, gone_at = n.at, gone_id = n.id \
+    let sql = "UPDATE target AS t SET channel = NULL, template = NULL, variables = NULL, gone_why = n.why, gone_at = n.at, gone_id = n.id \
                FROM unnest($1::bigint[], $2::smallint[], $3::bigint[], $4::text[]) AS n (key, why, at, id) \
                WHERE t.key = n.key";
     execute(tx, sql, &[&keys, &whys, &ats, &ids]).await?;
@@ -204,18 +215,24 @@ async fn change_targets(tx: &Transaction<'_>, them: &[(i64, &TargetEdit)]) -> Do
     let confirmed: Vec<Option<i64>> =
         them.iter().map(|(_, edit)| edit.times.map(|times| times.confirmed.millis())).collect();
     let marks: Vec<Option<i64>> = them.iter().map(|(_, edit)| edit.user_mark.map(u64::cast_signed)).collect();
+    let templates: Vec<Option<i64>> =
+        them.iter().map(|(_, edit)| edit.template.as_ref().map(|named| named.id.0.cast_signed())).collect();
+    let variables: Vec<Option<&[u8]>> =
+        them.iter().map(|(_, edit)| edit.template.as_ref().and_then(|named| named.variables.as_deref())).collect();
     let corrections: Vec<bool> = them.iter().map(|(_, edit)| edit.correction).collect();
     let sql = "UPDATE target AS t SET channel = coalesce(n.channel, t.channel), \
                channel_hash = coalesce(n.channel_hash, t.channel_hash), \
                expires = CASE WHEN n.timed THEN n.expires ELSE t.expires END, \
-               confirmed = coalesce(n.confirmed, t.confirmed), user_mark = coalesce(n.user_mark, t.user_mark) \
+               confirmed = coalesce(n.confirmed, t.confirmed), user_mark = coalesce(n.user_mark, t.user_mark), \
+               template = coalesce(n.template, t.template), \
+               variables = CASE WHEN n.template IS NOT NULL THEN n.variables ELSE t.variables END \
                FROM unnest($1::bigint[], $2::bytea[], $3::bigint[], $4::boolean[], $5::bigint[], $6::bigint[], \
-               $7::bigint[], $8::boolean[]) \
-               AS n (key, channel, channel_hash, timed, expires, confirmed, user_mark, correction) \
+               $7::bigint[], $8::boolean[], $9::bigint[], $10::bytea[]) AS n \
+               (key, channel, channel_hash, timed, expires, confirmed, user_mark, correction, template, variables) \
                WHERE t.key = n.key AND (NOT n.correction OR t.expires IS DISTINCT FROM n.expires \
                OR t.confirmed <> n.confirmed)";
-    let bind: [&(dyn tokio_postgres::types::ToSql + Sync); 8] =
-        [&keys, &channels, &hashes, &timed, &expires, &confirmed, &marks, &corrections];
+    let bind: [&(dyn tokio_postgres::types::ToSql + Sync); 10] =
+        [&keys, &channels, &hashes, &timed, &expires, &confirmed, &marks, &corrections, &templates, &variables];
     execute(tx, sql, &bind).await?;
     Ok(())
 }

@@ -111,5 +111,6 @@ fn target(row: &Row) -> Done<Target> {
         channel_hash: row.try_get(6)?,
         times: times(row, 7)?,
         user_mark: user_mark.cast_unsigned(),
+        template: None,
     })
 }

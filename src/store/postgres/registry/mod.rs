@@ -6,7 +6,8 @@
 //! [`working_set`] that [`load`] reads and [`flush`] writes; [`unfolded`] holds decoded what waits until [`fold`] has
 //! moved it into the rows that it is about. [`remove`] drops dead channels, [`sweep`] takes out what is over.
 //!
-//! Reading: [`index`] is the index as one transaction sees it, [`target_rows`] the rows for workers.
+//! Reading: [`index`] is the index as one transaction sees it, [`target_rows`] the rows for workers. [`templates`] are what
+//! template targets share.
 //!
 //! An installation whose time is over is gone for every reader and every change, whether the sweep has come by or not.
 
@@ -16,8 +17,8 @@ use super::error::Done;
 use super::pool::{query, retrying};
 use super::*;
 use crate::model::hash;
-use crate::store::index::{Delta, LiveTags, Touches, count as count_targets, native_seqs, newest};
-use crate::store::registration::{Prepared, id_text, keys_of};
+use crate::store::index::{Delta, LiveTags, Touches, count as count_targets, lowest_seqs, native_seqs, newest};
+use crate::store::registration::{Prepared, Round, id_text, keys_of};
 
 mod flush;
 mod fold;
@@ -28,6 +29,7 @@ mod load;
 mod remove;
 mod sweep;
 mod target_rows;
+mod templates;
 #[cfg(test)]
 mod tests;
 mod transaction;
@@ -47,6 +49,8 @@ pub(super) struct Shared {
     groups: groups::Groups,
     commits: Mutex<Commits>,
     live_tags: Arc<LiveTags>,
+    /// Where this node's sweep is that looks for templates nobody has.
+    unused_templates: Mutex<Round>,
 }
 
 pub(super) async fn put_hub(parts: &Parts, name: &HubName, settings: Vec<u8>) -> Done<HubRecord> {
@@ -162,6 +166,29 @@ pub(super) async fn read_rows(parts: &Parts, hub: HubId, chunk: ChunkNo, set: &C
         target_rows::read(&client, hub, chunk, set, expiry).await
     })
     .await
+}
+
+pub(super) async fn lowest(
+    parts: &Parts,
+    hub: HubId,
+    audience: &Audience,
+    kind: AudienceKind,
+    limit: usize,
+) -> Done<Vec<Seq>> {
+    let audience = audience.clone();
+    index::read(parts, hub, None, move |view| lowest_seqs(view, &audience, kind, limit)).await
+}
+
+pub(super) async fn templates(
+    parts: &Parts,
+    hub: HubId,
+    ids: &[TemplateId],
+) -> Done<Vec<(TemplateId, TemplateContent)>> {
+    templates::contents(parts, hub, ids).await
+}
+
+pub(super) async fn relink_templates(parts: &Parts, hub: HubId, chunk: ChunkNo, set: &ChunkSet) -> Done<()> {
+    templates::relink(parts, hub, chunk, set).await
 }
 
 pub(super) async fn fold(parts: &Parts) -> Done<bool> {

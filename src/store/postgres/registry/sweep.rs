@@ -4,6 +4,7 @@
 //! - Tombstones go once no kept broadcast can name their seq: when every broadcast of the hub that is still kept was
 //!   accepted after the target had left.
 //! - Idempotency keys go after their day.
+//! - Templates go that no target has any more.
 //! - Rows of deleted hubs go.
 //!
 //! Every node sweeps; a row that another one has just taken is simply gone.
@@ -16,7 +17,7 @@ use super::super::error::Done;
 use super::super::pool::{Durability, begin, commit, execute, query, query_opt, retrying};
 use super::super::{Parts, StoreError};
 use super::working_set::{Needs, WorkingSet};
-use super::{hub, transaction};
+use super::{hub, templates, transaction};
 use crate::model::id::HubId;
 use crate::model::time::Timestamp;
 use crate::store::Result;
@@ -42,7 +43,8 @@ pub(super) async fn sweep(parts: &Parts) -> Done<bool> {
     for (hub, installations) in due {
         retrying(|| expire(parts, hub, &installations)).await?;
     }
-    Ok(hub::purge(parts).await? || full || keys || tombstones)
+    let templates = templates::sweep(parts, now).await?;
+    Ok(hub::purge(parts).await? || full || keys || tombstones || templates)
 }
 
 /// Installations that look expired, by hub, and whether there may be more.

@@ -3,6 +3,9 @@
 //! The server lays a page of rows into three strings, and one row brings them: a message for each target would cost
 //! either side as much as sending to it. A dense set is read by one scan of its span, a sparse one by its keys.
 
+use std::iter::Peekable;
+use std::vec::IntoIter;
+
 use deadpool_postgres::Client;
 use tokio_postgres::Row;
 
@@ -13,6 +16,7 @@ use crate::model::chunk_set::ChunkSet;
 use crate::model::id::{ChunkNo, HubId, Seq};
 use crate::model::platform::Platform;
 use crate::model::target::TargetClass;
+use crate::model::template::TemplateId;
 use crate::model::time::Timestamp;
 use crate::store::TargetRows;
 
@@ -21,7 +25,7 @@ use crate::store::TargetRows;
 const SCAN_DENSITY: u32 = 8;
 
 /// A page of the rows with these keys, live ones, in the order of their seqs: [`Head`]s, channels and user marks one after
-/// the other, and offset, expiry and installation of those that expire.
+/// the other; offset, expiry and installation of those that expire; offset, template and variables of those that have one.
 fn page_of(keys: &str) -> String {
     format!(
         "SELECT string_agg(int8send(((key & 16383) << 48) | (platform::int8 << 40) | (class::int8 << 32) \
@@ -29,8 +33,11 @@ fn page_of(keys: &str) -> String {
                 string_agg(channel, ''::bytea), string_agg(int8send(user_mark), ''::bytea), \
                 array_agg((key & 16383)::int4) FILTER (WHERE expires IS NOT NULL), \
                 array_agg(expires) FILTER (WHERE expires IS NOT NULL), \
-                array_agg(installation) FILTER (WHERE expires IS NOT NULL) \
-         FROM (SELECT key, class, platform, channel, user_mark, expires, installation FROM target \
+                array_agg(installation) FILTER (WHERE expires IS NOT NULL), \
+                array_agg((key & 16383)::int4) FILTER (WHERE template IS NOT NULL), \
+                array_agg(template) FILTER (WHERE template IS NOT NULL), \
+                array_agg(coalesce(variables, ''::bytea)) FILTER (WHERE template IS NOT NULL) \
+         FROM (SELECT key, class, platform, channel, user_mark, expires, installation, template, variables FROM target \
                WHERE {keys} AND channel IS NOT NULL ORDER BY key) AS live"
     )
 }
@@ -67,6 +74,9 @@ pub(super) async fn read(
         let platform = Platform::from_code(head.platform).ok_or_else(broken)?;
         let expires = page.expiring(head.offset).and_then(|(installation, expires)| expiry(installation, expires));
         rows.push(seq, class, platform, channel, expires, user_mark);
+        if let Some((template, variables)) = page.template(head.offset) {
+            rows.link(template, variables);
+        }
     }
     Ok(rows)
 }
@@ -85,23 +95,35 @@ struct Page<'a> {
     heads: &'a [u8],
     channels: &'a [u8],
     user_marks: &'a [u8],
-    expiring: std::iter::Peekable<std::vec::IntoIter<(u16, i64, Timestamp)>>,
+    expiring: Peekable<IntoIter<(u16, i64, Timestamp)>>,
+    templates: Peekable<IntoIter<(u16, TemplateId, &'a [u8])>>,
 }
 
 impl<'a> Page<'a> {
     fn of(row: &'a Row) -> Done<Self> {
         let string = |column| row.try_get::<_, Option<&[u8]>>(column).map(Option::unwrap_or_default);
         let numbers = |column| row.try_get::<_, Option<Vec<i64>>>(column).map(Option::unwrap_or_default);
-        let offsets = row.try_get::<_, Option<Vec<i32>>>(3)?.unwrap_or_default();
-        let offsets = offsets.into_iter().map(u16::try_from).collect::<Result<Vec<_>, _>>().map_err(|_| broken())?;
+        let offsets = |column| -> Done<Vec<u16>> {
+            let offsets = row.try_get::<_, Option<Vec<i32>>>(column)?.unwrap_or_default();
+            Ok(offsets.into_iter().map(u16::try_from).collect::<Result<_, _>>().map_err(|_| broken())?)
+        };
         let times = numbers(4)?.into_iter().map(Timestamp::from_millis);
-        let expiring: Vec<_> =
-            offsets.into_iter().zip(numbers(5)?).zip(times).map(|((offset, no), time)| (offset, no, time)).collect();
+        let expiring: Vec<_> = offsets(3)?
+            .into_iter()
+            .zip(numbers(5)?)
+            .zip(times)
+            .map(|((offset, no), time)| (offset, no, time))
+            .collect();
+        let ids = numbers(7)?.into_iter().map(|id| TemplateId(id.cast_unsigned()));
+        let variables = row.try_get::<_, Option<Vec<&[u8]>>>(8)?.unwrap_or_default();
+        let templates: Vec<_> =
+            offsets(6)?.into_iter().zip(ids).zip(variables).map(|((offset, id), own)| (offset, id, own)).collect();
         Ok(Self {
             heads: string(0)?,
             channels: string(1)?,
             user_marks: string(2)?,
             expiring: expiring.into_iter().peekable(),
+            templates: templates.into_iter().peekable(),
         })
     }
 
@@ -122,6 +144,14 @@ impl<'a> Page<'a> {
     fn expiring(&mut self, offset: u16) -> Option<(i64, Timestamp)> {
         while self.expiring.next_if(|(next, ..)| *next < offset).is_some() {}
         self.expiring.next_if(|(next, ..)| *next == offset).map(|(_, installation, expires)| (installation, expires))
+    }
+}
+
+impl<'a> Page<'a> {
+    /// Template and variables of the row with this offset, if it names one; asked for in the order of the rows.
+    fn template(&mut self, offset: u16) -> Option<(TemplateId, &'a [u8])> {
+        while self.templates.next_if(|(next, ..)| *next < offset).is_some() {}
+        self.templates.next_if(|(next, ..)| *next == offset).map(|(_, id, variables)| (id, variables))
     }
 }
 

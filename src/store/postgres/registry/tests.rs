@@ -13,6 +13,7 @@ use super::super::{Options, PostgresStore, Time};
 use super::{drop_dead, on_view};
 use crate::clock::{Clock, ManualClock};
 use crate::model::audience::Audience;
+use crate::model::chunk_set::ChunkSet;
 use crate::model::id::{ChunkNo, HubId, HubName, InstallationId, Seq};
 use crate::model::installation::{Installation, InstallationLimits};
 use crate::model::target::AudienceKind;
@@ -85,7 +86,7 @@ fn put(value: &Value) -> Change {
 }
 
 fn device(n: u32, channel: u32, templates: &[&str]) -> Value {
-    let templates = templates.iter().map(|name| ((*name).to_owned(), json!({"body": "<x/>"})));
+    let templates = templates.iter().map(|name| ((*name).to_owned(), json!({"body": "<toast/>"})));
     json!({"installationId": format!("dev-{n}"), "platform": "wns", "tags": ["a"],
            "pushChannel": format!("https://w.example/{channel}"), "templates": Value::Object(templates.collect())})
 }
@@ -200,4 +201,42 @@ async fn removals_of_one_transaction_see_each_other() {
     let gone = bench.drop_dead(1, &[2], START.plus(Duration::from_secs(20))).await;
     assert_eq!(gone, [Removal::Dropped], "the fold wrote what the touch said");
     assert_eq!(bench.drop_dead(1, &[2], bench.clock.now()).await, [Removal::Gone]);
+}
+
+/// What a node of the version before templates were stored does: it writes documents and rows, and knows no template.
+#[tokio::test]
+async fn a_node_of_the_version_before_may_write_beside_this_one() {
+    let bench = bench().await;
+    let node = &bench.nodes[0];
+    bench.apply(0, vec![put(&device(1, 7, &["s", "t"])), put(&device(2, 8, &["t"]))]).await;
+    let page = async || {
+        let rows = node.read_rows(bench.hub, ChunkNo(0), &ChunkSet::full()).await.unwrap();
+        rows.iter().map(|(row, _)| row.template).collect::<Vec<_>>()
+    };
+    let before = page().await;
+    assert_eq!(before.iter().flatten().count(), 3);
+    let change = "UPDATE installation SET updated = updated + 1, document = \
+                  convert_to(replace(convert_from(document, 'UTF8'), '<toast/>', '<toast a=''1''/>'), 'UTF8') \
+                  WHERE convert_from(document, 'UTF8') LIKE '%\"dev-1\"%'";
+    bench.server.psql("fanfare", change).unwrap();
+    assert_eq!(page().await.iter().flatten().count(), 1, "what changed names none any more, the other still does");
+    node.relink_templates(bench.hub, ChunkNo(0), &ChunkSet::from_range(0..=9)).await.unwrap();
+    let after = page().await;
+    let ids: Vec<_> = after.iter().flatten().copied().collect();
+    assert_eq!((ids.len(), ids[0] == ids[1], ids[2]), (3, true, before[4].unwrap()));
+    let contents = node.templates(bench.hub, &ids[..1]).await.unwrap();
+    assert_eq!(contents[0].1.body, "<toast a='1'/>");
+    // This version's own changes forget nothing.
+    bench.apply(1, vec![put(&device(2, 9, &["t"]))]).await;
+    assert_eq!(page().await, after);
+}
+
+#[tokio::test]
+async fn two_contents_never_share_a_number() {
+    let bench = bench().await;
+    bench.apply(0, vec![put(&device(1, 7, &["t"]))]).await;
+    bench.server.psql("fanfare", "UPDATE template SET content = '\\x7b7d'").unwrap();
+    let refused = bench.nodes[1].apply(bench.hub, vec![put(&device(2, 8, &["t"]))]).await;
+    assert!(matches!(refused, Err(StoreError::Full(_))), "{refused:?}");
+    assert_eq!(bench.count(0).await, 1);
 }

@@ -14,7 +14,7 @@ use super::super::error::Done;
 use super::super::pool::{execute, query_opt};
 use super::super::time::{NOW, Time};
 use super::working_set::{Base, Needs, WorkingSet};
-use super::{Shared, flush, load};
+use super::{Shared, flush, load, templates};
 use crate::model::id::{CommitNo, HubId};
 use crate::model::time::Timestamp;
 use crate::store::index::{Delta, Touches};
@@ -30,9 +30,13 @@ pub(super) struct Turn {
     pub(super) now: Timestamp,
 }
 
-/// Waits for the hub's turn. `NoHub` when it does not exist.
+/// Waits for the hub's turn. `NoHub` when it does not exist. Says that this transaction knows of templates
+/// (`templates.sql`).
 pub(super) async fn turn(tx: &Transaction<'_>, time: &Time, hub: HubId) -> Done<Turn> {
-    let sql = format!("SELECT next_seq, next_no, commit_no, {NOW} FROM hub_counter WHERE hub = $1 FOR UPDATE");
+    let sql = format!(
+        "SELECT next_seq, next_no, commit_no, {NOW}, set_config('fanfare.templates', 'known', true) \
+         FROM hub_counter WHERE hub = $1 FOR UPDATE"
+    );
     let row = query_opt(tx, &sql, &[&hub.0.cast_signed()]).await?.ok_or(StoreError::NoHub)?;
     let number = |column| -> Done<u64> { Ok(row.try_get::<_, i64>(column)?.cast_unsigned()) };
     let now = match time {
@@ -87,9 +91,11 @@ pub(super) async fn run<T>(
 }
 
 async fn write(tx: &Transaction<'_>, set: &WorkingSet<'_>, commit: HubCommit) -> Done<Option<Written>> {
+    let hub = commit.hub;
     let gathered = commit.gathered();
     // Sent one behind the other, without waiting for each.
-    let (_, written) = futures_util::try_join!(flush::flush(tx, set), numbers(tx, gathered))?;
+    let kept = templates::keep(tx, hub, &set.templates);
+    let (_, _, written) = futures_util::try_join!(kept, flush::flush(tx, set), numbers(tx, gathered))?;
     Ok(written)
 }
 

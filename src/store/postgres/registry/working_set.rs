@@ -5,18 +5,20 @@
 //! answers as absent: the run is then for nothing, the missing is read in one go, and the rules run again from the
 //! start ([`super::transaction`]). Two or three runs do for any group, and nothing is written before the last.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::model::id::{HubId, Seq};
 use crate::model::platform::Platform;
 use crate::model::target::TargetClass;
+use crate::model::template::TemplateId;
 use crate::model::time::Timestamp;
 use crate::store::Result;
 use crate::store::index::{Touch, Touches};
 use crate::store::registration::{
-    Departure, Described, Gone, InstallationRow, LiveTarget, NewInstallation, NewTarget, Rewritten, Rows, id_text, key,
-    of_key,
+    Departure, Described, Gone, InstallationRow, LiveTarget, NewInstallation, NewTarget, Rewritten, Rows, TemplateLink,
+    id_text, key, of_key, same_number,
 };
 
 /// What a run has to be told.
@@ -74,6 +76,21 @@ pub(super) struct Target {
     pub(super) channel_hash: i64,
     pub(super) times: Touch,
     pub(super) user_mark: u64,
+    /// Of one that came in this run.
+    pub(super) template: Option<Named>,
+}
+
+/// The template that a target names, and the variables that it reads.
+#[derive(Clone, Debug)]
+pub(super) struct Named {
+    pub(super) id: TemplateId,
+    pub(super) variables: Option<Vec<u8>>,
+}
+
+impl Named {
+    fn of(link: &TemplateLink) -> Self {
+        Self { id: link.id, variables: link.variables.clone() }
+    }
 }
 
 /// What a run made of one installation.
@@ -108,6 +125,7 @@ pub(super) struct TargetEdit {
     /// Written only where the row says otherwise.
     pub(super) correction: bool,
     pub(super) user_mark: Option<u64>,
+    pub(super) template: Option<Named>,
 }
 
 /// What a tombstone says.
@@ -163,6 +181,8 @@ pub(super) struct WorkingSet<'a> {
     /// In the order of their keys, which is that of the tables.
     pub(super) installations: BTreeMap<i64, Changed>,
     pub(super) targets: BTreeMap<i64, TargetEdit>,
+    /// Contents that must be there with the commit.
+    pub(super) templates: BTreeMap<TemplateId, Vec<u8>>,
     new_by_id_hash: HashMap<i64, Vec<i64>>,
     /// Keys that came to a channel in this run.
     joined: HashMap<i64, Vec<i64>>,
@@ -175,6 +195,7 @@ impl<'a> WorkingSet<'a> {
             base,
             installations: BTreeMap::new(),
             targets: BTreeMap::new(),
+            templates: BTreeMap::new(),
             new_by_id_hash: HashMap::new(),
             joined: HashMap::new(),
             missing: Needs::default(),
@@ -367,6 +388,7 @@ impl Rows for WorkingSet<'_> {
             channel_hash,
             times: new.times,
             user_mark: new.user_mark,
+            template: new.template.map(Named::of),
         };
         self.joined.entry(channel_hash).or_default().push(new.key);
         self.targets.insert(new.key, TargetEdit { new: Some(target), ..TargetEdit::default() });
@@ -407,7 +429,7 @@ impl Rows for WorkingSet<'_> {
         match &mut edit.new {
             Some(new) => new.times = times,
             None => {
-                let alone = edit.channel.is_none() && edit.user_mark.is_none();
+                let alone = edit.channel.is_none() && edit.user_mark.is_none() && edit.template.is_none();
                 edit.correction = alone && (edit.times.is_none() || edit.correction);
                 edit.times = Some(times);
             }
@@ -422,5 +444,25 @@ impl Rows for WorkingSet<'_> {
             None => (edit.user_mark, edit.correction) = (Some(user_mark), false),
         }
         Ok(())
+    }
+
+    fn set_template(&mut self, key: i64, link: &TemplateLink) -> Result<()> {
+        let edit = self.targets.entry(key).or_default();
+        match &mut edit.new {
+            Some(new) => new.template = Some(Named::of(link)),
+            None => (edit.template, edit.correction) = (Some(Named::of(link)), false),
+        }
+        Ok(())
+    }
+
+    fn keep_template(&mut self, hub: HubId, link: &TemplateLink) -> Result<()> {
+        match self.templates.entry(link.id) {
+            Entry::Occupied(kept) if *kept.get() != link.content => Err(same_number(hub, link.id)),
+            Entry::Occupied(_) => Ok(()),
+            Entry::Vacant(place) => {
+                place.insert(link.content.clone());
+                Ok(())
+            }
+        }
     }
 }

@@ -7,7 +7,8 @@
 //! [`unfolded`] holds both in memory until [`fold`] has moved them into the rows that they are about. [`remove`] drops
 //! dead channels, [`sweep`] takes out what is over.
 //!
-//! Reading: [`index`] is the index as one transaction sees it, [`read`] the installations and rows.
+//! Reading: [`index`] is the index as one transaction sees it, [`read`] the installations and rows. [`templates`] are what
+//! template targets share.
 //!
 //! An installation whose time is over is gone for every reader and every change, whether the sweep has come by or not.
 
@@ -25,8 +26,9 @@ use crate::model::id::{ChunkNo, HubId, HubName, InstallationId, Seq};
 use crate::model::installation::{InstallationLimits, Patch};
 use crate::model::platform::Platform;
 use crate::model::target::AudienceKind;
+use crate::model::template::{TemplateContent, TemplateId};
 use crate::store::index::{self as rules, Delta, LiveTags, Touches};
-use crate::store::registration::{Applier, Prepared};
+use crate::store::registration::{Applier, Prepared, Round};
 pub(super) use crate::store::registration::{Removal, document_id, key, of_key};
 use crate::store::{
     Applied, Change, Hold, HubRecord, InstallationPage, InsteadOf, Noted, PatchError, SenderRecord, StoredInstallation,
@@ -42,6 +44,7 @@ mod remove;
 mod rows;
 mod senders;
 mod sweep;
+mod templates;
 #[cfg(test)]
 mod tests;
 mod unfolded;
@@ -63,6 +66,8 @@ pub(super) struct Shared {
     /// Held by whoever writes set rows.
     folding: tokio::sync::Mutex<()>,
     live_tags: Arc<LiveTags>,
+    /// Where the sweep is that looks for templates nobody has.
+    unused_templates: Mutex<Round>,
 }
 
 impl Shared {
@@ -217,6 +222,33 @@ pub(super) async fn count(
 pub(super) async fn read_rows(parts: &Parts, hub: HubId, chunk: ChunkNo, set: &ChunkSet) -> Result<TargetRows> {
     let (registry, now, set) = (parts.registry.clone(), parts.clock.now(), set.clone());
     parts.engine.read(move |connection| read::target_rows(&registry, connection, hub, chunk, &set, now)).await
+}
+
+pub(super) async fn lowest(
+    parts: &Parts,
+    hub: HubId,
+    audience: &Audience,
+    kind: AudienceKind,
+    limit: usize,
+) -> Result<Vec<Seq>> {
+    let (registry, now, audience) = (parts.registry.clone(), parts.clock.now(), audience.clone());
+    let read = move |connection: &Connection| {
+        rules::lowest_seqs(&Snapshot::open(&registry, connection, hub, now)?, &audience, kind, limit)
+    };
+    parts.engine.read(read).await
+}
+
+pub(super) async fn templates(
+    parts: &Parts,
+    hub: HubId,
+    ids: &[TemplateId],
+) -> Result<Vec<(TemplateId, TemplateContent)>> {
+    let ids = ids.to_vec();
+    parts.engine.read(move |connection| templates::contents(connection, hub, &ids)).await
+}
+
+pub(super) async fn relink_templates(parts: &Parts, hub: HubId, chunk: ChunkNo, set: &ChunkSet) -> Result<()> {
+    templates::relink(parts, hub, chunk, set).await
 }
 
 pub(super) async fn fold(parts: &Parts) -> Result<bool> {

@@ -11,6 +11,7 @@ use crate::model::chunk_set::ChunkSet;
 use crate::model::id::{ChunkNo, HubId, InstallationId, Seq};
 use crate::model::platform::Platform;
 use crate::model::target::TargetClass;
+use crate::model::template::TemplateId;
 use crate::model::time::Timestamp;
 use crate::store::index::{native_seqs, newest};
 use crate::store::registration::{key, of_key};
@@ -90,12 +91,16 @@ pub(super) fn target_rows(
             expires = touch.expires;
         }
         page.push(seq, class, platform, channel, expires, unsigned(row, 5)?);
+        if let Some(template) = row.get::<_, Option<i64>>(7)? {
+            let variables = row.get_ref(8)?.as_blob_or_null().map_err(|_| broken())?.unwrap_or_default();
+            page.link(TemplateId(template.cast_unsigned()), variables);
+        }
         Ok(())
     };
     let span = u32::from(last - first) + 1;
     if set.len() * SCAN_DENSITY >= span {
         let mut statement = connection.prepare_cached(
-            "SELECT key, class, platform, channel, expires, user_mark, installation FROM target \
+            "SELECT key, class, platform, channel, expires, user_mark, installation, template, variables FROM target \
              WHERE key BETWEEN ?1 AND ?2",
         )?;
         let mut rows = statement.query(params![key(hub, Seq::at(chunk, first)), key(hub, Seq::at(chunk, last))])?;
@@ -109,7 +114,8 @@ pub(super) fn target_rows(
         }
     } else {
         let mut statement = connection.prepare_cached(
-            "SELECT key, class, platform, channel, expires, user_mark, installation FROM target WHERE key = ?1",
+            "SELECT key, class, platform, channel, expires, user_mark, installation, template, variables FROM target \
+             WHERE key = ?1",
         )?;
         for seq in set.iter().map(|offset| Seq::at(chunk, offset)) {
             let read = |row: &Row<'_>| Ok(push(seq, row));

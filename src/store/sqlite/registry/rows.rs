@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::super::Result;
-use super::Shared;
+use super::{Shared, templates};
 use crate::model::hash;
 use crate::model::id::{HubId, InstallationId, Seq};
 use crate::model::platform::Platform;
@@ -13,8 +13,8 @@ use crate::model::time::Timestamp;
 use crate::store::StoreError;
 use crate::store::index::{Touch, Touches};
 use crate::store::registration::{
-    DedupeKey, Described, Gone, InstallationRow, LiveTarget, NewInstallation, NewTarget, Rewritten, Rows, decode_seqs,
-    encode_seqs, id_text, is_document_of, key, of_key,
+    DedupeKey, Described, Gone, InstallationRow, LiveTarget, NewInstallation, NewTarget, Rewritten, Rows, TemplateLink,
+    decode_seqs, encode_seqs, id_text, is_document_of, key, of_key,
 };
 
 /// A column that holds a count or number of ours; SQLite's integers are signed.
@@ -215,7 +215,7 @@ impl Rows for TxRows<'_> {
     fn insert_target(&mut self, new: NewTarget<'_>) -> Result<()> {
         self.run(
             "INSERT INTO target (key, installation, class, platform, name, channel, channel_hash, expires, confirmed, \
-             user_mark) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+             user_mark, template, variables) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
             params![
                 new.key,
                 new.installation,
@@ -227,13 +227,16 @@ impl Rows for TxRows<'_> {
                 new.times.expires.map(Timestamp::millis),
                 new.times.confirmed.millis(),
                 new.user_mark.cast_signed(),
+                new.template.map(|link| link.id.0.cast_signed()),
+                new.template.and_then(|link| link.variables.as_deref()),
             ],
         )
     }
 
     fn bury_target(&mut self, key: i64, gone: Gone<'_>) -> Result<()> {
         self.run(
-            "UPDATE target SET channel = NULL, gone_why = ?2, gone_at = ?3, gone_id = ?4 WHERE key = ?1",
+            "UPDATE target SET channel = NULL, template = NULL, variables = NULL, gone_why = ?2, gone_at = ?3, \
+             gone_id = ?4 WHERE key = ?1",
             params![key, gone.why as u8, gone.at.millis(), gone.id],
         )
     }
@@ -261,5 +264,16 @@ impl Rows for TxRows<'_> {
 
     fn set_user_mark(&mut self, key: i64, user_mark: u64) -> Result<()> {
         self.run("UPDATE target SET user_mark = ?2 WHERE key = ?1", params![key, user_mark.cast_signed()])
+    }
+
+    fn set_template(&mut self, key: i64, link: &TemplateLink) -> Result<()> {
+        self.run(
+            "UPDATE target SET template = ?2, variables = ?3 WHERE key = ?1",
+            params![key, link.id.0.cast_signed(), link.variables],
+        )
+    }
+
+    fn keep_template(&mut self, hub: HubId, link: &TemplateLink) -> Result<()> {
+        templates::keep(self.tx, hub, link)
     }
 }

@@ -4,6 +4,7 @@
 //! - Tombstones go once no kept broadcast can name their seq: when every broadcast of the hub that is still kept was
 //!   accepted after the target had left.
 //! - Idempotency keys go after their day.
+//! - Templates go that no target has any more.
 //! - Rows of deleted hubs go.
 
 use rusqlite::{Connection, OptionalExtension, params};
@@ -11,7 +12,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::super::engine::Precedence;
 use super::super::{Parts, Result};
 use super::rows::{self, TxRows};
-use super::{Shared, hub};
+use super::{Shared, hub, templates};
 use crate::model::time::Timestamp;
 use crate::store::StoreError;
 use crate::store::registration::{self, of_key};
@@ -32,7 +33,8 @@ pub(super) async fn sweep(parts: &Parts) -> Result<bool> {
         let expired = expire(tx, &registry, now)?;
         let tombstones = bury(tx, now)?;
         let keys = forget_keys(tx, now)?;
-        Ok(expired || tombstones || keys)
+        let templates = templates::sweep(tx, &registry, now)?;
+        Ok(expired || tombstones || keys || templates)
     };
     let more = parts.engine.write(Precedence::Sweep, EXPIRED as usize, slice).await?;
     Ok(hub::purge(parts).await? || more)

@@ -95,7 +95,7 @@ fn device(n: u32, channel: u32) -> Value {
 
 fn with_templates(n: u32, channel: u32, names: &[&str]) -> Value {
     let mut value = device(n, channel);
-    let templates = names.iter().map(|name| (name.to_string(), json!({"body": "<x/>"})));
+    let templates = names.iter().map(|name| (name.to_string(), json!({"body": "<toast/>"})));
     value["templates"] = Value::Object(templates.collect());
     value
 }
@@ -309,4 +309,59 @@ fn a_snapshot_in_the_writer_sees_what_its_transaction_changed() {
     });
     assert!(counted.is_empty());
     assert_eq!(bench.count("", AudienceKind::Native), 0);
+}
+
+fn pages(bench: &Bench) -> Vec<(u64, Option<crate::model::template::TemplateId>, Vec<u8>)> {
+    let rows = wait(bench.store.read_rows(bench.hub, ChunkNo(0), &ChunkSet::full())).unwrap();
+    rows.iter().map(|(row, _)| (row.seq.0, row.template, rows.variables(row).to_vec())).collect()
+}
+
+#[test]
+fn rows_that_were_written_before_templates_were_stored_are_told_theirs() {
+    let bench = Bench::new();
+    let mut value = with_templates(1, 7, &["s"]);
+    value["templates"]["s"] = json!({"body": "<toast a=\"$(name)\"/>"});
+    value["pushVariables"] = json!({"name": "Anna"});
+    value["secondaryTiles"] =
+        json!({"x": {"pushChannel": "https://w.example/8", "templates": {"t": {"body": "<tile/>"}}}});
+    bench.put(value.clone());
+    let told = pages(&bench);
+    assert_eq!(told.iter().filter(|(_, id, _)| id.is_some()).count(), 2);
+    bench.write(|tx, _| {
+        tx.execute_batch("UPDATE target SET template = NULL, variables = NULL; DELETE FROM template")?;
+        Ok(())
+    });
+    assert!(pages(&bench).iter().all(|(_, id, variables)| id.is_none() && variables.is_empty()));
+    // The document is the same: nothing is written for it.
+    assert_eq!(bench.put(value), Applied::Touched);
+    wait(bench.store.relink_templates(bench.hub, ChunkNo(0), &ChunkSet::from_range(0..=9))).unwrap();
+    assert_eq!(pages(&bench), told);
+    let ids: Vec<_> = told.iter().filter_map(|(_, id, _)| *id).collect();
+    assert_eq!(wait(bench.store.templates(bench.hub, &ids)).unwrap().len(), 2);
+}
+
+#[test]
+fn two_contents_never_share_a_number() {
+    let bench = Bench::new();
+    bench.put(with_templates(1, 7, &["t"]));
+    bench.write(|tx, _| {
+        tx.execute_batch("UPDATE template SET content = x'7b7d'")?;
+        Ok(())
+    });
+    let mut value = with_templates(2, 8, &["t"]);
+    value["tags"] = json!(["b"]);
+    let installation = Installation::parse(value.to_string().as_bytes(), None, &InstallationLimits::default()).unwrap();
+    let refused = wait(bench.store.apply(bench.hub, vec![Change::Put(Box::new(installation))]));
+    assert!(matches!(refused, Err(StoreError::Full(_))), "{refused:?}");
+    assert_eq!(bench.count("b", AudienceKind::Native), 0);
+}
+
+#[test]
+fn templates_of_a_hub_go_with_it() {
+    let bench = Bench::new();
+    bench.put(with_templates(1, 7, &["t"]));
+    wait(bench.store.delete_hub(&HubName::parse("demo").unwrap())).unwrap();
+    let left: i64 =
+        bench.read(|it| it.connection.query_row("SELECT count(*) FROM template", [], |row| row.get(0)).unwrap());
+    assert_eq!(left, 0);
 }
