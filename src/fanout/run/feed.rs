@@ -14,14 +14,16 @@ use crate::fanout::pace::{Asker, Grant};
 use crate::fanout::sender::Sender;
 use crate::fanout::slots::Slot;
 use crate::gateway::{Batch, Gateway, Reply, SharedRequest, Targets};
-use crate::model::broadcast::Lane;
+use crate::model::broadcast::{BroadcastRequest, Lane};
+use crate::model::channel::Channel;
 use crate::model::chunk_set::ChunkSet;
 use crate::model::id::{ChunkNo, HubId, Seq};
 use crate::model::outcome::{Outcome, reason};
 use crate::model::platform::Platform;
+use crate::model::target::TargetClass;
 use crate::model::time::Timestamp;
 use crate::model::verdict::Reason;
-use crate::store::{StoreError, TargetRow};
+use crate::store::{StoreError, TargetRow, TargetRows};
 
 /// A shard that would wait longer than this for its pace is given back instead.
 const LONGEST_PACE_WAIT: Duration = Duration::from_secs(1);
@@ -42,6 +44,7 @@ pub(super) struct Order {
     pub sender: Arc<Sender>,
     pub gateway: Arc<dyn Gateway>,
     pub request: Arc<SharedRequest>,
+    pub content: Arc<BroadcastRequest>,
     pub user_bound: Option<u64>,
     pub deadline: BootInstant,
     pub replies: mpsc::UnboundedSender<Vec<Reply>>,
@@ -70,7 +73,11 @@ pub(super) fn start(order: Order) -> Feed {
 async fn feed(order: Order) -> Fed {
     let Order { worker, pick, mut slot, .. } = order;
     let chunk = pick.chunk;
-    let rows = match worker.store.read_rows(order.hub, chunk, &pick.set).await {
+    let rows = match order.content.content.handles() {
+        Some(handles) => Ok(bare(handles, order.platform, chunk, &pick.set)),
+        None => worker.store.read_rows(order.hub, chunk, &pick.set).await,
+    };
+    let rows = match rows {
         Ok(rows) => rows,
         Err(error) => {
             let (wait, failed) = (Some(UNREADABLE_REST), Some(error));
@@ -148,6 +155,17 @@ async fn feed(order: Order) -> Fed {
     }
     let unsent = sendable[handed..].iter().map(|(seq, _)| seq.offset()).collect();
     Fed { chunk, slot, unsent, left, wait, failed: None }
+}
+
+/// Bare handles as rows that never change.
+fn bare(handles: &[Channel], platform: Platform, chunk: ChunkNo, set: &ChunkSet) -> TargetRows {
+    let mut rows = TargetRows::with_capacity(set.len() as usize);
+    for seq in set.iter().map(|offset| Seq::at(chunk, offset)) {
+        if let Some(handle) = usize::try_from(seq.0).ok().and_then(|at| handles.get(at)) {
+            rows.push(seq, TargetClass::Native, platform, handle.bytes(), None, 0);
+        }
+    }
+    rows
 }
 
 fn stopped(worker: &Worker, active: &Active, deadline: BootInstant) -> bool {

@@ -273,6 +273,7 @@ impl Run {
             sender: self.sender.clone(),
             gateway,
             request,
+            content: self.content.clone(),
             user_bound: self.user_bound,
             deadline: self.deadline,
             replies: self.replies_in.clone(),

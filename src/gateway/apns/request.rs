@@ -42,6 +42,27 @@ pub enum PushType {
 }
 
 impl PushType {
+    const ALL: [Self; 11] = [
+        Self::Alert,
+        Self::Background,
+        Self::Voip,
+        Self::Complication,
+        Self::FileProvider,
+        Self::Mdm,
+        Self::LiveActivity,
+        Self::PushToTalk,
+        Self::Location,
+        Self::Controls,
+        Self::Widgets,
+    ];
+
+    /// The kind of that value of `apns-push-type`.
+    fn parse(text: &str) -> Result<Self, FieldError> {
+        let rule = "must be alert, background, voip, complication, fileprovider, mdm, liveactivity, pushtotalk, \
+                    location, controls or widgets";
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text).ok_or_else(|| FieldError::new(PUSH_TYPE, rule))
+    }
+
     /// The value of `apns-push-type`.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -110,7 +131,9 @@ pub fn prepare(
         Ok(Value::Object(_)) => return Err(FieldError::new(field, "must not be an empty object")),
         _ => return Err(FieldError::new(field, "must be a JSON object")),
     };
-    let push_type = PushType::of(topic, &payload);
+    let own = |name| request.content.raw(Platform::Apns).and_then(|raw| raw.header(name));
+    let topic = own(TOPIC).unwrap_or(topic);
+    let push_type = own(PUSH_TYPE).map_or_else(|| Ok(PushType::of(topic, &payload)), PushType::parse)?;
     let longest = push_type.longest_body();
     if body.len() > longest {
         let rule = format!("must have at most {longest} bytes for APNs (has {})", body.len());
@@ -118,12 +141,28 @@ pub fn prepare(
     }
     // 0 asks for one attempt and no storing (1.3); a message without a life of its own wants just that.
     let expiration = if request.ttl_seconds == 0 { 0 } else { expires.millis().div_euclid(1_000).max(1) };
+    let priority = own(PRIORITY).unwrap_or_else(|| push_type.priority(request.priority));
+    if !matches!(priority, "10" | "5" | "1") {
+        return Err(FieldError::new(PRIORITY, "must be 10, 5 or 1"));
+    }
+    if push_type == PushType::Background && priority == "10" {
+        return Err(FieldError::new(PRIORITY, "must not be 10 for a background push: APNs refuses it"));
+    }
+    let expiration = match own(EXPIRATION) {
+        Some(text) if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) => text.to_owned(),
+        Some(_) => return Err(FieldError::new(EXPIRATION, "must be a whole number of seconds since 1970, or 0")),
+        None => expiration.to_string(),
+    };
+    let collapse_id = match own(COLLAPSE_ID) {
+        Some(key) => checked_collapse_id(key).map_err(|error| error.at(COLLAPSE_ID))?,
+        None => collapse_id(id, request)?,
+    };
     let headers = vec![
         (TOPIC, topic.to_owned()),
         (PUSH_TYPE, push_type.as_str().to_owned()),
-        (PRIORITY, push_type.priority(request.priority).to_owned()),
-        (EXPIRATION, expiration.to_string()),
-        (COLLAPSE_ID, collapse_id(id, request)?),
+        (PRIORITY, priority.to_owned()),
+        (EXPIRATION, expiration),
+        (COLLAPSE_ID, collapse_id),
     ];
     Ok(SharedRequest { headers, body, broadcast: id, lane: request.lane })
 }
@@ -132,6 +171,10 @@ pub fn prepare(
 /// the screen (section 7).
 fn collapse_id(id: BroadcastId, request: &BroadcastRequest) -> Result<String, FieldError> {
     let Some(key) = request.collapse_key.as_deref().filter(|key| !key.is_empty()) else { return Ok(id.to_string()) };
+    checked_collapse_id(key)
+}
+
+fn checked_collapse_id(key: &str) -> Result<String, FieldError> {
     if key.len() > LONGEST_COLLAPSE_ID {
         return Err(FieldError::new("collapse_key", "must have at most 64 bytes for APNs"));
     }
@@ -152,6 +195,8 @@ fn body(request: &BroadcastRequest) -> Result<(&'static str, Bytes), FieldError>
         Content::Payloads(payloads) => {
             payloads.get(label).map(raw).ok_or_else(|| FieldError::new("payloads.apns", "must be given"))
         }
+        Content::Raw(own) if own.platform == Platform::Apns => Ok(raw(&own.body)),
+        Content::Raw(_) => Err(FieldError::new("payloads.apns", "must be given")),
         Content::Template(_) => Err(FieldError::new("template", "must be rendered to a payload first")),
     }
 }
