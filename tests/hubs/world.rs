@@ -64,29 +64,24 @@ impl World {
         let (full, listen) = (Client::new(address, None), Client::new(address, None));
         let mut world = Self { folder, running, apns, fcm, wns, key, wns_config, authority, admin, full, listen };
         let hub = world.admin.put("/v1/hubs/hub1", &world.settings()).await.expect(201).json();
-        let of = |rule: &str| {
-            let key = hub["keys"][rule]["primary"].as_str().unwrap();
-            signed(address, rule, key)
-        };
-        world.full = of("DefaultFullSharedAccessSignature");
-        world.listen = of("DefaultListenSharedAccessSignature");
+        world.sign_in(&hub);
         world
     }
 
     /// The service again on the same folder, after it stopped.
-    pub async fn restart(self) -> Self {
-        let Self { folder, running, .. } = &self;
-        let keys = self.admin.get("/v1/hubs/hub1").await.expect(200).json()["keys"].clone();
-        let folder_path = folder.path().to_owned();
-        let _ = running;
-        let Self { folder, running, apns, fcm, wns, key, wns_config, authority, .. } = self;
-        assert!(running.stop().await, "everything ends by itself");
-        let running = start(&folder_path, &[]).await;
-        let address = running.address();
-        let of = |rule: &str| signed(address, rule, keys[rule]["primary"].as_str().unwrap());
-        let (full, listen) = (of("DefaultFullSharedAccessSignature"), of("DefaultListenSharedAccessSignature"));
-        let admin = Client::bearer(address, ADMIN);
-        Self { folder, running, apns, fcm, wns, key, wns_config, authority, admin, full, listen }
+    pub async fn restart(mut self) -> Self {
+        let hub = self.admin.get("/v1/hubs/hub1").await.expect(200).json();
+        assert!(self.running.stop().await, "everything ends by itself");
+        self.running = start(self.folder.path(), &[]).await;
+        self.admin = Client::bearer(self.running.address(), ADMIN);
+        self.sign_in(&hub);
+        self
+    }
+
+    /// Makes tokens of the hub's two default rules.
+    fn sign_in(&mut self, hub: &Value) {
+        let of = |rule: &str| signed(self.running.address(), rule, hub["keys"][rule]["primary"].as_str().unwrap());
+        (self.full, self.listen) = (of("DefaultFullSharedAccessSignature"), of("DefaultListenSharedAccessSignature"));
     }
 
     /// The hub with all three services.
