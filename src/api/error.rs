@@ -101,6 +101,20 @@ impl ApiError {
         Self::not_found("no_installation", "there is no such installation in this hub")
     }
 
+    /// 409: what is to be made is there already.
+    pub fn exists(message: &'static str) -> Self {
+        Self::known(StatusCode::CONFLICT, "exists", message)
+    }
+
+    /// The same of a known caller who lacks a right, with words before it that name the right.
+    #[must_use]
+    pub fn of_missing_right(self, words: &str) -> Self {
+        match self.status {
+            StatusCode::FORBIDDEN => Self { message: format!("{words}: {}", self.message).into(), ..self },
+            _ => self,
+        }
+    }
+
     /// 401 without or with unknown credentials.
     pub fn unauthorised(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", message.into())
@@ -157,12 +171,28 @@ impl ApiError {
         Inner { code: self.code, message: &self.message, field: self.field.as_deref() }
     }
 
+    /// What is said of it, as text alone.
+    #[cfg(test)]
+    pub fn inner_text(&self) -> String {
+        self.message.to_string()
+    }
+
     /// What of it belongs in the log, when it is our own fault.
     pub fn fault(&self) -> Option<Fault> {
         let passing = self.status == StatusCode::SERVICE_UNAVAILABLE;
         let cause = || self.cause.clone().unwrap_or_else(|| self.message.to_string());
         self.status.is_server_error().then(|| Fault { code: self.code, passing, cause: cause() })
     }
+}
+
+/// What a refusal says, on its way to a face that has a form of its own for it.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    pub status: StatusCode,
+    pub code: &'static str,
+    pub message: Cow<'static, str>,
+    /// Seconds, where waiting helps.
+    pub retry_after: Option<u64>,
 }
 
 /// A fault of ours, on its way to the log: an answer carries it past whoever writes the log.
@@ -197,18 +227,22 @@ pub async fn log_faults(State(trouble): State<Trouble>, request: Request, next: 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let mut response = (self.status, Json(Said { error: self.inner() })).into_response();
+        let waits = matches!(self.status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS);
+        response.extensions_mut().insert(Refusal {
+            status: self.status,
+            code: self.code,
+            message: self.message.clone(),
+            retry_after: waits.then_some(self.retry_after),
+        });
         if let Some(fault) = self.fault() {
             response.extensions_mut().insert(fault);
         }
         let headers = response.headers_mut();
-        match self.status {
-            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
-                headers.insert(header::RETRY_AFTER, HeaderValue::from(self.retry_after));
-            }
-            StatusCode::UNAUTHORIZED => {
-                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-            }
-            _ => {}
+        if waits {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(self.retry_after));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
     }

@@ -1,6 +1,7 @@
 //! The HTTP faces. Router → thin handlers: extract, authorise, act, answer.
 //!
 //! - [`native`]: the JSON API under `/v1`.
+//! - [`hubs`]: what the Notification Hubs client libraries speak, at the paths that no other face takes.
 //! - [`ops`]: health, readiness, metrics.
 //! - [`docs`]: the description of both, and a page that shows it.
 //! - [`error`]: the one place where an error becomes a status and a body.
@@ -32,6 +33,7 @@ use crate::telemetry::{Metrics, RouteMeter, count};
 pub mod docs;
 mod document;
 pub mod error;
+pub mod hubs;
 pub mod native;
 pub mod ops;
 pub mod rate;
@@ -118,22 +120,37 @@ pub fn paths() -> Vec<&'static str> {
     routes().map(|(path, _)| path).collect()
 }
 
+/// Makes the meters of routes.
+struct Meters<'a>(&'a App);
+
+impl Meters<'_> {
+    fn of(&self, route: &'static str) -> Arc<RouteMeter> {
+        RouteMeter::new(route, self.0.metrics.clone(), self.0.clock.clone())
+    }
+}
+
+/// Adds routes, each with its meter; a method that a path does not take is refused in our own words.
+fn served(mut router: Router<Arc<App>>, routes: Vec<Route>, meters: &Meters<'_>) -> Router<Arc<App>> {
+    for (path, methods) in routes {
+        let methods = methods.fallback(async || ApiError::method_not_allowed());
+        router = router.route(path, methods.layer(from_fn_with_state(meters.of(path), count)));
+    }
+    router
+}
+
 /// Everything that this process serves: all of it, or for one that only sends what its operators need.
 pub fn router(app: Arc<App>) -> Router {
-    let mut router = Router::new();
-    let meter = |route| RouteMeter::new(route, app.metrics.clone(), app.clock.clone());
+    let meters = Meters(&app);
     let only_sends = app.role == Role::Worker;
-    let served: Vec<Route> = if only_sends { ops::routes() } else { routes().collect() };
-    for (path, methods) in served {
-        let methods = methods.fallback(async || ApiError::method_not_allowed());
-        router = router.route(path, methods.layer(from_fn_with_state(meter(path), count)));
-    }
+    let router = served(Router::new(), if only_sends { ops::routes() } else { routes().collect() }, &meters);
     let nowhere = axum::routing::any(async move || match only_sends {
         true => ApiError::only_sends(),
         false => ApiError::no_route(),
     });
+    let nowhere = Router::new().fallback_service(nowhere.layer(from_fn_with_state(meters.of("none"), count)));
+    let behind = if only_sends { nowhere } else { hubs::router(&app, &meters, nowhere) };
     router
-        .fallback_service(nowhere.layer(from_fn_with_state(meter("none"), count)))
+        .fallback_service(behind)
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(app.fanout.trouble().clone(), log_faults))
         .with_state(app)

@@ -62,12 +62,19 @@ impl RateLimits {
     }
 }
 
+/// The word that says what a path is about: the one after the hub, `/v1/hubs/{hub}/…` on the native API and `/{hub}/…`
+/// on the Notification Hubs face.
+fn about(path: &str) -> &str {
+    let part = if path.starts_with("/v1/") { 4 } else { 2 };
+    path.split('/').nth(part).unwrap_or_default()
+}
+
 fn action(method: &Method, path: &str) -> Action {
     if matches!(*method, Method::GET | Method::HEAD) || path.ends_with("/audience") {
         Action::Reads
-    } else if path.ends_with("/broadcasts") {
+    } else if path.ends_with("/broadcasts") || matches!(about(path), "messages" | "schedulednotifications") {
         Action::Broadcasts
-    } else if path.split('/').nth(4).is_some_and(|part| part.starts_with("installations")) {
+    } else if about(path).starts_with("installations") || about(path).starts_with("registration") {
         Action::Registrations
     } else {
         Action::Changes
@@ -90,6 +97,11 @@ mod tests {
             (Method::GET, "/v1/hubs/h/broadcasts", Action::Reads),
             (Method::POST, "/v1/hubs/h/broadcasts/1:pause", Action::Changes),
             (Method::PUT, "/v1/hubs/installations", Action::Changes),
+            (Method::PUT, "/h/installations/d", Action::Registrations),
+            (Method::POST, "/h/registrationids", Action::Registrations),
+            (Method::POST, "/h/messages", Action::Broadcasts),
+            (Method::GET, "/h/messages/1", Action::Reads),
+            (Method::PUT, "/messages", Action::Changes),
         ] {
             assert_eq!(action(&method, path), expected, "{method} {path}");
         }

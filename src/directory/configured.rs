@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::settings::{
-    ApnsAccount, ApnsAuth, FcmAccount, HubSettings, NoRandomness, WnsAccount, WnsAuth, default_rules,
+    ApnsAccount, ApnsAuth, Described, FcmAccount, HubSettings, NoRandomness, WnsAccount, WnsAuth, default_rules,
 };
 use crate::config::{self, ConfigError, HubConfig};
 use crate::identity::keys::AccessRule;
@@ -32,7 +32,7 @@ pub(super) fn settings(
     let apns = hub.apns.as_ref().map(|apns| self::apns(name, apns)).transpose()?;
     let fcm = hub.fcm.as_ref().map(|fcm| self::fcm(name, fcm)).transpose()?;
     let wns = hub.wns.as_ref().map(|wns| self::wns(name, wns)).transpose()?;
-    Ok(HubSettings { weight: hub.weight, keys, apns, fcm, wns })
+    Ok(HubSettings { weight: hub.weight, keys, apns, fcm, wns, described: Described::default() })
 }
 
 fn apns(hub: &str, apns: &config::ApnsConfig) -> Result<ApnsAccount, ConfigError> {

@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
-use super::settings::{ApnsAccount, ApnsAuth, FcmAccount, HubSettings, WnsAccount, WnsAuth};
+use super::settings::{ApnsAccount, ApnsAuth, Described, FcmAccount, HubSettings, WnsAccount, WnsAuth};
 use crate::identity::keys::{AccessRule, Rights};
 use crate::identity::secret::Secret;
 use crate::identity::secrets::{SealError, Vault};
@@ -29,6 +29,10 @@ struct StoredHub {
     fcm: Option<StoredFcm>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     wns: Option<StoredWns>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    registration_ttl_seconds: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    user_metadata: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -152,6 +156,8 @@ pub(super) fn write(vault: &Vault, hub: &HubName, settings: &HubSettings) -> Res
         apns: settings.apns.as_ref().map(apns).transpose()?,
         fcm: settings.fcm.as_ref().map(fcm).transpose()?,
         wns: settings.wns.as_ref().map(wns).transpose()?,
+        registration_ttl_seconds: settings.described.registration_ttl_seconds,
+        user_metadata: settings.described.user_metadata.clone(),
     };
     serde_json::to_vec(&stored).map_err(|_| SealError::Format)
 }
@@ -218,7 +224,9 @@ pub(super) fn read(vault: &Vault, hub: &HubName, stored: &[u8]) -> Result<(HubSe
             rate_per_second: wns.rate_per_second,
         }),
     };
-    Ok((HubSettings { weight: stored.weight, keys, apns, fcm, wns }, stale))
+    let described =
+        Described { registration_ttl_seconds: stored.registration_ttl_seconds, user_metadata: stored.user_metadata };
+    Ok((HubSettings { weight: stored.weight, keys, apns, fcm, wns, described }, stale))
 }
 
 #[cfg(test)]

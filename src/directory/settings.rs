@@ -1,12 +1,16 @@
 //! What a hub is told: its share, its access rules and its accounts with push services.
 
+use std::time::Duration;
+
 use aws_lc_rs::rand;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::identity::keys::{AccessRule, Rights};
 use crate::identity::secret::Secret;
+use crate::model::installation::Installation;
 use crate::model::platform::Platform;
+use crate::model::time::Timestamp;
 
 /// The rules that a new hub gets (`notification-hubs.md` 1.6).
 const DEFAULT_RULES: [(&str, Rights); 2] =
@@ -25,6 +29,16 @@ pub struct HubSettings {
     pub apns: Option<ApnsAccount>,
     pub fcm: Option<FcmAccount>,
     pub wns: Option<WnsAccount>,
+    pub described: Described,
+}
+
+/// What a hub's description says besides (`notification-hubs.md` 2.10).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Described {
+    /// The longest life of a registration from when it is written, in seconds; `None`: none has an end of its own.
+    pub registration_ttl_seconds: Option<u64>,
+    /// Its owner's note.
+    pub user_metadata: Option<String>,
 }
 
 /// How Fanfare speaks to APNs for a hub.
@@ -107,7 +121,22 @@ pub struct NoRandomness;
 impl HubSettings {
     /// What a hub is when nothing is said: the default rules with fresh keys, and no way to any service.
     pub fn fresh() -> Result<Self, NoRandomness> {
-        Ok(Self { weight: 1, keys: default_rules()?, apns: None, fcm: None, wns: None })
+        Ok(Self {
+            weight: 1,
+            keys: default_rules()?,
+            apns: None,
+            fcm: None,
+            wns: None,
+            described: Described::default(),
+        })
+    }
+
+    /// Lets an installation that is written now live no longer than the hub says.
+    pub fn limit_life(&self, installation: &mut Installation, now: Timestamp) {
+        if let Some(seconds) = self.described.registration_ttl_seconds {
+            let latest = now.plus(Duration::from_secs(seconds));
+            installation.expires = Some(installation.expires.map_or(latest, |own| own.min(latest)));
+        }
     }
 
     /// Its accounts, one for each platform that it can send to.
@@ -126,6 +155,7 @@ impl HubSettings {
         self.weight == other.weight
             && self.keys.len() == other.keys.len()
             && rules().all(|(own, one)| same_rule(own, one))
+            && self.described == other.described
             && same_accounts
     }
 }
@@ -247,7 +277,7 @@ mod tests {
         rekeyed.auth = ApnsAuth::Token { team_id: "T".into(), key_id: "K".into(), key: Secret::new("two") };
         assert!(Account::Apns(&own).same_way(Account::Apns(&paced)));
         assert!(!Account::Apns(&own).same_way(Account::Apns(&rekeyed)));
-        let hub = |apns| HubSettings { weight: 1, keys: Vec::new(), apns, fcm: None, wns: None };
+        let hub = |apns| HubSettings { apns, keys: Vec::new(), ..HubSettings::fresh().unwrap() };
         assert!(hub(Some(own.clone())).same_as(&hub(Some(account()))));
         assert!(!hub(Some(own.clone())).same_as(&hub(Some(paced))));
         assert!(!hub(Some(own)).same_as(&hub(None)));

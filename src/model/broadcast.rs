@@ -5,11 +5,16 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::channel::Channel;
 use super::id::{BroadcastId, HubId};
 use super::outcome::Counters;
 use super::platform::Platform;
 use super::target::AudienceKind;
 use super::time::Timestamp;
+
+mod raw;
+
+pub use raw::{MOST_HANDLES, Raw};
 
 /// Which work goes first. Bulk never makes transactional wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
@@ -68,6 +73,8 @@ pub enum Content {
     Payloads(Payloads),
     /// The installations' own templates, with these properties.
     Template(BTreeMap<String, String>),
+    /// One platform's own, with header fields, to an audience or to bare handles.
+    Raw(Raw),
 }
 
 /// Raw payloads by platform label.
@@ -77,7 +84,7 @@ impl Content {
     /// Which targets this content is for.
     pub const fn kind(&self) -> AudienceKind {
         match self {
-            Self::Notification { .. } | Self::Payloads(_) => AudienceKind::Native,
+            Self::Notification { .. } | Self::Payloads(_) | Self::Raw(_) => AudienceKind::Native,
             Self::Template(_) => AudienceKind::Template,
         }
     }
@@ -86,6 +93,23 @@ impl Content {
     pub fn platforms(&self) -> Option<Vec<Platform>> {
         match self {
             Self::Payloads(payloads) => Some(payloads.keys().filter_map(|label| Platform::from_label(label)).collect()),
+            Self::Raw(raw) => Some(vec![raw.platform]),
+            Self::Notification { .. } | Self::Template(_) => None,
+        }
+    }
+
+    /// One platform's own payload for `platform`, when this is one.
+    pub fn raw(&self, platform: Platform) -> Option<&Raw> {
+        match self {
+            Self::Raw(raw) if raw.platform == platform => Some(raw),
+            _ => None,
+        }
+    }
+
+    /// The bare handles that it goes to instead of an audience, in the order of their seqs.
+    pub fn handles(&self) -> Option<&[Channel]> {
+        match self {
+            Self::Raw(raw) => raw.handles.as_deref(),
             _ => None,
         }
     }

@@ -9,6 +9,8 @@ use super::platform::Platform;
 
 /// Longest channel of any platform, in bytes of its text.
 const LONGEST: usize = 4096;
+/// Longest device token of APNs, in bytes.
+const LONGEST_TOKEN: usize = 256;
 
 /// A checked push channel: what the app wrote, and the bytes that are sent, stored and hashed.
 #[derive(Clone, PartialEq, Eq)]
@@ -37,6 +39,24 @@ impl Channel {
         Ok(Self { written, bytes })
     }
 
+    /// Checks the handle of a direct send. Which device tokens are too short is left to APNs: its word is an outcome of
+    /// one handle, where a refusal here would be one of the whole send.
+    pub fn handle(platform: Platform, written: Value) -> Result<Self, FieldError> {
+        if let (Platform::Apns, Value::String(text)) = (platform, &written) {
+            let bytes = token_bytes(text)?;
+            if bytes.is_empty() || bytes.len() > LONGEST_TOKEN {
+                return Err(rule("must be a device token of 1 to 256 bytes in hexadecimal"));
+            }
+            return Ok(Self { bytes: bytes.into_boxed_slice(), written });
+        }
+        Self::parse(platform, written)
+    }
+
+    /// The channel as text: a token or URI as the app wrote it, a subscription as JSON.
+    pub fn text(&self) -> String {
+        self.written.as_str().map_or_else(|| self.written.to_string(), str::to_owned)
+    }
+
     /// The bytes that targets carry.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
@@ -62,14 +82,18 @@ fn rule(text: &'static str) -> FieldError {
 /// An APNs device token (`push-services.md` 1.7): hex in either case, 16 to 256 bytes, the `<…>` and blanks of the old
 /// description form taken off.
 pub fn apns_token(text: &str) -> Result<Box<[u8]>, FieldError> {
-    let bare = text.trim().trim_start_matches('<').trim_end_matches('>');
-    let decoded = if bare.contains(' ') { hex::decode(bare.replace(' ', "")) } else { hex::decode(bare) };
-    let bytes = decoded.map_err(|_| rule("must be a device token: an even number of hexadecimal digits"))?;
-    if (16..=256).contains(&bytes.len()) {
+    let bytes = token_bytes(text)?;
+    if (16..=LONGEST_TOKEN).contains(&bytes.len()) {
         Ok(bytes.into_boxed_slice())
     } else {
         Err(rule("must be a device token of 16 to 256 bytes in hexadecimal"))
     }
+}
+
+fn token_bytes(text: &str) -> Result<Vec<u8>, FieldError> {
+    let bare = text.trim().trim_start_matches('<').trim_end_matches('>');
+    let decoded = if bare.contains(' ') { hex::decode(bare.replace(' ', "")) } else { hex::decode(bare) };
+    decoded.map_err(|_| rule("must be a device token: an even number of hexadecimal digits"))
 }
 
 fn opaque_token(text: &str) -> Result<Box<[u8]>, FieldError> {

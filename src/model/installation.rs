@@ -106,12 +106,17 @@ impl Installation {
     /// The document as the store keeps it: everything but the expiry, in a fixed order, so that equal bytes mean that
     /// nothing but times changed.
     pub fn stored_form(&self) -> Vec<u8> {
-        serde_json::to_vec(&DocumentForm { installation: self, expired: None }).unwrap_or_default()
+        serde_json::to_vec(&DocumentForm { installation: self, expired: None, named: false }).unwrap_or_default()
     }
 
-    /// The document as GET answers it.
+    /// The document with everything that is known of it.
     pub fn read_form(&self, channel_expired: bool) -> impl Serialize + '_ {
-        DocumentForm { installation: self, expired: Some(channel_expired) }
+        DocumentForm { installation: self, expired: Some(channel_expired), named: false }
+    }
+
+    /// The document as GET answers it: the same, with each template's own name among its tags (2.2.5).
+    pub fn shown_form(&self, channel_expired: bool) -> impl Serialize + '_ {
+        DocumentForm { installation: self, expired: Some(channel_expired), named: true }
     }
 
     /// Every target this document stands for: native, templates by name, then tiles by id, each tile before its
@@ -169,6 +174,8 @@ fn without_repeats(tags: impl Iterator<Item = Tag>) -> Vec<Tag> {
 struct DocumentForm<'a> {
     installation: &'a Installation,
     expired: Option<bool>,
+    /// Whether templates have their names among their tags.
+    named: bool,
 }
 
 /// An installation that never expires reads back with this expiry (2.2.1).
@@ -192,13 +199,30 @@ impl Serialize for DocumentForm<'_> {
         }
         entry_unless_empty(&mut map, "tags", &it.tags, it.tags.is_empty())?;
         entry_unless_empty(&mut map, "pushVariables", &it.push_variables, it.push_variables.is_empty())?;
-        entry_unless_empty(&mut map, "templates", &it.templates, it.templates.is_empty())?;
-        entry_unless_empty(&mut map, "secondaryTiles", &it.tiles, it.tiles.is_empty())?;
+        if !self.named {
+            entry_unless_empty(&mut map, "templates", &it.templates, it.templates.is_empty())?;
+            entry_unless_empty(&mut map, "secondaryTiles", &it.tiles, it.tiles.is_empty())?;
+        } else {
+            let templates = named(&it.templates);
+            entry_unless_empty(&mut map, "templates", &templates, templates.is_empty())?;
+            let tile = |tile: &SecondaryTile| SecondaryTile { templates: named(&tile.templates), ..tile.clone() };
+            let tiles: BTreeMap<&String, SecondaryTile> = it.tiles.iter().map(|(id, it)| (id, tile(it))).collect();
+            entry_unless_empty(&mut map, "secondaryTiles", &tiles, tiles.is_empty())?;
+        }
         if let Some(user) = &it.user {
             map.serialize_entry("userId", user)?;
         }
         map.end()
     }
+}
+
+/// Templates as they read back: each with its own name among its tags (2.2.5).
+fn named(templates: &BTreeMap<String, Template>) -> BTreeMap<String, Template> {
+    let with_name = |(name, template): (&String, &Template)| {
+        let tags = template.tags.iter().cloned().chain([Tag::from_template_name(name)]);
+        (name.clone(), Template { tags: without_repeats(tags), ..template.clone() })
+    };
+    templates.iter().map(with_name).collect()
 }
 
 impl Serialize for Template {

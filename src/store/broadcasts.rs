@@ -23,6 +23,8 @@ pub struct NewBroadcast {
     pub audience: Audience,
     /// Key and hash of the request; kept for 24 h.
     pub idempotency: Option<(String, [u8; 32])>,
+    /// Goes to so many of the audience at most, picked at random, and is planned at once.
+    pub sample: Option<usize>,
 }
 
 /// What was accepted.
@@ -225,6 +227,9 @@ pub struct OutcomeQuery {
     pub limit: usize,
 }
 
+/// How many targets of a broadcast ended how, by platform, outcome and reason; those that are unfinished are left out.
+pub type Tally = BTreeMap<(Platform, Outcome, Option<String>), u64>;
+
 /// A page of outcomes, in seq order.
 #[derive(Clone, Debug, Default)]
 pub struct OutcomePage {
@@ -236,8 +241,10 @@ pub struct OutcomePage {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutcomeItem {
     pub seq: Seq,
-    /// `None` when even its tombstone is gone.
+    /// `None` when even its tombstone is gone, and for a bare handle.
     pub installation: Option<InstallationId>,
+    /// The handle as its sender wrote it, when it was sent to without a registration.
+    pub handle: Option<String>,
     pub target: TargetKind,
     pub platform: Platform,
     /// `None`: pending.

@@ -34,7 +34,7 @@ pub mod sqlite;
 
 pub use broadcasts::{
     Accepted, Checkpoint, CheckpointReply, ChunkWork, Destination, Evidence, Handover, Judgement, Move, NewBroadcast,
-    OutcomeItem, OutcomePage, OutcomeQuery, PlanStep, ReadyWork, ShardWork, Standing, Suspected, Work,
+    OutcomeItem, OutcomePage, OutcomeQuery, PlanStep, ReadyWork, ShardWork, Standing, Suspected, Tally, Work,
 };
 pub use error::{AcceptError, ControlError, PatchError, StoreError};
 pub use registry::{Applied, Change, Commits, HubRecord, InstallationPage, StoredInstallation, TargetRow, TargetRows};
@@ -133,6 +133,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// What became of its targets.
     async fn outcomes(&self, hub: HubId, id: BroadcastId, query: OutcomeQuery) -> Result<Option<OutcomePage>>;
+
+    /// How many of its targets ended how and why.
+    async fn tally(&self, hub: HubId, id: BroadcastId) -> Result<Option<Tally>>;
 
     /// Writes down what the owner wants. Refused once the broadcast is over.
     async fn wish(&self, hub: HubId, id: BroadcastId, wish: Wish) -> Result<Broadcast, ControlError>;

@@ -122,7 +122,7 @@ impl Fleet {
 impl Node {
     async fn send(&self, hub: HubId, request: BroadcastRequest) -> BroadcastId {
         let audience = Audience::parse(&request.audience, &AudienceLimits::default()).unwrap();
-        self.fanout.accept(NewBroadcast { hub, request, audience, idempotency: None }).await.unwrap().id
+        self.fanout.accept(NewBroadcast { hub, request, audience, idempotency: None, sample: None }).await.unwrap().id
     }
 
     fn taken(&self) -> u64 {

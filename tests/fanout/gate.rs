@@ -122,6 +122,7 @@ gated! {
     broadcast(hub: HubId, id: BroadcastId) -> Result<Option<Broadcast>>;
     broadcasts(hub: HubId, before: Option<BroadcastId>, limit: usize) -> Result<Vec<Broadcast>>;
     outcomes(hub: HubId, id: BroadcastId, query: OutcomeQuery) -> Result<Option<OutcomePage>>;
+    tally(hub: HubId, id: BroadcastId) -> Result<Option<Tally>>;
     wish(hub: HubId, id: BroadcastId, wish: Wish) -> Result<Broadcast, ControlError>;
     set_rate(hub: HubId, id: BroadcastId, per_second: u32) -> Result<Broadcast, ControlError>;
     lease_plan(id: BroadcastId, length: Duration) -> Result<Result<Epoch, LeaseError>>;

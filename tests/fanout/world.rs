@@ -146,7 +146,7 @@ impl Process {
 
     pub async fn send(&self, request: BroadcastRequest) -> BroadcastId {
         let audience = Audience::parse(&request.audience, &AudienceLimits::default()).expect("a good audience");
-        let new = NewBroadcast { hub: self.hub, request, audience, idempotency: None };
+        let new = NewBroadcast { hub: self.hub, request, audience, idempotency: None, sample: None };
         self.fanout.accept(new).await.expect("accepted").id
     }
 

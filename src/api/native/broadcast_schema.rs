@@ -233,9 +233,11 @@ pub(super) struct OutcomesPage {
 /// What became of one target.
 #[derive(ToSchema)]
 pub(super) struct OutcomeItem {
-    /// Null when nothing is known of the installation any more.
-    #[schema(required)]
+    /// Null when nothing is known of the installation any more; absent for a direct send.
     installation: Option<String>,
+    /// Of a direct send: the handle as it was written.
+    #[schema(nullable = false)]
+    handle: Option<String>,
     /// `native`, `template:NAME`, `tile:ID` or `tile:ID/template:NAME`.
     target: String,
     platform: String,

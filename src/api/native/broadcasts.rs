@@ -67,7 +67,8 @@ pub(super) async fn create(
         return Ok(Json(DryRun { count: Count::of(platforms), payload_bytes }).into_response());
     }
     let begun = app.clock.boot();
-    let accepted = app.fanout.accept(NewBroadcast { hub: hub.id, request, audience, idempotency }).await?;
+    let accepted =
+        app.fanout.accept(NewBroadcast { hub: hub.id, request, audience, idempotency, sample: None }).await?;
     if !accepted.replayed {
         app.metrics.accepted(hub.id, app.clock.boot().after(begun));
     }

@@ -100,7 +100,7 @@ impl Export {
 fn lines(page: &InstallationPage) -> Result<Bytes, serde_json::Error> {
     let mut text = Vec::with_capacity(page.items.len() * 256);
     for (at, stored) in page.items.iter().enumerate() {
-        serde_json::to_writer(&mut text, &stored.installation.read_form(stored.channel_expired))?;
+        serde_json::to_writer(&mut text, &stored.installation.shown_form(stored.channel_expired))?;
         if let Some(next) = page.next.filter(|_| at + 1 == page.items.len())
             && text.pop().is_some()
         {

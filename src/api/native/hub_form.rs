@@ -31,7 +31,7 @@ const RATES: std::ops::RangeInclusive<u32> = 0..=100_000_000;
 
 /// Settings that a body states. Keys that it does not name stay (a new hub gets the default rules); a service that it
 /// does not name is gone; a service that it names without the secret keeps the secret that belongs to it.
-pub(super) fn read(mut body: Object<'_>, current: Option<&HubSettings>) -> Result<HubSettings, ChangeError> {
+pub(in crate::api) fn read(mut body: Object<'_>, current: Option<&HubSettings>) -> Result<HubSettings, ChangeError> {
     body.ignore(&READ_ONLY);
     let weight = body.integer("weight", WEIGHTS)?.unwrap_or(1);
     let keys = match (body.object("keys")?, current) {
@@ -50,7 +50,8 @@ pub(super) fn read(mut body: Object<'_>, current: Option<&HubSettings>) -> Resul
         return Err(body.fault(unbuilt, "must be absent: this build has no sender for it").into());
     }
     body.finish()?;
-    Ok(HubSettings { weight, keys, apns, fcm, wns })
+    let described = current.map(|hub| hub.described.clone()).unwrap_or_default();
+    Ok(HubSettings { weight, keys, apns, fcm, wns, described })
 }
 
 fn keys(rules: Object<'_>, current: &[AccessRule]) -> Result<Vec<AccessRule>, ChangeError> {
@@ -184,16 +185,25 @@ pub(super) fn show(hub: &Hub, blocked: &BTreeMap<Platform, Hold>, with_keys: boo
         "keys": keys,
         "senders": senders(hub, blocked),
     });
-    if let Some(apns) = &hub.settings.apns {
-        shown["apns"] = show_apns(apns);
-    }
-    if let Some(fcm) = &hub.settings.fcm {
-        shown["fcm"] = show_fcm(fcm);
-    }
-    if let Some(wns) = &hub.settings.wns {
-        shown["wns"] = wns::show(wns);
+    for (service, account) in accounts(&hub.settings) {
+        shown[service] = account;
     }
     shown
+}
+
+/// A hub's accounts with push services, each under its name and without its secrets.
+pub(in crate::api) fn accounts(settings: &HubSettings) -> Map<String, Value> {
+    let mut accounts = Map::new();
+    if let Some(apns) = &settings.apns {
+        accounts.insert("apns".to_owned(), show_apns(apns));
+    }
+    if let Some(fcm) = &settings.fcm {
+        accounts.insert("fcm".to_owned(), show_fcm(fcm));
+    }
+    if let Some(wns) = &settings.wns {
+        accounts.insert("wns".to_owned(), wns::show(wns));
+    }
+    accounts
 }
 
 /// A rule, with or without its keys.

@@ -42,7 +42,8 @@ use crate::store::{Applied, Change, StoreError};
 )]
 pub(super) async fn put(State(app): State<Arc<App>>, visit: Visit, Body(body): Body) -> Result<Response, ApiError> {
     let hub = visit.hub(Rights::LISTEN)?;
-    let installation = Installation::parse(&body, Some(visit.param("id")), &app.limits.installation)?;
+    let mut installation = Installation::parse(&body, Some(visit.param("id")), &app.limits.installation)?;
+    hub.settings.limit_life(&mut installation, app.clock.now());
     Ok(said(apply(&app, hub.id, Change::Put(Box::new(installation))).await?))
 }
 
@@ -76,7 +77,7 @@ pub(super) async fn get(State(app): State<Arc<App>>, visit: Visit) -> Result<Res
     let id = InstallationId::parse(visit.param("id"))?;
     let stored = app.store.installation(hub.id, &id).await?;
     let stored = stored.ok_or_else(ApiError::no_installation)?;
-    Ok(Json(stored.installation.read_form(stored.channel_expired)).into_response())
+    Ok(Json(stored.installation.shown_form(stored.channel_expired)).into_response())
 }
 
 /// Changes parts of a document: all operations or none.
@@ -99,11 +100,7 @@ pub(super) async fn get(State(app): State<Arc<App>>, visit: Visit) -> Result<Res
 pub(super) async fn patch(State(app): State<Arc<App>>, visit: Visit, Body(body): Body) -> Result<Response, ApiError> {
     let hub = visit.hub(Rights::LISTEN)?;
     let id = InstallationId::parse(visit.param("id"))?;
-    let patch = Patch::parse(&body)?;
-    let _slot = app.registrations.try_acquire().map_err(|_| ApiError::overloaded())?;
-    let applied = app.store.patch(hub.id, &id, patch, app.limits.installation).await?;
-    app.metrics.registered(hub.id, &[applied]);
-    Ok(said(applied))
+    Ok(said(patch_one(&app, hub.id, &id, Patch::parse(&body)?).await?))
 }
 
 /// Forgets an installation; also right when there is none.
@@ -154,11 +151,26 @@ pub(super) async fn list(State(app): State<Arc<App>>, visit: Visit, mut params: 
     let limit = params.limit(100, 1_000)?;
     params.finish()?;
     let page = app.store.installations(hub.id, &audience, from, limit).await?;
-    let items: Vec<_> = page.items.iter().map(|stored| stored.installation.read_form(stored.channel_expired)).collect();
+    let items: Vec<_> =
+        page.items.iter().map(|stored| stored.installation.shown_form(stored.channel_expired)).collect();
     Ok(Json(Page { items, next_cursor: page.next.map(|seq| seq.to_string()) }).into_response())
 }
 
-async fn apply(app: &App, hub: HubId, change: Change) -> Result<Applied, ApiError> {
+/// Changes parts of one installation, while there is room for one more.
+pub(in crate::api) async fn patch_one(
+    app: &App,
+    hub: HubId,
+    id: &InstallationId,
+    patch: Patch,
+) -> Result<Applied, ApiError> {
+    let _slot = app.registrations.try_acquire().map_err(|_| ApiError::overloaded())?;
+    let applied = app.store.patch(hub, id, patch, app.limits.installation).await?;
+    app.metrics.registered(hub, &[applied]);
+    Ok(applied)
+}
+
+/// Applies one change, while there is room for one more.
+pub(in crate::api) async fn apply(app: &App, hub: HubId, change: Change) -> Result<Applied, ApiError> {
     let _slot = app.registrations.try_acquire().map_err(|_| ApiError::overloaded())?;
     let applied = app.store.apply(hub, vec![change]).await?;
     app.metrics.registered(hub, &applied);

@@ -17,12 +17,12 @@ mod broadcast_schema;
 mod broadcasts;
 mod events;
 mod export;
-mod hub_form;
+pub(super) mod hub_form;
 mod hub_schema;
 mod hubs;
 mod import;
 mod installation_schema;
-mod installations;
+pub(super) mod installations;
 mod outcomes;
 
 /// The part of the API's description that is about these paths; it is gathered from their handlers.

@@ -23,8 +23,8 @@ use crate::store::{ControlError, OutcomeItem, OutcomePage, OutcomeQuery};
 /// One target.
 #[derive(Serialize)]
 pub(super) struct Item {
-    /// Null when nothing is known of the installation any more.
-    installation: Option<InstallationId>,
+    #[serde(flatten)]
+    whose: Whose,
     target: String,
     platform: Platform,
     outcome: &'static str,
@@ -33,10 +33,20 @@ pub(super) struct Item {
     at: Timestamp,
 }
 
+/// Whose target it was.
+#[derive(Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Whose {
+    /// Null when nothing is known of the installation any more.
+    Installation(Option<InstallationId>),
+    /// Of a direct send.
+    Handle(String),
+}
+
 impl From<OutcomeItem> for Item {
     fn from(item: OutcomeItem) -> Self {
         Self {
-            installation: item.installation,
+            whose: item.handle.map_or(Whose::Installation(item.installation), Whose::Handle),
             target: item.target.to_string(),
             platform: item.platform,
             outcome: item.outcome.map_or(PENDING, Outcome::label),

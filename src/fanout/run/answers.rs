@@ -63,6 +63,7 @@ impl Run {
         let mut fixes: Vec<(Option<TemplateId>, Reason)> = Vec::new();
         let mut delivered = Delivered { chunks: Vec::new(), room: replies.len() };
         let mut closed = false;
+        let bare = self.content.content.handles().is_some();
         for Reply { seq, what } in replies {
             if let Answer::Verdict { verdict: Verdict::Delivered, .. } = what {
                 delivered.add(seq);
@@ -78,7 +79,7 @@ impl Run {
                 chance: (chance + f64::from(seq.offset()) * 0.618).fract(),
             };
             let (fate, news) = fate::decide(what, from, circumstances);
-            match fate {
+            match if bare { fate.of_bare_handle() } else { fate } {
                 Fate::To(to) => self.ledger.settle(seq, to),
                 Fate::Stage { since, timed, reason } => self.ledger.stage(seq, since, timed, reason),
                 Fate::Wait => self.ledger.put_back(seq),

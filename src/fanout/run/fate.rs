@@ -21,6 +21,19 @@ pub enum Fate {
     Wait,
 }
 
+impl Fate {
+    /// The same for a bare handle: there is no registration that could be removed, so a dead one is rejected.
+    #[must_use]
+    pub fn of_bare_handle(self) -> Self {
+        match self {
+            Self::Stage { reason, .. } => {
+                Self::To(Destination::Done { outcome: Outcome::Rejected, reason: Some(reason) })
+            }
+            other => other,
+        }
+    }
+}
+
 /// What the answer says about more than its target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum News {
@@ -150,6 +163,13 @@ mod tests {
         let stopped = Answer::Unsent(Unsent::Stopped);
         let circumstances = Circumstances { platform: Platform::Apns, now: NOW, max_attempts: 3, chance: 0.0 };
         assert_eq!(decide(stopped, Place::Pending, circumstances), (Fate::Wait, News::None));
+    }
+
+    #[test]
+    fn a_dead_bare_handle_is_rejected() {
+        let dead = of(Verdict::DropToken { since: None }, Place::Pending).0;
+        assert_eq!(dead.of_bare_handle(), rejected("R"));
+        assert_eq!(Fate::Wait.of_bare_handle(), Fate::Wait);
     }
 
     #[test]

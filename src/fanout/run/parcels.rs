@@ -20,9 +20,12 @@ use crate::clock::BootInstant;
 use crate::fanout::Worker;
 use crate::fanout::templates::{Known, Stencil};
 use crate::gateway::SharedRequest;
+use crate::model::channel::Channel;
 use crate::model::chunk_set::ChunkSet;
 use crate::model::id::{ChunkNo, Seq};
 use crate::model::outcome::{Outcome, reason};
+use crate::model::platform::Platform;
+use crate::model::target::TargetClass;
 use crate::model::template::{Properties, TemplateId, Values};
 use crate::model::verdict::Reason;
 use crate::store::{Result, TargetRow, TargetRows};
@@ -61,7 +64,10 @@ impl Page {
     /// Reads a page. Rows that name no template, or one that is not there, are told it first.
     pub(super) async fn read(worker: &Worker, order: &Order, chunk: ChunkNo, set: ChunkSet) -> Result<Self> {
         let until = worker.clock.boot().plus(ROWS_LAST);
-        let rows = worker.store.read_rows(order.hub, chunk, &set).await?;
+        let rows = match order.content.content.handles() {
+            Some(handles) => bare(handles, order.platform, chunk, &set),
+            None => worker.store.read_rows(order.hub, chunk, &set).await?,
+        };
         if matches!(order.message, Message::Native(_)) {
             return Ok(Self { rows, known: Known::default(), chunk, set, until });
         }
@@ -151,6 +157,17 @@ impl Page {
         }
         (parcels, left)
     }
+}
+
+/// Rows of bare handles, which the request itself holds: their seqs are their places in it.
+fn bare(handles: &[Channel], platform: Platform, chunk: ChunkNo, set: &ChunkSet) -> TargetRows {
+    let mut rows = TargetRows::with_capacity(set.len() as usize);
+    for seq in set.iter().map(|offset| Seq::at(chunk, offset)) {
+        if let Some(handle) = usize::try_from(seq.0).ok().and_then(|at| handles.get(at)) {
+            rows.push(seq, TargetClass::Native, platform, handle.bytes(), None, 0);
+        }
+    }
+    rows
 }
 
 /// The templates that rows name, each once.

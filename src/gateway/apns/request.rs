@@ -43,6 +43,27 @@ pub enum PushType {
 }
 
 impl PushType {
+    const ALL: [Self; 11] = [
+        Self::Alert,
+        Self::Background,
+        Self::Voip,
+        Self::Complication,
+        Self::FileProvider,
+        Self::Mdm,
+        Self::LiveActivity,
+        Self::PushToTalk,
+        Self::Location,
+        Self::Controls,
+        Self::Widgets,
+    ];
+
+    /// The kind of that value of `apns-push-type`.
+    fn parse(text: &str) -> Result<Self, FieldError> {
+        let rule = "must be alert, background, voip, complication, fileprovider, mdm, liveactivity, pushtotalk, \
+                    location, controls or widgets";
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text).ok_or_else(|| FieldError::new(PUSH_TYPE, rule))
+    }
+
     /// The value of `apns-push-type`.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -58,24 +79,6 @@ impl PushType {
             Self::Controls => "controls",
             Self::Widgets => "widgets",
         }
-    }
-
-    /// The kind of a value of `apns-push-type`.
-    fn from_word(word: &str) -> Option<Self> {
-        let all = [
-            Self::Alert,
-            Self::Background,
-            Self::Voip,
-            Self::Complication,
-            Self::FileProvider,
-            Self::Mdm,
-            Self::LiveActivity,
-            Self::PushToTalk,
-            Self::Location,
-            Self::Controls,
-            Self::Widgets,
-        ];
-        all.into_iter().find(|kind| kind.as_str() == word)
     }
 
     /// The kind that a topic and a payload make.
@@ -116,7 +119,8 @@ impl PushType {
 }
 
 /// Checks a broadcast for a hub's topic and writes down what is equal for every target. The error's field is one of the
-/// native API's request: `payloads.apns`, `notification`, `collapse_key`, `template`.
+/// native API's request (`payloads.apns`, `notification`, `collapse_key`, `template`), or a header field that the caller
+/// gave himself.
 pub fn prepare(
     topic: &str,
     id: BroadcastId,
@@ -124,10 +128,12 @@ pub fn prepare(
     expires: Timestamp,
 ) -> Result<SharedRequest, FieldError> {
     let (field, body) = body(request)?;
-    assemble(topic, id, request, expires, Message { field, body, headers: &[], expiry: None })
+    let header = |name: &str| request.content.raw(Platform::Apns).and_then(|raw| raw.header(name));
+    assemble(topic, id, request, expires, Message { field, body, header: &header, expiry: None })
 }
 
-/// The same for what a template made of the request's properties. Its headers go before what the request says.
+/// The same for what a template made of the request's properties. Its headers go before what the request says; the
+/// error's field is always `template`.
 pub fn prepare_rendered(
     topic: &str,
     id: BroadcastId,
@@ -135,35 +141,38 @@ pub fn prepare_rendered(
     rendered: &Rendered,
     expires: Timestamp,
 ) -> Result<SharedRequest, FieldError> {
+    let field = "template";
     let body = Bytes::copy_from_slice(rendered.body.as_bytes());
-    let message = Message { field: "template", body, headers: &rendered.headers, expiry: rendered.expiry.as_deref() };
-    assemble(topic, id, request, expires, message)
+    let header = |name: &str| rendered.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
+    let message = Message { field, body, header: &header, expiry: rendered.expiry.as_deref() };
+    assemble(topic, id, request, expires, message).map_err(|error| match &*error.field {
+        "collapse_key" => error,
+        _ => error.at(field),
+    })
 }
 
 /// One message, and what it says of itself.
 struct Message<'a> {
     field: &'static str,
     body: Bytes,
-    /// Names in lower case.
-    headers: &'a [(String, String)],
+    /// By a name in lower case.
+    header: &'a dyn Fn(&str) -> Option<&'a str>,
     expiry: Option<&'a str>,
 }
 
 impl Message<'_> {
-    fn header(&self, name: &str) -> Result<Option<String>, FieldError> {
-        let found = self.headers.iter().find(|(known, _)| known == name);
-        found.map(|(name, value)| header_value(name, value)).transpose()
+    fn own(&self, name: &'static str) -> Result<Option<String>, FieldError> {
+        (self.header)(name).map(|value| header_value(name, value)).transpose()
     }
 
     /// The end of its life that the message itself gives, in seconds since 1970.
     fn expiration(&self) -> Result<Option<String>, FieldError> {
-        let fault = |rule| Err(FieldError::new(self.field, rule));
-        match (self.header(EXPIRATION)?, self.expiry) {
-            (Some(seconds), _) if seconds.parse::<i64>().is_ok_and(|seconds| seconds >= 0) => Ok(Some(seconds)),
-            (Some(_), _) => fault("must have whole seconds since 1970 in apns-expiration"),
+        match (self.own(EXPIRATION)?, self.expiry) {
+            (Some(text), _) if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) => Ok(Some(text)),
+            (Some(_), _) => Err(FieldError::new(EXPIRATION, "must be a whole number of seconds since 1970, or 0")),
             (None, Some(text)) => match Timestamp::parse(text.trim()) {
                 Some(time) => Ok(Some(time.millis().div_euclid(1_000).max(0).to_string())),
-                None => fault("must have an ISO 8601 date and time for its expiry"),
+                None => Err(FieldError::new(self.field, "must have an ISO 8601 date and time for its expiry")),
             },
             (None, None) => Ok(None),
         }
@@ -177,34 +186,41 @@ fn assemble(
     expires: Timestamp,
     message: Message<'_>,
 ) -> Result<SharedRequest, FieldError> {
-    let (own_type, own_topic, own_priority, own_collapse_id, own_expiration) = (
-        message.header(PUSH_TYPE)?,
-        message.header(TOPIC)?,
-        message.header(PRIORITY)?,
-        message.header(COLLAPSE_ID)?,
-        message.expiration()?,
-    );
-    let Message { field, body, .. } = message;
+    let own_topic = message.own(TOPIC)?;
     let topic = own_topic.as_deref().unwrap_or(topic);
+    let (own_type, own_priority) = (message.own(PUSH_TYPE)?, message.own(PRIORITY)?);
+    let (own_collapse_id, own_expiration) = (message.own(COLLAPSE_ID)?, message.expiration()?);
+    let Message { field, body, .. } = message;
     let payload = match serde_json::from_slice(&body) {
         Ok(Value::Object(members)) if !members.is_empty() => members,
         Ok(Value::Object(_)) => return Err(FieldError::new(field, "must not be an empty object")),
         _ => return Err(FieldError::new(field, "must be a JSON object")),
     };
-    let push_type = own_type.as_deref().and_then(PushType::from_word).unwrap_or_else(|| PushType::of(topic, &payload));
+    let push_type = own_type.as_deref().map_or_else(|| Ok(PushType::of(topic, &payload)), PushType::parse)?;
     let longest = push_type.longest_body();
     if body.len() > longest {
         let rule = format!("must have at most {longest} bytes for APNs (has {})", body.len());
         return Err(FieldError::new(field, rule));
     }
+    let priority = own_priority.unwrap_or_else(|| push_type.priority(request.priority).to_owned());
+    if !matches!(priority.as_str(), "10" | "5" | "1") {
+        return Err(FieldError::new(PRIORITY, "must be 10, 5 or 1"));
+    }
+    if push_type == PushType::Background && priority == "10" {
+        return Err(FieldError::new(PRIORITY, "must not be 10 for a background push: APNs refuses it"));
+    }
     // 0 asks for one attempt and no storing (1.3); a message without a life of its own wants just that.
     let expiration = if request.ttl_seconds == 0 { 0 } else { expires.millis().div_euclid(1_000).max(1) };
+    let collapse_id = match own_collapse_id {
+        Some(key) => checked_collapse_id(&key).map_err(|error| error.at(COLLAPSE_ID))?,
+        None => collapse_id(id, request)?,
+    };
     let headers = vec![
         (TOPIC, topic.to_owned()),
-        (PUSH_TYPE, own_type.unwrap_or_else(|| push_type.as_str().to_owned())),
-        (PRIORITY, own_priority.unwrap_or_else(|| push_type.priority(request.priority).to_owned())),
+        (PUSH_TYPE, push_type.as_str().to_owned()),
+        (PRIORITY, priority),
         (EXPIRATION, own_expiration.unwrap_or_else(|| expiration.to_string())),
-        (COLLAPSE_ID, own_collapse_id.map_or_else(|| collapse_id(id, request), |key| checked_collapse_id(field, key))?),
+        (COLLAPSE_ID, collapse_id),
     ];
     Ok(SharedRequest { headers, body, broadcast: id, lane: request.lane })
 }
@@ -213,18 +229,17 @@ fn assemble(
 /// the screen (section 7).
 fn collapse_id(id: BroadcastId, request: &BroadcastRequest) -> Result<String, FieldError> {
     let Some(key) = request.collapse_key.as_deref().filter(|key| !key.is_empty()) else { return Ok(id.to_string()) };
-    let key = checked_collapse_id("collapse_key", key.to_owned())?;
+    checked_collapse_id(key)
+}
+
+fn checked_collapse_id(key: &str) -> Result<String, FieldError> {
+    if key.len() > LONGEST_COLLAPSE_ID {
+        return Err(FieldError::new("collapse_key", "must have at most 64 bytes for APNs"));
+    }
     if key.contains(char::is_control) || key.trim() != key {
         return Err(FieldError::new("collapse_key", "must not hold control characters, nor begin or end with a space"));
     }
-    Ok(key)
-}
-
-fn checked_collapse_id(field: &'static str, key: String) -> Result<String, FieldError> {
-    if key.len() > LONGEST_COLLAPSE_ID {
-        return Err(FieldError::new(field, "must have at most 64 bytes for APNs"));
-    }
-    Ok(key)
+    Ok(key.to_owned())
 }
 
 fn body(request: &BroadcastRequest) -> Result<(&'static str, Bytes), FieldError> {
@@ -238,6 +253,8 @@ fn body(request: &BroadcastRequest) -> Result<(&'static str, Bytes), FieldError>
         Content::Payloads(payloads) => {
             payloads.get(label).map(raw).ok_or_else(|| FieldError::new("payloads.apns", "must be given"))
         }
+        Content::Raw(own) if own.platform == Platform::Apns => Ok(raw(&own.body)),
+        Content::Raw(_) => Err(FieldError::new("payloads.apns", "must be given")),
         Content::Template(_) => Err(FieldError::new("template", "must be rendered to a payload first")),
     }
 }

@@ -110,6 +110,8 @@ fn message(request: &BroadcastRequest) -> Result<(&'static str, Map<String, Valu
             Some(payload) => raw(payload),
             None => Err(FieldError::new(FIELD, "must be given")),
         },
+        Content::Raw(own) if own.platform == Platform::Fcm => raw(&own.body),
+        Content::Raw(_) => Err(FieldError::new(FIELD, "must be given")),
         Content::Template(_) => Err(FieldError::new("template", "must be rendered to a payload first")),
     }
 }

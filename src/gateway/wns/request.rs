@@ -23,9 +23,23 @@ pub const CACHE_POLICY: &str = "x-wns-cache-policy";
 pub const PRIORITY: &str = "x-wns-priority";
 pub const TAG: &str = "x-wns-tag";
 
-/// What a template may say besides its type.
-const OF_TEMPLATES: [&str; 8] =
-    [TAG, TTL, CACHE_POLICY, PRIORITY, "x-wns-group", "x-wns-requestforstatus", "x-wns-suppresspopup", "x-wns-match"];
+/// Fields that a caller may say for himself (`notification-hubs.md` 2.5.2), over what would be said without him.
+pub const PASSED: [&str; 8] =
+    [TTL, CACHE_POLICY, PRIORITY, TAG, "x-wns-group", "x-wns-requestforstatus", "x-wns-suppresspopup", "x-wns-match"];
+
+/// What the caller calls it. Any document may go raw; one that is no toast cannot go as a toast.
+fn asked_kind(asked: &str, found: Kind) -> Result<Kind, FieldError> {
+    let asked = asked.to_ascii_lowercase();
+    let kind = [Kind::Toast, Kind::Tile, Kind::Badge, Kind::Raw].into_iter().find(|kind| kind.header() == asked);
+    match kind {
+        Some(kind) if kind == Kind::Raw || kind == found => Ok(kind),
+        Some(kind) => Err(FieldError::new(
+            TYPE,
+            format!("must fit the payload's root element, which is no {}", &kind.header()[4..]),
+        )),
+        None => Err(FieldError::new(TYPE, "must be wns/toast, wns/tile, wns/badge or wns/raw")),
+    }
+}
 
 /// Checks a broadcast and writes down what is equal for every target; its life is counted from `now`. The error's field
 /// is one of the native API's request: `payloads.wns`, `notification`, `collapse_key`, `template`.
@@ -36,8 +50,12 @@ pub fn prepare(
     expires: Timestamp,
 ) -> Result<SharedRequest, FieldError> {
     let (field, body) = body(request)?;
+    let own = |name: &str| request.content.raw(Platform::Wns).and_then(|raw| raw.header(name));
     let kind = Kind::of(&body).map_err(|rule| FieldError::new(field, rule))?;
-    assemble(id, request, (field, body, kind), now, expires)
+    let kind = own(TYPE).map_or(Ok(kind), |asked| asked_kind(asked, kind))?;
+    let mut shared = assemble(id, request, (field, body, kind), now, expires)?;
+    say(&mut shared.headers, own)?;
+    Ok(shared)
 }
 
 /// The same for what a template made of the request's properties. Its headers go before what the request says.
@@ -62,15 +80,25 @@ pub fn prepare_rendered(
         },
     };
     let mut shared = assemble(id, request, (FIELD, body, kind), now, expires)?;
-    for name in OF_TEMPLATES {
+    say(&mut shared.headers, own).map_err(|error| error.at(FIELD))?;
+    Ok(shared)
+}
+
+/// Lays the fields that the caller or a template gives over those that are said without them.
+fn say<'a>(headers: &mut Vec<(&'static str, String)>, own: impl Fn(&str) -> Option<&'a str>) -> Result<(), FieldError> {
+    for name in PASSED {
         let Some(value) = own(name) else { continue };
         let value = header_value(name, value)?;
-        match shared.headers.iter_mut().find(|(known, _)| *known == name) {
+        match headers.iter_mut().find(|(known, _)| *known == name) {
             Some((_, said)) => *said = value,
-            None => shared.headers.push((name, value)),
+            None => headers.push((name, value)),
         }
     }
-    Ok(shared)
+    // A time to live of nothing contradicts keeping, which only its giver can have meant when he said so himself.
+    if own(TTL) == Some("0") && own(CACHE_POLICY).is_none() {
+        headers.iter_mut().filter(|(name, _)| *name == CACHE_POLICY).for_each(|(_, said)| "no-cache".clone_into(said));
+    }
+    Ok(())
 }
 
 fn assemble(
@@ -131,6 +159,8 @@ fn body(request: &BroadcastRequest) -> Result<(&'static str, Bytes), FieldError>
         Content::Payloads(payloads) => {
             payloads.get(label).map(raw).ok_or_else(|| FieldError::new("payloads.wns", "must be given"))
         }
+        Content::Raw(own) if own.platform == Platform::Wns => Ok(raw(&own.body)),
+        Content::Raw(_) => Err(FieldError::new("payloads.wns", "must be given")),
         Content::Template(_) => Err(FieldError::new("template", "must be rendered to a payload first")),
     }
 }
@@ -138,7 +168,7 @@ fn body(request: &BroadcastRequest) -> Result<(&'static str, Bytes), FieldError>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::broadcast::{Lane, Notification, Payloads};
+    use crate::model::broadcast::{Lane, Notification, Payloads, Raw};
 
     const NOW: Timestamp = Timestamp::from_millis(1_000_000);
 
@@ -175,6 +205,43 @@ mod tests {
             assert_eq!(header(&asked(payload), TYPE).as_deref(), Some(kind));
             assert_eq!(header(&asked(payload), CONTENT_TYPE).as_deref(), Some(content));
         }
+    }
+
+    #[test]
+    fn what_the_caller_says_stands_over_the_rest() {
+        let own = |body: &str, headers: &[(&str, &str)]| {
+            let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            let raw =
+                Raw { platform: Platform::Wns, body: body.into(), headers, format: "windows".into(), handles: None };
+            BroadcastRequest { content: Content::Raw(raw), ..asked("") }
+        };
+        let said =
+            own("<toast/>", &[(TYPE, "wns/RAW"), (TAG, "t:1"), ("x-wns-group", "g"), (TTL, "0"), ("x-other", "no")]);
+        for (name, value) in [
+            (TYPE, Some("wns/raw")),
+            (CONTENT_TYPE, Some("application/octet-stream")),
+            (TAG, Some("t:1")),
+            ("x-wns-group", Some("g")),
+            (TTL, Some("0")),
+            (CACHE_POLICY, Some("no-cache")),
+            (PRIORITY, Some("1")),
+            ("x-other", None),
+        ] {
+            assert_eq!(header(&said, name).as_deref(), value, "{name}");
+        }
+        assert_eq!(made(&own("<tile/>", &[(TYPE, "wns/toast")])).unwrap_err().field, TYPE);
+        assert_eq!(made(&own("<tile/>", &[(TYPE, "toast")])).unwrap_err().field, TYPE);
+        let elsewhere = Raw {
+            platform: Platform::Apns,
+            ..match own("{}", &[]).content {
+                Content::Raw(raw) => raw,
+                _ => unreachable!(),
+            }
+        };
+        assert_eq!(
+            made(&BroadcastRequest { content: Content::Raw(elsewhere), ..asked("") }).unwrap_err().field,
+            "payloads.wns"
+        );
     }
 
     #[test]

@@ -172,6 +172,14 @@ fn tags(value: Option<Value>, field: &str, limits: &InstallationLimits) -> Resul
     Ok(tags)
 }
 
+/// A template's own name is among its tags whatever it holds, and reads back there (2.2.5): it is no tag to be checked.
+fn without_name(tags: Value, name: &str) -> Value {
+    match tags {
+        Value::Array(tags) => tags.into_iter().filter(|tag| tag.as_str() != Some(name)).collect(),
+        other => other,
+    }
+}
+
 fn texts(value: Option<Value>, field: &str) -> Result<BTreeMap<String, String>, FieldError> {
     let Some(value) = value else { return Ok(BTreeMap::new()) };
     let mut texts = BTreeMap::new();
@@ -238,7 +246,11 @@ fn templates(value: Option<Value>, field: &str, look: &Look<'_>) -> Result<BTree
             body,
             headers: texts(members.take("headers"), &format!("{field}.{name}.headers"))?,
             expiry: members.take_text("expiry").map_err(within)?,
-            tags: tags(members.take("tags"), &format!("{field}.{name}.tags"), limits)?,
+            tags: tags(
+                members.take("tags").map(|tags| without_name(tags, &name)),
+                &format!("{field}.{name}.tags"),
+                limits,
+            )?,
         };
         if checks == Templates::Checked {
             template::check(platform, &template.content(platform)).map_err(within)?;

@@ -4,13 +4,35 @@ use std::collections::BTreeMap;
 
 use super::ledger::Ledger;
 use super::reasons::Reasons;
+use crate::model::channel::Channel;
 use crate::model::chunk_set::ChunkSet;
 use crate::model::id::{ChunkNo, InstallationId, Seq};
 use crate::model::outcome::{Outcome, Place};
 use crate::model::platform::Platform;
 use crate::model::target::TargetKind;
 use crate::model::time::Timestamp;
-use crate::store::{OutcomeItem, OutcomeQuery};
+use crate::store::{OutcomeItem, OutcomeQuery, Tally};
+
+/// Adds a set to a tally.
+pub(in crate::store) fn count(tally: &mut Tally, reasons: &Reasons, platform: Platform, place: Place, set: &ChunkSet) {
+    if let Place::Done { outcome, reason } = place
+        && !set.is_empty()
+    {
+        let key = (platform, outcome, reasons.text(reason).map(str::to_owned));
+        *tally.entry(key).or_default() += u64::from(set.len());
+    }
+}
+
+/// The tally of an inline plan's sets.
+pub(in crate::store) fn count_inline(reasons: &Reasons, ledgers: &BTreeMap<Platform, Ledger>) -> Tally {
+    let mut tally = Tally::new();
+    for (platform, ledger) in ledgers {
+        for ((_, place), cell) in ledger.cells() {
+            count(&mut tally, reasons, *platform, place, &cell.set);
+        }
+    }
+    tally
+}
 
 /// One target found in a set.
 #[derive(Clone, Copy, Debug)]
@@ -34,7 +56,14 @@ impl Found {
             _ => (None, None),
         };
         let Self { seq, platform, at, .. } = self;
-        OutcomeItem { seq, installation, target, platform, outcome, reason, at }
+        OutcomeItem { seq, installation, handle: None, target, platform, outcome, reason, at }
+    }
+
+    /// The item of a bare handle.
+    pub(in crate::store) fn direct(self, reasons: &Reasons, handles: &[Channel]) -> OutcomeItem {
+        let at = usize::try_from(self.seq.0).unwrap_or(usize::MAX);
+        let handle = handles.get(at).map(Channel::text);
+        OutcomeItem { handle, ..self.item(reasons, TargetKind::Native, None) }
     }
 }
 

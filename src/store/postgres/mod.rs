@@ -19,7 +19,8 @@ use tokio::time::timeout;
 use super::{
     AcceptError, Accepted, Applied, Change, Checkpoint, CheckpointReply, Commits, ControlError, Hold, HubRecord,
     InstallationPage, InsteadOf, NewBroadcast, Noted, OutcomePage, OutcomeQuery, PatchError, PlanStep, ReadyWork,
-    Result, Retention, SenderRecord, ShardWork, Standing, Store, StoreError, StoredInstallation, Suspected, TargetRows,
+    Result, Retention, SenderRecord, ShardWork, Standing, Store, StoreError, StoredInstallation, Suspected, Tally,
+    TargetRows,
 };
 use crate::model::audience::Audience;
 use crate::model::broadcast::{Broadcast, Wish};
@@ -209,6 +210,10 @@ impl Store for PostgresStore {
 
     async fn outcomes(&self, hub: HubId, id: BroadcastId, query: OutcomeQuery) -> Result<Option<OutcomePage>> {
         within(life::outcomes(&self.parts, hub, id, query)).await
+    }
+
+    async fn tally(&self, hub: HubId, id: BroadcastId) -> Result<Option<Tally>> {
+        within(life::tally(&self.parts, hub, id)).await
     }
 
     async fn wish(&self, hub: HubId, id: BroadcastId, wish: Wish) -> Result<Broadcast, ControlError> {

@@ -18,7 +18,8 @@ use rustix::io::Errno;
 use super::{
     AcceptError, Accepted, Applied, Change, Checkpoint, CheckpointReply, Commits, ControlError, Hold, HubRecord,
     InstallationPage, InsteadOf, NewBroadcast, Noted, OutcomePage, OutcomeQuery, PatchError, PlanStep, ReadyWork,
-    Result, Retention, SenderRecord, ShardWork, Standing, Store, StoreError, StoredInstallation, Suspected, TargetRows,
+    Result, Retention, SenderRecord, ShardWork, Standing, Store, StoreError, StoredInstallation, Suspected, Tally,
+    TargetRows,
 };
 use crate::clock::{LeaseClock, SharedClock};
 use crate::model::audience::Audience;
@@ -231,6 +232,10 @@ impl Store for SqliteStore {
 
     async fn outcomes(&self, hub: HubId, id: BroadcastId, query: OutcomeQuery) -> Result<Option<OutcomePage>> {
         life::outcomes(&self.parts, hub, id, query).await
+    }
+
+    async fn tally(&self, hub: HubId, id: BroadcastId) -> Result<Option<Tally>> {
+        life::tally(&self.parts, hub, id).await
     }
 
     async fn wish(&self, hub: HubId, id: BroadcastId, wish: Wish) -> Result<Broadcast, ControlError> {

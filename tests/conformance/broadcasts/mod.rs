@@ -1,6 +1,7 @@
 //! The life of a broadcast: accepted, planned, leased, recorded, over.
 
 mod control;
+mod direct;
 mod lives;
 mod narrowing;
 mod plans;
@@ -205,5 +206,5 @@ pub(crate) fn request(audience: &str) -> BroadcastRequest {
 
 pub(crate) fn new(hub: HubId, request: BroadcastRequest, idempotency: Option<(String, [u8; 32])>) -> NewBroadcast {
     let audience = Audience::parse(&request.audience, &AudienceLimits::default()).unwrap();
-    NewBroadcast { hub, request, audience, idempotency }
+    NewBroadcast { hub, request, audience, idempotency, sample: None }
 }

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::model::broadcast::{Lane, Payloads};
+use crate::model::broadcast::{Lane, Payloads, Raw};
 
 const TOPIC_ID: &str = "com.example.app";
 const EXPIRES: Timestamp = Timestamp::from_millis(1_800_000_060_999);
@@ -139,4 +139,43 @@ fn priority_expiry_and_collapse_key_are_the_callers() {
         request.collapse_key = Some(bad);
         assert_eq!(prepared(&request).unwrap_err().field, "collapse_key");
     }
+}
+
+#[test]
+fn what_the_caller_says_stands_over_the_rest() {
+    let own = |headers: &[(&str, &str)]| {
+        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let body = r#"{"aps":{"alert":"x"}}"#.to_owned();
+        asked(Content::Raw(Raw { platform: Platform::Apns, body, headers, format: "apple".into(), handles: None }))
+    };
+    let shared = prepared(&own(&[
+        (TOPIC, "com.example.app.voip"),
+        (PUSH_TYPE, "voip"),
+        (PRIORITY, "5"),
+        (EXPIRATION, "0"),
+        (COLLAPSE_ID, "score"),
+        (ID, "one for all devices would be none"),
+    ]))
+    .unwrap();
+    assert_eq!(
+        shared.headers,
+        [
+            (TOPIC, "com.example.app.voip".to_owned()),
+            (PUSH_TYPE, "voip".to_owned()),
+            (PRIORITY, "5".to_owned()),
+            (EXPIRATION, "0".to_owned()),
+            (COLLAPSE_ID, "score".to_owned()),
+        ]
+    );
+    for (name, value) in [
+        (PUSH_TYPE, "loud"),
+        (PRIORITY, "7"),
+        (EXPIRATION, "tomorrow"),
+        (EXPIRATION, "-1"),
+        (COLLAPSE_ID, &"x".repeat(65)),
+    ] {
+        assert_eq!(prepared(&own(&[(name, value)])).unwrap_err().field, name, "{value}");
+    }
+    assert_eq!(prepared(&own(&[(PUSH_TYPE, "background"), (PRIORITY, "10")])).unwrap_err().field, PRIORITY);
+    assert_eq!(header(&prepared(&own(&[(PUSH_TYPE, "background")])).unwrap(), PRIORITY), "5");
 }

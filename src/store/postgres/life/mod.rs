@@ -34,7 +34,7 @@ pub(super) use checkpoint::checkpoint;
 pub(super) use conservation::conservation;
 pub(super) use control::{set_rate, standings, wish};
 pub(super) use lease::lease;
-pub(super) use outcomes::outcomes;
+pub(super) use outcomes::{outcomes, tally};
 pub(super) use plan::{lease_plan, plan_step};
 pub(super) use ready::ready;
 pub(super) use retention::sweep;

@@ -7,7 +7,7 @@ use deadpool_postgres::GenericClient;
 use super::super::error::Done;
 use super::super::pool::{query, retrying, snapshot};
 use super::super::{Parts, StoreError};
-use super::rows::{fetch_broadcast, number, platform, shares, time, uuid};
+use super::rows::{fetch_broadcast, number, platform, request, shares, time, uuid};
 use crate::model::hash;
 use crate::model::id::{BroadcastId, ChunkNo, HubId, InstallationId, Seq};
 use crate::model::target::TargetKind;
@@ -15,7 +15,7 @@ use crate::store::life::codec;
 use crate::store::life::outcomes::{self as rules, Found, Gather};
 use crate::store::life::reasons::Reasons;
 use crate::store::registration::{decode_seqs, document_id, key, of_key};
-use crate::store::{OutcomeItem, OutcomePage, OutcomeQuery};
+use crate::store::{OutcomeItem, OutcomePage, OutcomeQuery, Tally};
 
 /// Chunks whose sets are read together for a page of all targets.
 const CHUNKS: i64 = 8;
@@ -31,6 +31,11 @@ pub(in super::super) async fn outcomes(
         let mut client = parts.pool.get().await?;
         let tx = snapshot(&mut client).await?;
         let Some(row) = fetch_broadcast(&tx, id).await?.filter(|row| row.hub == hub) else { return Ok(None) };
+        let request = request(&tx, id).await?;
+        let handles = request.content.handles();
+        if handles.is_some() && wanted.installation.is_some() {
+            return Ok(Some(OutcomePage::default()));
+        }
         let chosen = match &wanted.installation {
             Some(installation) => Some(seqs_of(&tx, hub, installation).await?),
             None => None,
@@ -52,8 +57,34 @@ pub(in super::super) async fn outcomes(
             super::reasons::load(&tx, id).await?
         };
         let (found, next) = gather.page();
-        let items = items(&tx, hub, &reasons, found).await?;
+        let items = match handles {
+            Some(handles) => found.into_iter().map(|found| found.direct(&reasons, handles)).collect(),
+            None => items(&tx, hub, &reasons, found).await?,
+        };
         Ok(Some(OutcomePage { items, next }))
+    })
+    .await
+}
+
+pub(in super::super) async fn tally(parts: &Parts, hub: HubId, id: BroadcastId) -> Done<Option<Tally>> {
+    retrying(|| async move {
+        let mut client = parts.pool.get().await?;
+        let tx = snapshot(&mut client).await?;
+        let Some(row) = fetch_broadcast(&tx, id).await?.filter(|row| row.hub == hub) else { return Ok(None) };
+        if row.inline {
+            let shares = shares(&tx, &row).await?;
+            let ledgers = shares.platforms.into_iter().map(|(platform, share)| (platform, share.ledger)).collect();
+            return Ok(Some(rules::count_inline(&shares.reasons, &ledgers)));
+        }
+        let reasons = super::reasons::load(&tx, id).await?;
+        let sql = "SELECT chunk, platform, place, detail, due, at, seqs FROM outcome_chunk \
+                   WHERE broadcast = $1 AND place = 3";
+        let mut tally = Tally::new();
+        for row in query(&tx, sql, &[&uuid(id)]).await? {
+            let SetRow { platform, place, cell } = set_row(&row)?;
+            rules::count(&mut tally, &reasons, platform, place, &cell.set);
+        }
+        Ok(Some(tally))
     })
     .await
 }
@@ -108,12 +139,13 @@ async fn sets(on: &impl GenericClient, broadcast: BroadcastId, chunks: &[ChunkNo
     let sql = "SELECT chunk, platform, place, detail, due, at, seqs FROM outcome_chunk \
                WHERE broadcast = $1 AND chunk = ANY ($2) ORDER BY chunk";
     let rows = query(on, sql, &[&uuid(broadcast), &chunks]).await?;
-    let read = |row: &tokio_postgres::Row| {
-        let place = codec::place_of(number(row, 2)?, number(row, 3)?, row.try_get(4)?)?;
-        let cell = codec::decode_cell(place, time(row, 5)?, row.try_get(6)?, None)?;
-        Ok((ChunkNo(number(row, 0)?), SetRow { platform: platform(row, 1)?, place, cell }))
-    };
-    rows.iter().map(read).collect()
+    rows.iter().map(|row| Ok((ChunkNo(number(row, 0)?), set_row(row)?))).collect()
+}
+
+fn set_row(row: &tokio_postgres::Row) -> Done<SetRow> {
+    let place = codec::place_of(number(row, 2)?, number(row, 3)?, row.try_get(4)?)?;
+    let cell = codec::decode_cell(place, time(row, 5)?, row.try_get(6)?, None)?;
+    Ok(SetRow { platform: platform(row, 1)?, place, cell })
 }
 
 /// Every seq that the installation has or had, ascending: those of its row and those of its tombstones.

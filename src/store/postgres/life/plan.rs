@@ -21,8 +21,8 @@ use crate::store::{NewBroadcast, PlanStep};
 
 /// The whole audience of a broadcast to be accepted, if it is small.
 pub(super) async fn small(parts: &Parts, new: &NewBroadcast, now: Timestamp) -> Done<Draft> {
-    let (audience, content) = (new.audience.clone(), new.request.content.clone());
-    registry::on_view(parts, new.hub, now, move |view| draft::small(view, From::start(&audience, &content))).await
+    let (hub, new) = (new.hub, new.clone());
+    registry::on_view(parts, hub, now, move |view| draft::small(view, From::first(&new))).await
 }
 
 pub(in super::super) async fn lease_plan(
@@ -97,7 +97,7 @@ async fn next(parts: &Parts, id: BroadcastId, epoch: Epoch) -> Done<Result<Step,
     // Evaluation waits for the database on a thread that may wait, and so do its look-ups of what was planned before.
     let (pool, runtime) = (parts.pool.clone(), Handle::current());
     let evaluate = move |view: &registry::View| {
-        let from = From { audience: &audience, content: &request.content, chunk, bound };
+        let from = From { chunk, bound, ..From::start(&audience, &request.content) };
         let planned = |platform, chunk| {
             let read = async { sets::planned(&pool.get().await?, id, platform, chunk).await };
             runtime.block_on(read).map_err(StoreError::from)

@@ -87,7 +87,7 @@ impl Bench {
         let request = request();
         let audience = Audience::parse(&request.audience, &AudienceLimits::default()).unwrap();
         let idempotency = key.map(|(key, hash)| (key.to_owned(), [hash; 32]));
-        NewBroadcast { hub: self.hub, request, audience, idempotency }
+        NewBroadcast { hub: self.hub, request, audience, idempotency, sample: None }
     }
 
     async fn accept(

@@ -25,7 +25,7 @@ pub(in super::super) async fn accept(parts: &Arc<Parts>, new: NewBroadcast) -> R
         let (registry, new) = (parts.registry.clone(), new.clone());
         let small = move |connection: &Connection| {
             let view = Snapshot::open(&registry, connection, new.hub, now)?;
-            draft::small(&view, From::start(&new.audience, &new.request.content))
+            draft::small(&view, From::first(&new))
         };
         Some(parts.engine.read(small).await?).filter(|draft| draft.small)
     };

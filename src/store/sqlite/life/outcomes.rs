@@ -8,7 +8,7 @@ use rusqlite::{Connection, params};
 use super::super::Parts;
 use super::super::registry;
 use super::inline::of_runs;
-use super::rows::{fetch_broadcast, inline_plan};
+use super::rows::{fetch_broadcast, inline_plan, request, time};
 use super::sets::{self, load_reasons};
 use crate::model::hash;
 use crate::model::id::{BroadcastId, ChunkNo, HubId, InstallationId, Seq};
@@ -18,7 +18,7 @@ use crate::store::life::codec;
 use crate::store::life::ledger::Ledger;
 use crate::store::life::outcomes::{self as rules, Found, Gather};
 use crate::store::life::reasons::Reasons;
-use crate::store::{OutcomeItem, OutcomePage, OutcomeQuery, Result, StoreError};
+use crate::store::{OutcomeItem, OutcomePage, OutcomeQuery, Result, StoreError, Tally};
 
 pub(in super::super) async fn outcomes(
     parts: &Arc<Parts>,
@@ -26,13 +26,14 @@ pub(in super::super) async fn outcomes(
     id: BroadcastId,
     query: OutcomeQuery,
 ) -> Result<Option<OutcomePage>> {
-    let copy = |run: &super::inline::Run| -> Inline {
-        let ledgers = run.shares.platforms.iter().map(|(platform, share)| (*platform, share.ledger.clone()));
-        (run.shares.reasons.clone(), ledgers.collect())
-    };
     let mut running = of_runs(parts, Some(id), copy).await;
     let read = move |connection: &Connection| {
         let Some(row) = fetch_broadcast(connection, id)?.filter(|row| row.hub == hub) else { return Ok(None) };
+        let request = request(connection, id)?;
+        let handles = request.content.handles();
+        if handles.is_some() && query.installation.is_some() {
+            return Ok(Some(OutcomePage::default()));
+        }
         let chosen = query.installation.as_ref().map(|id| seqs_of(connection, hub, id)).transpose()?;
         let mut gather = Gather::new(&query);
         let reasons = if row.inline {
@@ -53,10 +54,50 @@ pub(in super::super) async fn outcomes(
             load_reasons(connection, id)?
         };
         let (found, next) = gather.page();
-        let items = found.into_iter().map(|found| item(connection, hub, &reasons, found)).collect::<Result<_>>()?;
+        let item = |found: Found| match handles {
+            Some(handles) => Ok(found.direct(&reasons, handles)),
+            None => item(connection, hub, &reasons, found),
+        };
+        let items = found.into_iter().map(item).collect::<Result<_>>()?;
         Ok(Some(OutcomePage { items, next }))
     };
     parts.engine.read(read).await
+}
+
+pub(in super::super) async fn tally(parts: &Arc<Parts>, hub: HubId, id: BroadcastId) -> Result<Option<Tally>> {
+    let mut running = of_runs(parts, Some(id), copy).await;
+    let read = move |connection: &Connection| {
+        let Some(row) = fetch_broadcast(connection, id)?.filter(|row| row.hub == hub) else { return Ok(None) };
+        if row.inline {
+            let (reasons, ledgers) = match running.remove(&id).filter(|_| row.is_running_inline()) {
+                Some(copy) => copy,
+                None => codec::decode_inline(&inline_plan(connection, id)?.unwrap_or_default())?,
+            };
+            return Ok(Some(rules::count_inline(&reasons, &ledgers)));
+        }
+        let reasons = load_reasons(connection, id)?;
+        let mut tally = Tally::new();
+        let mut query = connection.prepare_cached(
+            "SELECT platform, place, detail, due, at, seqs FROM outcome_chunk \
+             WHERE broadcast = ? AND platform = ? AND place = 3",
+        )?;
+        for platform in Platform::ALL {
+            let mut rows = query.query(params![id.as_bytes(), platform.code()])?;
+            while let Some(row) = rows.next()? {
+                let place = sets::place(row, 1)?;
+                let cell = codec::decode_cell(place, time(row, 4)?, sets::blob(row, 5)?, None)?;
+                rules::count(&mut tally, &reasons, platform, place, &cell.set);
+            }
+        }
+        Ok(Some(tally))
+    };
+    parts.engine.read(read).await
+}
+
+/// The sets of a run as they stand.
+fn copy(run: &super::inline::Run) -> Inline {
+    let ledgers = run.shares.platforms.iter().map(|(platform, share)| (*platform, share.ledger.clone()));
+    (run.shares.reasons.clone(), ledgers.collect())
 }
 
 /// An inline plan's sets in memory.

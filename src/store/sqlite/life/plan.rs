@@ -66,7 +66,7 @@ pub(in super::super) async fn plan_step(
                 Err(why) => return Ok(Ok(Step::Fail(why))),
             };
             let (chunk, bound) = (row.plan_chunk, row.plan_bound);
-            let from = From { audience: &audience, content: &request.content, chunk, bound };
+            let from = From { chunk, bound, ..From::start(&audience, &request.content) };
             let view = Snapshot::open(&registry, connection, row.hub, now)?;
             let draft = draft::stretch(&view, from, &|platform, chunk| planned(connection, id, platform, chunk))?;
             Ok(Ok(Step::Stretch(row.plan_chunk, Box::new(draft))))

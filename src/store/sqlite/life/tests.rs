@@ -87,7 +87,7 @@ impl Bench {
             schedule_at: None,
         };
         let audience = Audience::parse(&request.audience, &AudienceLimits::default()).unwrap();
-        let new = NewBroadcast { hub: self.hub, request, audience, idempotency: None };
+        let new = NewBroadcast { hub: self.hub, request, audience, idempotency: None, sample: None };
         wait(self.store.accept(new)).unwrap().id
     }
 
