@@ -1,6 +1,7 @@
 //! The HTTP faces. Router → thin handlers: extract, authorise, act, answer.
 //!
 //! - [`native`]: the JSON API under `/v1`.
+//! - [`hubs`]: registrations and jobs as the Notification Hubs client libraries speak about them.
 //! - [`ops`]: health, readiness, metrics.
 //! - [`docs`]: the description of both, and a page that shows it.
 //! - [`error`]: the one place where an error becomes a status and a body.
@@ -32,6 +33,7 @@ use crate::telemetry::{Metrics, RouteMeter, count};
 pub mod docs;
 mod document;
 pub mod error;
+pub mod hubs;
 pub mod native;
 pub mod ops;
 pub mod rate;
@@ -61,6 +63,7 @@ pub struct App {
     pub draining: CancellationToken,
     pub registrations: Semaphore,
     pub rates: RateLimits,
+    pub jobs: hubs::jobs::Jobs,
     /// How long a caller may take with the head of a request, with a whole body, and with the next piece of a stream.
     pub patience: Duration,
 }
@@ -123,7 +126,7 @@ pub fn router(app: Arc<App>) -> Router {
     let mut router = Router::new();
     let meter = |route| RouteMeter::new(route, app.metrics.clone(), app.clock.clone());
     let only_sends = app.role == Role::Worker;
-    let served: Vec<Route> = if only_sends { ops::routes() } else { routes().collect() };
+    let served: Vec<Route> = if only_sends { ops::routes() } else { routes().chain(hubs::routes()).collect() };
     for (path, methods) in served {
         let methods = methods.fallback(async || ApiError::method_not_allowed());
         router = router.route(path, methods.layer(from_fn_with_state(meter(path), count)));

@@ -198,6 +198,17 @@ pub(super) fn check_is_plain(headers: &HeaderMap) -> Result<(), ApiError> {
     }
 }
 
+/// A whole body of any kind, within a limit and in time.
+pub(super) async fn read_whole(
+    request: Request,
+    limit: usize,
+    patience: std::time::Duration,
+) -> Result<Bytes, ApiError> {
+    check_is_plain(request.headers())?;
+    let slow = |_| ApiError::slow_body(patience);
+    tokio::time::timeout(patience, whole(request.into_body(), limit)).await.map_err(slow)?
+}
+
 /// Most bodies come in one piece, which is passed on without a copy.
 async fn whole(body: StreamedBody, limit: usize) -> Result<Bytes, ApiError> {
     let announced = body.size_hint().lower();

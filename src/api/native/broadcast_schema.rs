@@ -221,9 +221,11 @@ pub(super) struct OutcomesPage {
 /// What became of one target.
 #[derive(ToSchema)]
 pub(super) struct OutcomeItem {
-    /// Null when nothing is known of the installation any more.
-    #[schema(required)]
+    /// Null when nothing is known of whose target it was; absent for a registration.
     installation: Option<String>,
+    /// Of a registration, instead.
+    #[schema(nullable = false)]
+    registration: Option<String>,
     /// `native`, `template:NAME`, `tile:ID` or `tile:ID/template:NAME`.
     target: String,
     platform: String,

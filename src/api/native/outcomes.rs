@@ -17,14 +17,15 @@ use crate::model::field::FieldError;
 use crate::model::id::{InstallationId, Seq};
 use crate::model::outcome::Outcome;
 use crate::model::platform::Platform;
+use crate::model::registration::{Registrant, RegistrationId};
 use crate::model::time::Timestamp;
 use crate::store::{ControlError, OutcomeItem, OutcomePage, OutcomeQuery};
 
 /// One target.
 #[derive(Serialize)]
 pub(super) struct Item {
-    /// Null when nothing is known of the installation any more.
-    installation: Option<InstallationId>,
+    #[serde(flatten)]
+    registrant: ItsRegistrant,
     target: String,
     platform: Platform,
     outcome: &'static str,
@@ -33,10 +34,28 @@ pub(super) struct Item {
     at: Timestamp,
 }
 
+/// Whose target it is. Null when nothing is known of it any more.
+#[derive(Serialize)]
+#[serde(rename_all = "lowercase")]
+enum ItsRegistrant {
+    Installation(Option<InstallationId>),
+    Registration(RegistrationId),
+}
+
+impl From<Option<Registrant>> for ItsRegistrant {
+    fn from(registrant: Option<Registrant>) -> Self {
+        match registrant {
+            Some(Registrant::Registration(id)) => Self::Registration(id),
+            Some(Registrant::Installation(id)) => Self::Installation(Some(id)),
+            None => Self::Installation(None),
+        }
+    }
+}
+
 impl From<OutcomeItem> for Item {
     fn from(item: OutcomeItem) -> Self {
         Self {
-            installation: item.installation,
+            registrant: item.registrant.into(),
             target: item.target.to_string(),
             platform: item.platform,
             outcome: item.outcome.map_or(PENDING, Outcome::label),
@@ -93,7 +112,7 @@ pub(super) async fn list(
     params(
         ("hub" = String, Path, description = "Name of the hub"),
         ("id" = String, Path, description = "Id of the broadcast"),
-        ("installation" = String, Path, description = "Id of the installation"),
+        ("installation" = String, Path, description = "Id of the installation, or of a registration"),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
         ("limit" = Option<u32>, Query, description = "Items of a page; 100 unless told", minimum = 1, maximum = 1000),
     ),

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use super::ledger::Ledger;
 use super::reasons::Reasons;
 use crate::model::chunk_set::ChunkSet;
-use crate::model::id::{ChunkNo, InstallationId, Seq};
+use crate::model::id::{ChunkNo, Seq};
 use crate::model::outcome::{Outcome, Place};
 use crate::model::platform::Platform;
+use crate::model::registration::{Registrant, RegistrationId};
 use crate::model::target::TargetKind;
 use crate::model::time::Timestamp;
 use crate::store::{OutcomeItem, OutcomeQuery};
@@ -27,15 +28,21 @@ impl Found {
         self,
         reasons: &Reasons,
         target: TargetKind,
-        installation: Option<InstallationId>,
+        registrant: Option<Registrant>,
     ) -> OutcomeItem {
         let (outcome, reason) = match self.place {
             Place::Done { outcome, reason } => (Some(outcome), reasons.text(reason).map(str::to_owned)),
             _ => (None, None),
         };
         let Self { seq, platform, at, .. } = self;
-        OutcomeItem { seq, installation, target, platform, outcome, reason, at }
+        OutcomeItem { seq, registrant, target, platform, outcome, reason, at }
     }
+}
+
+/// What an id that outcomes are asked for may be the key of: an installation, or a registration.
+pub(in crate::store) fn keys_of_id(id: &str) -> Vec<String> {
+    let registration = RegistrationId::parse(id).ok().map(|id| id.key());
+    std::iter::once(id.to_owned()).chain(registration).collect()
 }
 
 /// Gathers one page. Chunks are added in ascending order, each whole: its sets, then [`Gather::end_chunk`].
