@@ -82,9 +82,8 @@ pub(super) struct Written {
 
 #[derive(Serialize, Deserialize)]
 struct Sealed {
-    output: String,
-    input: Option<String>,
-    #[serde(flatten)]
+    output_address: String,
+    input_address: Option<String>,
     rest: Rest,
 }
 
@@ -139,8 +138,8 @@ impl JobState {
             Ok(STANDARD.encode(sealed.map_err(ApiError::internal)?))
         };
         let sealed = Sealed {
-            output: seal("output", &self.request.output)?,
-            input: self.request.input.as_deref().map(|input| seal("input", input)).transpose()?,
+            output_address: seal("output", &self.request.output)?,
+            input_address: self.request.input.as_deref().map(|input| seal("input", input)).transpose()?,
             rest: self.rest.clone(),
         };
         serde_json::to_vec(&sealed).map_err(ApiError::internal)
@@ -148,14 +147,15 @@ impl JobState {
 
     /// Reads a row.
     pub(super) fn open(app: &App, record: &JobRecord) -> Result<Self, ApiError> {
-        let Sealed { output, input, rest } = serde_json::from_slice(&record.state).map_err(ApiError::internal)?;
+        let Sealed { output_address, input_address, rest } =
+            serde_json::from_slice(&record.state).map_err(ApiError::internal)?;
         let open = |field: &str, sealed: &str| -> Result<String, ApiError> {
             let sealed = STANDARD.decode(sealed).map_err(ApiError::internal)?;
             let opened = app.directory.vault().open_sealed(&record.id, field, &sealed);
             String::from_utf8(opened.map_err(ApiError::internal)?).map_err(ApiError::internal)
         };
-        let output = open("output", &output)?;
-        let input = input.map(|input| open("input", &input)).transpose()?;
+        let output = open("output", &output_address)?;
+        let input = input_address.map(|input| open("input", &input)).transpose()?;
         Ok(Self { request: JobRequest { kind: rest.kind, output, input }, rest })
     }
 

@@ -78,7 +78,8 @@ async fn list(
         return Err(FieldError::new("$top", "must be a whole number from 1").into());
     }
     let mut from = query.get("continuationtoken").map(seq_of).transpose()?.unwrap_or_default();
-    let mut skip = number(query, "$skip")?.unwrap_or(0);
+    // A token goes on behind what the first page skipped.
+    let mut skip = if from == Seq(0) { number(query, "$skip")?.unwrap_or(0) } else { 0 };
     if skip > MOST_SKIPPED {
         return Err(FieldError::new("$skip", format!("must be at most {MOST_SKIPPED}")).into());
     }
