@@ -115,6 +115,16 @@ impl ApiError {
         }
     }
 
+    /// 409: what stands is in the way.
+    pub fn conflict(code: &'static str, message: &'static str) -> Self {
+        Self::known(StatusCode::CONFLICT, code, message)
+    }
+
+    /// 412: what stands is not what the caller has seen.
+    pub fn precondition(message: &'static str) -> Self {
+        Self::known(StatusCode::PRECONDITION_FAILED, "precondition_failed", message)
+    }
+
     /// 401 without or with unknown credentials.
     pub fn unauthorised(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", message.into())

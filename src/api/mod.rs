@@ -63,6 +63,7 @@ pub struct App {
     pub draining: CancellationToken,
     pub registrations: Semaphore,
     pub rates: RateLimits,
+    pub jobs: hubs::jobs::Jobs,
     /// How long a caller may take with the head of a request, with a whole body, and with the next piece of a stream.
     pub patience: Duration,
 }

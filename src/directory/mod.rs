@@ -197,6 +197,11 @@ impl Directory {
         }
     }
 
+    /// Seals what belongs to a hub and is kept elsewhere in the store.
+    pub fn vault(&self) -> &Vault {
+        &self.vault
+    }
+
     /// Whether there is a hub of this number.
     pub fn knows(&self, hub: HubId) -> bool {
         self.snapshot.load().by_id.contains_key(&hub)

@@ -107,6 +107,9 @@ pub mod index_tag {
         format!("\u{1}live:{}:{}", class.code(), platform.code())
     }
 
+    /// Targets of registrations; the others are installations'.
+    pub const REGISTRATION: &str = "\u{1}registration";
+
     /// Targets that share their dedupe key with another one (design.md section 4).
     pub const SHARED: &str = "\u{1}shared";
 }

@@ -126,6 +126,8 @@ pub struct Running {
     stop_listening: CancellationToken,
     http: JoinHandle<()>,
     upkeep: JoinHandle<()>,
+    /// Works off jobs over the registry.
+    jobs: Option<JoinHandle<()>>,
     /// Follows what other processes change, until the token.
     follower: Option<JoinHandle<()>>,
     following: CancellationToken,
@@ -210,6 +212,7 @@ impl Running {
             admin,
             draining: CancellationToken::new(),
             registrations: App::registration_slots(),
+            jobs: api::hubs::jobs::Jobs::new(&config.hubs),
         });
         let stop_listening = CancellationToken::new();
         let serving = Serving {
@@ -233,6 +236,8 @@ impl Running {
             }
         });
         let upkeep = tokio::spawn(keep_up(app.clone()));
+        // Where jobs are asked for they are done: they are work on the registry, not on the gateways.
+        let jobs = (role != Role::Worker).then(|| tokio::spawn(api::hubs::jobs::work(app.clone())));
         let drain = Duration::from_secs(u64::from(config.server.drain_seconds));
         Ok(Self {
             app,
@@ -243,6 +248,7 @@ impl Running {
             stop_listening,
             http,
             upkeep,
+            jobs,
             follower,
             following,
             renewal,
@@ -271,7 +277,7 @@ impl Running {
 
     /// Stops within `server.drain_seconds` and answers whether everything ended by itself.
     pub async fn stop(self) -> bool {
-        let Self { app, drain, stop_listening, mut http, upkeep, follower, following, renewal, .. } = self;
+        let Self { app, drain, stop_listening, mut http, upkeep, jobs, follower, following, renewal, .. } = self;
         let end = app.clock.boot().plus(drain);
         app.draining.cancel();
         stop_listening.cancel();
@@ -280,6 +286,12 @@ impl Running {
         let (handed_back, answered) = tokio::join!(app.fanout.stop(drain), answered);
         if !answered {
             http.abort();
+        }
+        if let Some(mut jobs) = jobs
+            && tokio::time::timeout(left(end), &mut jobs).await.is_err()
+        {
+            jobs.abort();
+            let _ = jobs.await;
         }
         following.cancel();
         if let Some(mut follower) = follower

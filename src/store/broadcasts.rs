@@ -10,6 +10,7 @@ use crate::model::chunk_set::ChunkSet;
 use crate::model::id::{BroadcastId, ChunkNo, Epoch, HubId, InstallationId, Seq, ShardRef};
 use crate::model::outcome::{Counters, Outcome, Place};
 use crate::model::platform::Platform;
+use crate::model::registration::Registrant;
 use crate::model::target::TargetKind;
 use crate::model::time::Timestamp;
 use crate::model::verdict::Reason;
@@ -242,7 +243,7 @@ pub struct OutcomePage {
 pub struct OutcomeItem {
     pub seq: Seq,
     /// `None` when even its tombstone is gone, and for a bare handle.
-    pub installation: Option<InstallationId>,
+    pub registrant: Option<Registrant>,
     /// The handle as its sender wrote it, when it was sent to without a registration.
     pub handle: Option<String>,
     pub target: TargetKind,
@@ -252,4 +253,14 @@ pub struct OutcomeItem {
     pub reason: Option<String>,
     /// When that set was last written.
     pub at: Timestamp,
+}
+
+impl OutcomeItem {
+    /// Its installation, when it is one's.
+    pub fn installation(&self) -> Option<&InstallationId> {
+        match &self.registrant {
+            Some(Registrant::Installation(id)) => Some(id),
+            _ => None,
+        }
+    }
 }

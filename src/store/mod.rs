@@ -17,6 +17,7 @@ use crate::model::chunk_set::ChunkSet;
 use crate::model::id::{BroadcastId, ChunkNo, Epoch, HubId, HubName, InstallationId, Seq, ShardRef};
 use crate::model::installation::{InstallationLimits, Patch};
 use crate::model::platform::Platform;
+use crate::model::registration::RegistrationId;
 use crate::model::shard::LeaseError;
 use crate::model::target::AudienceKind;
 use crate::model::template::{TemplateContent, TemplateId};
@@ -24,9 +25,11 @@ use crate::model::template::{TemplateContent, TemplateId};
 mod broadcasts;
 mod error;
 mod index;
+mod jobs;
 mod life;
 pub mod postgres;
 mod registration;
+mod registrations;
 mod registry;
 mod retention;
 mod senders;
@@ -37,6 +40,10 @@ pub use broadcasts::{
     OutcomeItem, OutcomePage, OutcomeQuery, PlanStep, ReadyWork, ShardWork, Standing, Suspected, Tally, Work,
 };
 pub use error::{AcceptError, ControlError, PatchError, StoreError};
+pub use jobs::{FileId, FileInfo, JobRecord, JobStep, LeasedJob};
+pub use registrations::{
+    Precondition, Registered, RegistrationChange, RegistrationPage, RegistrationQuery, StoredRegistration,
+};
 pub use registry::{Applied, Change, Commits, HubRecord, InstallationPage, StoredInstallation, TargetRow, TargetRows};
 pub use retention::Retention;
 pub use senders::{Hold, HoldKind, InsteadOf, Noted, SenderRecord};
@@ -103,6 +110,22 @@ pub trait Store: Send + Sync + 'static {
     /// Installations whose native target is in the audience, in the order of that target's seq, from `from` on.
     async fn installations(&self, hub: HubId, audience: &Audience, from: Seq, limit: usize)
     -> Result<InstallationPage>;
+
+    /// Applies changes of registrations in their order, all of them in one commit. One answer for each. Grouped with
+    /// neighbours.
+    async fn register(&self, hub: HubId, changes: Vec<RegistrationChange>) -> Result<Vec<Registered>>;
+
+    /// One registration as it stands; by an id of [`RegistrationId::of_target`] that target of an installation.
+    async fn registration(&self, hub: HubId, id: &RegistrationId) -> Result<Option<StoredRegistration>>;
+
+    /// Registrations, and targets of installations as registrations, in the order of their seqs, from `from` on.
+    async fn registrations(
+        &self,
+        hub: HubId,
+        query: RegistrationQuery,
+        from: Seq,
+        limit: usize,
+    ) -> Result<RegistrationPage>;
 
     /// How many targets the audience has now, exactly, by platform, in one consistent read.
     async fn count(&self, hub: HubId, audience: &Audience, kind: AudienceKind) -> Result<BTreeMap<Platform, u64>>;
@@ -176,6 +199,42 @@ pub trait Store: Send + Sync + 'static {
     /// Per hub: targeted − pending − finished over all unfinished and kept broadcasts, counted from the sets, as an
     /// absolute sum over broadcasts. 0 when conservation holds.
     async fn conservation(&self) -> Result<BTreeMap<HubId, u64>>;
+
+    // ── Jobs, and the files that they read and write ─────────────────────────────────────────────────────────────
+
+    /// Writes down a new job; it is free to be leased.
+    async fn put_job(&self, hub: HubId, job: JobRecord) -> Result<()>;
+
+    /// A job of a hub.
+    async fn job(&self, hub: HubId, id: &str) -> Result<Option<JobRecord>>;
+
+    /// A hub's jobs, the newest first.
+    async fn jobs(&self, hub: HubId) -> Result<Vec<JobRecord>>;
+
+    /// Takes the oldest unfinished job that nobody holds.
+    async fn lease_job(&self, length: Duration) -> Result<Option<LeasedJob>>;
+
+    /// Writes down how far a job has come, together with what it appends to files, and renews its lease; `length` of
+    /// zero gives it back. Answers `false`, and changes nothing, when somebody else holds it by now.
+    async fn step_job(&self, hub: HubId, id: &str, epoch: Epoch, step: JobStep, length: Duration) -> Result<bool>;
+
+    /// Begins a file, which nobody sees before [`Store::finish_file`]. It goes with everything in it after `keep`.
+    async fn begin_file(&self, hub: HubId, container: &str, name: &str, keep: Duration) -> Result<FileId>;
+
+    /// Writes the piece of that number, from 0.
+    async fn append_file(&self, file: FileId, number: u32, piece: Vec<u8>) -> Result<()>;
+
+    /// The file is whole, and takes the place of one of its name.
+    async fn finish_file(&self, file: FileId) -> Result<()>;
+
+    /// A whole file.
+    async fn file(&self, hub: HubId, container: &str, name: &str) -> Result<Option<FileInfo>>;
+
+    /// The whole files of a container, by name.
+    async fn files(&self, hub: HubId, container: &str) -> Result<Vec<FileInfo>>;
+
+    /// A piece of a file; `None` behind the last.
+    async fn file_piece(&self, file: FileId, number: u32) -> Result<Option<Vec<u8>>>;
 
     // ── Housekeeping ────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -12,9 +12,11 @@ use fanfare::store::Store;
 use fanfare::store::sqlite::{Mode, SqliteStore};
 
 mod broadcasts;
+mod jobs;
 mod model;
 mod patches;
 mod postgres;
+mod registrations;
 mod registry;
 mod senders;
 mod templates;

@@ -69,7 +69,7 @@ async fn judge(process: &Process, world: &World, id: BroadcastId, owed: u64, cra
 
     let devices = world.service.by_device();
     for item in &outcomes {
-        let name = item.installation.as_ref().expect("a tombstone remembers");
+        let name = item.installation().expect("a tombstone remembers");
         let device: u64 = name.as_str()["dev-".len()..].parse().unwrap();
         let received = devices.get(&device).cloned().unwrap_or_default();
         if item.outcome == Some(Outcome::Delivered) {

@@ -46,7 +46,7 @@ fn live(devices: u64, killer: u64) {
         let outcomes = process.outcomes(id).await;
         assert_eq!(outcomes.len() as u64, devices);
         for item in outcomes {
-            let name = item.installation.unwrap();
+            let name = item.installation().unwrap();
             let wanted = match name.as_str() == format!("dev-{killer}") {
                 true => (Some(Outcome::Rejected), Some("poison")),
                 false => (Some(Outcome::Delivered), None),

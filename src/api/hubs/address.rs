@@ -41,7 +41,7 @@ pub enum Form {
 /// Writes a path as the router knows it.
 pub fn canonical(path: &str) -> Form {
     let path = path.strip_prefix('/').unwrap_or(path);
-    let path = path.strip_suffix('/').unwrap_or(path);
+    let path = path.trim_end_matches('/');
     let segments: Vec<&str> = path.split('/').collect();
     match segments[..] {
         [NATIVE, ..] => Form::Other,
@@ -98,6 +98,7 @@ mod tests {
         for (path, expected) in [
             ("/Hub1/messages", "/Hub1/messages"),
             ("/hub1/Messages/", "/hub1/messages"),
+            ("/hub1/messages//", "/hub1/messages"),
             ("/hub1/messages/%24Batch", "/hub1/messages/$batch"),
             ("/hub1/MESSAGES/$batch/", "/hub1/messages/$batch"),
             ("/hub1/messages/n-1/errors", "/hub1/messages/n-1/errors"),

@@ -228,7 +228,7 @@ impl Walk {
     async fn text(&self, items: Vec<(BroadcastId, OutcomeItem)>) -> Result<String, StoreError> {
         let mut text = String::new();
         for (broadcast, item) in items {
-            let handle = match (&item.handle, &item.installation) {
+            let handle = match (&item.handle, item.installation()) {
                 (Some(handle), _) => Some(handle.clone()),
                 // A dead channel stays in its document until the app reports another one.
                 (None, Some(id)) => {
@@ -253,7 +253,7 @@ fn record(broadcast: BroadcastId, item: &OutcomeItem, handle: Option<&str>) -> S
         .leaf("NotificationSystemError", error)
         .leaf("Platform", Format::word_of(item.platform))
         .leaf_if("PnsHandle", handle)
-        .leaf_if("InstallationId", item.installation.as_ref().map(crate::model::id::InstallationId::as_str))
+        .leaf_if("InstallationId", item.installation().map(crate::model::id::InstallationId::as_str))
         .leaf("NotificationId", &broadcast.to_string())
         .close("PnsFeedback");
     format!("<?xml version=\"1.0\" encoding=\"utf-8\"?>{}", xml.into_string())
@@ -281,14 +281,16 @@ async fn stream(mut walk: Walk) -> Result<Response, ApiError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::id::InstallationId;
     use crate::model::platform::Platform;
+    use crate::model::registration::Registrant;
     use crate::model::target::TargetKind;
 
     #[test]
     fn a_record_is_a_document_in_order() {
         let item = OutcomeItem {
             seq: Seq(1),
-            installation: crate::model::id::InstallationId::parse("dev-1").ok(),
+            registrant: InstallationId::parse("dev-1").ok().map(Registrant::Installation),
             handle: None,
             target: TargetKind::Native,
             platform: Platform::Apns,

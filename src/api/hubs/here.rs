@@ -64,7 +64,7 @@ impl FromRequestParts<Arc<App>> for Query {
 pub struct Here {
     /// `host` or `host:port`.
     pub authority: String,
-    version: String,
+    pub version: String,
 }
 
 impl Here {

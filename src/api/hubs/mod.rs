@@ -12,6 +12,8 @@
 //! | S5, S6 | [`schedule`] |
 //! | T1 | [`telemetry`], with [`names`] |
 //! | F1 | [`feedback`] |
+//! | R1–R7 | [`registrations`] |
+//! | J1–J3 | [`jobs`], with the containers that they read from and write to |
 //! | H1–H4 | [`description`], [`namespace`] |
 //!
 //! A translator holds no rules: what a request asks for is decided by the rooms that the native API asks, too.
@@ -38,6 +40,7 @@ mod direct;
 mod feedback;
 mod here;
 mod installations;
+pub mod jobs;
 mod legacy_fcm;
 mod messages;
 mod multipart;
@@ -45,6 +48,7 @@ mod names;
 mod namespace;
 mod notification;
 mod refusal;
+mod registrations;
 mod schedule;
 mod telemetry;
 mod test_send;
@@ -58,7 +62,7 @@ const CORRELATION: HeaderName = HeaderName::from_static("x-ms-correlation-reques
 
 /// The operations by their paths as [`address::canonical`] writes them.
 fn routes() -> Vec<Route> {
-    vec![
+    let own = vec![
         ("/", get(namespace::listed)),
         (address::RESOURCES, get(namespace::list)),
         ("/{hub}", put(namespace::put).get(namespace::get).delete(namespace::delete)),
@@ -75,7 +79,8 @@ fn routes() -> Vec<Route> {
         ("/{hub}/feedbackcontainer", get(feedback::container)),
         ("/{hub}/feedback", get(feedback::content)),
         ("/{hub}/feedback/{day}", get(feedback::day)),
-    ]
+    ];
+    own.into_iter().chain(registrations::routes()).chain(jobs::routes()).collect()
 }
 
 /// The face, and what stands behind it.

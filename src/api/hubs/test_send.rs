@@ -105,7 +105,7 @@ impl Device {
         if let Some(handle) = &item.handle {
             return Ok(Self { platform: word, handle: handle.clone(), registration: String::new() });
         }
-        let Some(id) = &item.installation else {
+        let Some(id) = item.installation() else {
             return Ok(Self { platform: word, handle: String::new(), registration: String::new() });
         };
         let registration = id.as_str().to_owned();

@@ -233,8 +233,11 @@ pub(super) struct OutcomesPage {
 /// What became of one target.
 #[derive(ToSchema)]
 pub(super) struct OutcomeItem {
-    /// Null when nothing is known of the installation any more; absent for a direct send.
+    /// Null when nothing is known of whose target it was; absent for a registration and for a direct send.
     installation: Option<String>,
+    /// Of a registration, instead.
+    #[schema(nullable = false)]
+    registration: Option<String>,
     /// Of a direct send: the handle as it was written.
     #[schema(nullable = false)]
     handle: Option<String>,

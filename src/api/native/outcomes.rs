@@ -17,6 +17,7 @@ use crate::model::field::FieldError;
 use crate::model::id::{InstallationId, Seq};
 use crate::model::outcome::Outcome;
 use crate::model::platform::Platform;
+use crate::model::registration::{Registrant, RegistrationId};
 use crate::model::time::Timestamp;
 use crate::store::{ControlError, OutcomeItem, OutcomePage, OutcomeQuery};
 
@@ -37,16 +38,27 @@ pub(super) struct Item {
 #[derive(Serialize)]
 #[serde(rename_all = "lowercase")]
 enum Whose {
-    /// Null when nothing is known of the installation any more.
+    /// Null when nothing is known of it any more.
     Installation(Option<InstallationId>),
+    Registration(RegistrationId),
     /// Of a direct send.
     Handle(String),
+}
+
+impl From<Option<Registrant>> for Whose {
+    fn from(registrant: Option<Registrant>) -> Self {
+        match registrant {
+            Some(Registrant::Registration(id)) => Self::Registration(id),
+            Some(Registrant::Installation(id)) => Self::Installation(Some(id)),
+            None => Self::Installation(None),
+        }
+    }
 }
 
 impl From<OutcomeItem> for Item {
     fn from(item: OutcomeItem) -> Self {
         Self {
-            whose: item.handle.map_or(Whose::Installation(item.installation), Whose::Handle),
+            whose: item.handle.map_or_else(|| item.registrant.into(), Whose::Handle),
             target: item.target.to_string(),
             platform: item.platform,
             outcome: item.outcome.map_or(PENDING, Outcome::label),
@@ -103,7 +115,7 @@ pub(super) async fn list(
     params(
         ("hub" = String, Path, description = "Name of the hub"),
         ("id" = String, Path, description = "Id of the broadcast"),
-        ("installation" = String, Path, description = "Id of the installation"),
+        ("installation" = String, Path, description = "Id of the installation, or of a registration"),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
         ("limit" = Option<u32>, Query, description = "Items of a page; 100 unless told", minimum = 1, maximum = 1000),
     ),

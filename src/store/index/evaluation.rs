@@ -17,7 +17,7 @@ use crate::model::chunk_set::{CHUNK_SIZE, ChunkSet};
 use crate::model::id::{ChunkNo, Seq};
 use crate::model::platform::Platform;
 use crate::model::tag::Tag;
-use crate::model::target::{AudienceKind, TargetClass};
+use crate::model::target::{AudienceKind, TargetClass, index_tag};
 use crate::store::{Result, StoreError};
 
 /// Sets are read so many chunks at a time: a stretch costs little more than one set, and ten terms of it stay small.
@@ -186,7 +186,8 @@ pub(in crate::store) fn count(
     Ok(counts)
 }
 
-/// Native targets of the audience from `from` on, one for each installation, ascending. No more than `limit`.
+/// Native targets of the audience from `from` on, one for each installation and none of a registration, ascending. No
+/// more than `limit`.
 pub(in crate::store) fn native_seqs(
     view: &impl IndexView,
     audience: &Audience,
@@ -211,6 +212,8 @@ fn seqs(view: &impl IndexView, audience: &Audience, reach: Reach, from: Seq, lim
     let mut seqs = Vec::new();
     let after = evaluation.chunks().partition_point(|chunk| *chunk < from.chunk());
     let chunks = evaluation.chunks()[after..].to_vec();
+    let numbers: Vec<u32> = chunks.iter().map(|chunk| chunk.0).collect();
+    let mut registrations = TagSets::new(view, index_tag::REGISTRATION.to_owned());
     for chunk in chunks {
         if seqs.len() >= limit {
             break;
@@ -219,6 +222,7 @@ fn seqs(view: &impl IndexView, audience: &Audience, reach: Reach, from: Seq, lim
         for (_, set) in evaluation.chunk(chunk)? {
             members.union_with(&set);
         }
+        members.subtract(registrations.at(view, &numbers, chunk.0)?.as_ref());
         seqs.extend(members.iter().map(|offset| Seq::at(chunk, offset)).filter(|seq| *seq >= from));
     }
     seqs.truncate(limit);

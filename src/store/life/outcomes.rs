@@ -6,9 +6,10 @@ use super::ledger::Ledger;
 use super::reasons::Reasons;
 use crate::model::channel::Channel;
 use crate::model::chunk_set::ChunkSet;
-use crate::model::id::{ChunkNo, InstallationId, Seq};
+use crate::model::id::{ChunkNo, Seq};
 use crate::model::outcome::{Outcome, Place};
 use crate::model::platform::Platform;
+use crate::model::registration::{Registrant, RegistrationId};
 use crate::model::target::TargetKind;
 use crate::model::time::Timestamp;
 use crate::store::{OutcomeItem, OutcomeQuery, Tally};
@@ -49,14 +50,14 @@ impl Found {
         self,
         reasons: &Reasons,
         target: TargetKind,
-        installation: Option<InstallationId>,
+        registrant: Option<Registrant>,
     ) -> OutcomeItem {
         let (outcome, reason) = match self.place {
             Place::Done { outcome, reason } => (Some(outcome), reasons.text(reason).map(str::to_owned)),
             _ => (None, None),
         };
         let Self { seq, platform, at, .. } = self;
-        OutcomeItem { seq, installation, handle: None, target, platform, outcome, reason, at }
+        OutcomeItem { seq, registrant, handle: None, target, platform, outcome, reason, at }
     }
 
     /// The item of a bare handle.
@@ -65,6 +66,12 @@ impl Found {
         let handle = handles.get(at).map(Channel::text);
         OutcomeItem { handle, ..self.item(reasons, TargetKind::Native, None) }
     }
+}
+
+/// What an id that outcomes are asked for may be the key of: an installation, or a registration.
+pub(in crate::store) fn keys_of_id(id: &str) -> Vec<String> {
+    let registration = RegistrationId::parse(id).ok().map(|id| id.key());
+    std::iter::once(id.to_owned()).chain(registration).collect()
 }
 
 /// Gathers one page. Chunks are added in ascending order, each whole: its sets, then [`Gather::end_chunk`].

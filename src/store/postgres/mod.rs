@@ -2,6 +2,7 @@
 //!
 //! - [`pool`](self), `error`, `time`, `options`, `migrate`: the way to the database.
 //! - `registry`: hubs, installations, the index and its deltas, rows for workers.
+//! - `jobs`: jobs, and the files that they read and write.
 //! - `life`: accept, plan, lease, checkpoint, outcomes.
 //! - `senders`: what keeps senders, and whether hubs or senders changed.
 //!
@@ -17,10 +18,11 @@ use async_trait::async_trait;
 use tokio::time::timeout;
 
 use super::{
-    AcceptError, Accepted, Applied, Change, Checkpoint, CheckpointReply, Commits, ControlError, Hold, HubRecord,
-    InstallationPage, InsteadOf, NewBroadcast, Noted, OutcomePage, OutcomeQuery, PatchError, PlanStep, ReadyWork,
-    Result, Retention, SenderRecord, ShardWork, Standing, Store, StoreError, StoredInstallation, Suspected, Tally,
-    TargetRows,
+    AcceptError, Accepted, Applied, Change, Checkpoint, CheckpointReply, Commits, ControlError, FileId, FileInfo, Hold,
+    HubRecord, InstallationPage, InsteadOf, JobRecord, JobStep, LeasedJob, NewBroadcast, Noted, OutcomePage,
+    OutcomeQuery, PatchError, PlanStep, ReadyWork, Registered, RegistrationChange, RegistrationPage, RegistrationQuery,
+    Result, Retention, SenderRecord, ShardWork, Standing, Store, StoreError, StoredInstallation, StoredRegistration,
+    Suspected, Tally, TargetRows,
 };
 use crate::model::audience::Audience;
 use crate::model::broadcast::{Broadcast, Wish};
@@ -28,12 +30,14 @@ use crate::model::chunk_set::ChunkSet;
 use crate::model::id::{BroadcastId, ChunkNo, Epoch, HubId, HubName, InstallationId, Seq, ShardRef};
 use crate::model::installation::{InstallationLimits, Patch};
 use crate::model::platform::Platform;
+use crate::model::registration::RegistrationId;
 use crate::model::shard::LeaseError;
 use crate::model::target::AudienceKind;
 use crate::model::template::{TemplateContent, TemplateId};
 
 mod error;
 mod inspect;
+mod jobs;
 mod life;
 mod migrate;
 mod options;
@@ -263,12 +267,75 @@ impl Store for PostgresStore {
         within(life::conservation(&self.parts)).await
     }
 
+    async fn register(&self, hub: HubId, changes: Vec<RegistrationChange>) -> Result<Vec<Registered>> {
+        within(registry::register(&self.parts, hub, changes)).await
+    }
+
+    async fn registration(&self, hub: HubId, id: &RegistrationId) -> Result<Option<StoredRegistration>> {
+        within(registry::registration(&self.parts, hub, id)).await
+    }
+
+    async fn registrations(
+        &self,
+        hub: HubId,
+        query: RegistrationQuery,
+        from: Seq,
+        limit: usize,
+    ) -> Result<RegistrationPage> {
+        within(registry::registrations(&self.parts, hub, query, from, limit)).await
+    }
+
+    async fn put_job(&self, hub: HubId, job: JobRecord) -> Result<()> {
+        within(jobs::put(&self.parts, hub, job)).await
+    }
+
+    async fn job(&self, hub: HubId, id: &str) -> Result<Option<JobRecord>> {
+        within(jobs::job(&self.parts, hub, id)).await
+    }
+
+    async fn jobs(&self, hub: HubId) -> Result<Vec<JobRecord>> {
+        within(jobs::jobs(&self.parts, hub)).await
+    }
+
+    async fn lease_job(&self, length: Duration) -> Result<Option<LeasedJob>> {
+        within(jobs::lease(&self.parts, length)).await
+    }
+
+    async fn step_job(&self, hub: HubId, id: &str, epoch: Epoch, step: JobStep, length: Duration) -> Result<bool> {
+        within(jobs::step(&self.parts, hub, id, epoch, step, length)).await
+    }
+
+    async fn begin_file(&self, hub: HubId, container: &str, name: &str, keep: Duration) -> Result<FileId> {
+        within(jobs::begin_file(&self.parts, hub, container, name, keep)).await
+    }
+
+    async fn append_file(&self, file: FileId, number: u32, piece: Vec<u8>) -> Result<()> {
+        within(jobs::append_file(&self.parts, file, number, piece)).await
+    }
+
+    async fn finish_file(&self, file: FileId) -> Result<()> {
+        within(jobs::finish_file(&self.parts, file)).await
+    }
+
+    async fn file(&self, hub: HubId, container: &str, name: &str) -> Result<Option<FileInfo>> {
+        within(jobs::file(&self.parts, hub, container, name)).await
+    }
+
+    async fn files(&self, hub: HubId, container: &str) -> Result<Vec<FileInfo>> {
+        within(jobs::files(&self.parts, hub, container)).await
+    }
+
+    async fn file_piece(&self, file: FileId, number: u32) -> Result<Option<Vec<u8>>> {
+        within(jobs::piece(&self.parts, file, number)).await
+    }
+
     async fn fold(&self) -> Result<bool> {
         within(registry::fold(&self.parts)).await
     }
 
     async fn sweep(&self) -> Result<bool> {
         let more = within(registry::sweep(&self.parts)).await?;
+        let more = within(jobs::sweep(&self.parts)).await? || more;
         Ok(within(life::sweep(&self.parts)).await? || more)
     }
 

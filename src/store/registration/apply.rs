@@ -12,7 +12,7 @@
 //! An installation whose time is over counts as gone, swept or not: a PUT makes it anew.
 
 use super::commit::HubCommit;
-use super::row::{self, Departure, Described, InstallationRow, describe, key};
+use super::row::{self, Departure, Described, InstallationRow, Record, describe, key};
 use super::rows::{NewInstallation, Rewritten, Rows};
 use super::sharing;
 use super::targets::{Leaving, enter, leave, remove, write_times};
@@ -33,7 +33,7 @@ pub(in crate::store) enum Prepared {
 
 #[derive(Debug)]
 pub(in crate::store) struct Put {
-    id: InstallationId,
+    key: String,
     id_hash: u64,
     platform: Platform,
     user: Option<UserId>,
@@ -46,7 +46,7 @@ pub(in crate::store) struct Put {
 impl Prepared {
     pub(in crate::store) fn new(hub: HubId, change: Change) -> Self {
         match change {
-            Change::Put(installation) => Self::Put(Put::new(hub, *installation)),
+            Change::Put(installation) => Self::Put(Put::new(hub, Record::Installation(*installation))),
             Change::Delete(id) => {
                 Self::Delete { id_hash: hash::installation(hub, id.as_str()), id: id.as_str().to_owned() }
             }
@@ -63,14 +63,17 @@ impl Prepared {
 }
 
 impl Put {
-    fn new(hub: HubId, installation: Installation) -> Self {
-        let (document, targets) = (installation.stored_form(), describe(hub, &installation));
-        let Installation { id, platform, user, expires, .. } = installation;
+    pub(super) fn new(hub: HubId, record: Record) -> Self {
+        let (document, expires) = match &record {
+            Record::Installation(it) => (it.stored_form(), it.expires),
+            Record::Registration(it, etag) => (it.stored_form(*etag), it.expires),
+        };
+        let (targets, key, user) = (describe(hub, &record), record.key(), record.user().cloned());
         Self {
-            id_hash: hash::installation(hub, id.as_str()),
+            id_hash: hash::installation(hub, &key),
             user_hash: row::user_hash(hub, user.as_ref()),
-            platform: platform.platform(),
-            id,
+            platform: record.platform(),
+            key,
             user,
             expires,
             document,
@@ -81,7 +84,7 @@ impl Put {
 
 /// What a changed document says of channels that a drop took.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Dead {
+pub(super) enum Dead {
     /// The app reports them anew.
     Revived,
     /// Nothing: they stay out.
@@ -98,7 +101,7 @@ pub(in crate::store) struct Applier<'a, R> {
 impl<R: Rows> Applier<'_, R> {
     pub(in crate::store) fn apply(&mut self, change: &Prepared) -> Result<Applied> {
         match change {
-            Prepared::Put(put) => match self.find(put.id_hash, put.id.as_str())? {
+            Prepared::Put(put) => match self.find(put.id_hash, &put.key)? {
                 Some(row) => {
                     let times = Touch { confirmed: self.now, expires: put.expires };
                     self.replace(row, put, times, Dead::Revived)
@@ -125,9 +128,10 @@ impl<R: Rows> Applier<'_, R> {
         let id_hash = hash::installation(self.commit.hub, id.as_str());
         let Some(row) = self.find(id_hash, id.as_str())? else { return Ok(Err(PatchError::NotFound)) };
         let times = self.commit.newest_touch(self.rows, row.no)?.unwrap_or(row.times);
-        let present = Installation { expires: times.expires, ..row.installation()? };
+        let Record::Installation(present) = row.record()? else { return Ok(Err(PatchError::NotFound)) };
+        let present = Installation { expires: times.expires, ..present };
         let put = match patch.apply(&present, limits) {
-            Ok(installation) => Put::new(self.commit.hub, installation),
+            Ok(installation) => Put::new(self.commit.hub, Record::Installation(installation)),
             Err(error) => return Ok(Err(PatchError::Field(error))),
         };
         let (confirmed, dead) =
@@ -136,8 +140,13 @@ impl<R: Rows> Applier<'_, R> {
     }
 
     /// The installation, unless its time is over: then it goes now, as the sweep would have it go.
-    fn find(&mut self, id_hash: u64, id: &str) -> Result<Option<InstallationRow>> {
-        let Some(row) = self.rows.find(self.commit.hub, id_hash, id)? else { return Ok(None) };
+    pub(super) fn find(&mut self, id_hash: u64, id: &str) -> Result<Option<InstallationRow>> {
+        let row = self.rows.find(self.commit.hub, id_hash, id)?;
+        row.map_or(Ok(None), |row| self.alive(row))
+    }
+
+    /// The same of a row.
+    pub(super) fn alive(&mut self, row: InstallationRow) -> Result<Option<InstallationRow>> {
         if row.times.expires.is_some_and(|expires| expires <= self.now) {
             let touch = self.commit.newest_touch(self.rows, row.no)?;
             if touch.unwrap_or(row.times).expires.is_some_and(|expires| expires <= self.now) {
@@ -148,7 +157,7 @@ impl<R: Rows> Applier<'_, R> {
         Ok(Some(row))
     }
 
-    fn create(&mut self, put: &Put) -> Result<Applied> {
+    pub(super) fn create(&mut self, put: &Put) -> Result<Applied> {
         let times = Touch { confirmed: self.now, expires: put.expires };
         let no = self.commit.next_installation()?;
         let mut seqs = Vec::with_capacity(put.targets.len());
@@ -183,10 +192,10 @@ impl<R: Rows> Applier<'_, R> {
         Ok(applied)
     }
 
-    fn rewrite(&mut self, row: &InstallationRow, put: &Put, times: Touch, dead: Dead) -> Result<()> {
-        let before = row.installation()?;
-        let (old_platform, platform) = (before.platform.platform(), put.platform);
-        let user_changed = before.user != put.user;
+    pub(super) fn rewrite(&mut self, row: &InstallationRow, put: &Put, times: Touch, dead: Dead) -> Result<()> {
+        let before = row.record()?;
+        let (old_platform, platform) = (before.platform(), put.platform);
+        let user_changed = before.user() != put.user.as_ref();
         let mut old: Vec<(Described, Option<Seq>)> =
             describe(self.commit.hub, &before).into_iter().zip(row.seqs.iter().copied()).collect();
         let taken: Vec<u64> = match dead {
@@ -195,8 +204,8 @@ impl<R: Rows> Applier<'_, R> {
         };
         let anew = (row.channel_dead && dead == Dead::Revived) || old_platform != platform;
         // Those that leave go first, so that nobody is marked as sharing a key with one that is on its way out.
-        let id = before.id.as_str();
-        let leaving = Leaving { id, platform: old_platform, why: Departure::Replaced, now: self.now };
+        let id = before.key();
+        let leaving = Leaving { id: &id, platform: old_platform, why: Departure::Replaced, now: self.now };
         for (target, seq) in &mut old {
             let kept = !anew && put.targets.iter().any(|new| new.kind == target.kind);
             if !kept && let Some(seq) = seq.take() {

@@ -4,16 +4,22 @@
 //! A row that was written before templates were stored names none, and neither does one that another node of the previous
 //! version changed. Whoever needs it asks for [`relink`], which reads the document again.
 
+use std::collections::BTreeMap;
+
 use super::row::{describe, key};
 use super::rows::Rows;
 use crate::model::id::{HubId, Seq};
-use crate::model::installation::{Installation, Template};
+use crate::model::installation::Template;
+use crate::model::platform::Platform;
 use crate::model::template::{Compiled, Mode, TemplateId};
 use crate::model::time::Timestamp;
 use crate::store::{Result, StoreError};
 
 /// How long the round over all templates rests once it is done.
 const REST: std::time::Duration = std::time::Duration::from_secs(3_600);
+
+/// Push variables by name.
+pub(super) type Variables = BTreeMap<String, String>;
 
 /// What a template target's row says of its template, and the content behind it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,14 +33,15 @@ pub(in crate::store) struct TemplateLink {
 }
 
 impl TemplateLink {
-    pub(super) fn new(hub: HubId, installation: &Installation, template: &Template) -> Self {
-        let content = template.content(installation.platform.platform());
-        let variables = if installation.push_variables.is_empty() {
+    /// `variables` are the device's push variables.
+    pub(super) fn new(hub: HubId, platform: Platform, variables: &Variables, template: &Template) -> Self {
+        let content = template.content(platform);
+        let variables = if variables.is_empty() {
             None
         } else {
             // A template that was never looked at may be none; then nothing of it is sent.
             let compiled = Compiled::new(&content, Mode::Lenient).ok();
-            compiled.and_then(|compiled| compiled.variables(&installation.push_variables))
+            compiled.and_then(|compiled| compiled.variables(variables))
         };
         let content = content.encode();
         Self { id: TemplateId::of(hub, &content), content, variables }
@@ -45,7 +52,7 @@ impl TemplateLink {
 pub(in crate::store) fn relink(rows: &mut impl Rows, hub: HubId, seq: Seq) -> Result<()> {
     let Some(target) = rows.live_target(key(hub, seq))? else { return Ok(()) };
     let Some(row) = rows.installation(target.installation)? else { return Ok(()) };
-    let described = describe(hub, &row.installation()?);
+    let described = describe(hub, &row.record()?);
     let own = described.iter().zip(&row.seqs).find(|(_, place)| **place == Some(seq));
     if let Some(link) = own.and_then(|(described, _)| described.template.as_ref()) {
         rows.keep_template(hub, link)?;

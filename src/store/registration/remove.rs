@@ -1,9 +1,9 @@
 //! Removal of targets whose push service says that their channel is dead (design.md 3.8).
 
 use super::commit::HubCommit;
-use super::row::{Departure, describe, key};
+use super::row::{Departure, Record, describe, key};
 use super::rows::Rows;
-use super::targets::{Leaving, leave};
+use super::targets::{Leaving, leave, remove};
 use crate::model::id::Seq;
 use crate::model::target::TargetKind;
 use crate::model::time::Timestamp;
@@ -21,8 +21,8 @@ pub(in crate::store) enum Removal {
 }
 
 /// Judges one removal: every live target of that installation on the target's channel leaves, unless the app confirmed
-/// the target after `since`. The document stays, marked when its own channel is the dead one. Index changes go to this
-/// commit's delta.
+/// the target after `since`. The document stays, marked when its own channel is the dead one; a registration goes. Index
+/// changes go to this commit's delta.
 pub(in crate::store) fn drop_dead(
     rows: &mut impl Rows,
     commit: &mut HubCommit,
@@ -40,10 +40,15 @@ pub(in crate::store) fn drop_dead(
     let mut row = rows
         .installation(no)?
         .ok_or_else(|| StoreError::Corrupt(format!("live target {seq} of hub {hub} has no installation")))?;
-    let installation = row.installation()?;
-    let platform = installation.platform.platform();
-    let leaving = Leaving { id: installation.id.as_str(), platform, why: Departure::Dropped, now };
-    for (described, place) in describe(hub, &installation).iter().zip(&mut row.seqs) {
+    let record = row.record()?;
+    // A registration is its channel: nothing is left of it that the app could revive.
+    if let Record::Registration(..) = record {
+        remove(rows, commit, &row, Departure::Dropped, now)?;
+        return Ok(Removal::Dropped);
+    }
+    let id = record.key();
+    let leaving = Leaving { id: &id, platform: record.platform(), why: Departure::Dropped, now };
+    for (described, place) in describe(hub, &record).iter().zip(&mut row.seqs) {
         if *described.channel == *target.channel
             && let Some(seq) = place.take()
         {

@@ -1,14 +1,16 @@
 //! Rows of installations as every engine has them: their keys, and what a stored document tells.
 
-use super::link::TemplateLink;
+use super::link::{TemplateLink, Variables};
 use crate::model::hash;
-use crate::model::id::{HubId, InstallationId, Seq, UserId};
-use crate::model::installation::Installation;
+use crate::model::id::{HubId, Seq, UserId};
+use crate::model::installation::{Installation, TargetSpec};
+use crate::model::platform::Platform;
+use crate::model::registration::{self, Registrant, Registration, RegistrationId};
 use crate::model::tag::Tag;
-use crate::model::target::TargetKind;
+use crate::model::target::{TargetKind, index_tag};
 use crate::model::time::Timestamp;
 use crate::store::index::Touch;
-use crate::store::{Result, StoreError, StoredInstallation};
+use crate::store::{Result, StoreError, StoredInstallation, StoredRegistration};
 
 /// Why a target left; the number is `target.gone_why`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,21 +54,70 @@ pub(in crate::store) struct Described {
     pub(in crate::store) template: Option<TemplateLink>,
 }
 
-/// Every target of an installation, in the order of its seqs.
-pub(in crate::store) fn describe(hub: HubId, installation: &Installation) -> Vec<Described> {
-    let platform = installation.platform.platform();
-    let described = installation.targets().into_iter().map(|spec| Described {
+/// Every target of a record, in the order of its seqs.
+pub(in crate::store) fn describe(hub: HubId, record: &Record) -> Vec<Described> {
+    let (specs, platform) = (record.targets(), record.platform());
+    let none = Variables::new();
+    let variables = match record {
+        Record::Installation(installation) => &installation.push_variables,
+        Record::Registration(..) => &none,
+    };
+    let described = specs.into_iter().map(|spec| Described {
         name: (spec.kind != TargetKind::Native).then(|| spec.kind.to_string()),
         kind: spec.kind,
         channel: spec.channel.bytes().into(),
         channel_hash: hash::channel(hub, platform, spec.channel.bytes()),
         tags: spec.tags,
-        template: spec.template.map(|template| TemplateLink::new(hub, installation, template)),
+        template: spec.template.map(|template| TemplateLink::new(hub, platform, variables, template)),
     });
     described.collect()
 }
 
-/// The row of an installation.
+/// What a row holds: an installation, or a registration with the number of its version. They share the tables, so that
+/// seqs, index, handles, expiry and departures are the same for both.
+#[derive(Debug)]
+pub(in crate::store) enum Record {
+    Installation(Installation),
+    Registration(Registration, u64),
+}
+
+impl Record {
+    /// What it is found by, and what its tombstones say.
+    pub(in crate::store) fn key(&self) -> String {
+        match self {
+            Self::Installation(it) => it.id.as_str().to_owned(),
+            Self::Registration(it, _) => it.id.key(),
+        }
+    }
+
+    pub(in crate::store) fn platform(&self) -> Platform {
+        match self {
+            Self::Installation(it) => it.platform.platform(),
+            Self::Registration(it, _) => it.platform.platform(),
+        }
+    }
+
+    /// Only installations have one.
+    pub(in crate::store) fn user(&self) -> Option<&UserId> {
+        match self {
+            Self::Installation(it) => it.user.as_ref(),
+            Self::Registration(..) => None,
+        }
+    }
+
+    fn targets(&self) -> Vec<TargetSpec<'_>> {
+        match self {
+            Self::Installation(it) => it.targets(),
+            Self::Registration(it, _) => {
+                let mut target = it.target();
+                target.tags.push(Tag::from_template_name(index_tag::REGISTRATION));
+                vec![target]
+            }
+        }
+    }
+}
+
+/// The row of an installation or a registration.
 #[derive(Clone, Debug)]
 pub(in crate::store) struct InstallationRow {
     pub(in crate::store) no: i64,
@@ -80,33 +131,76 @@ pub(in crate::store) struct InstallationRow {
 }
 
 impl InstallationRow {
-    /// The document, with the expiry that the row says.
-    pub(in crate::store) fn installation(&self) -> Result<Installation> {
-        Installation::from_stored(&self.document, self.times.expires)
-            .map_err(|error| StoreError::Corrupt(format!("installation {}: {error}", self.no)))
+    /// What is registered, with the expiry that the row says.
+    pub(in crate::store) fn record(&self) -> Result<Record> {
+        let broken = |error| StoreError::Corrupt(format!("installation {}: {error}", self.no));
+        if registration::is_stored(&self.document) {
+            let (registration, etag) = Registration::from_stored(&self.document, self.times.expires).map_err(broken)?;
+            return Ok(Record::Registration(registration, etag));
+        }
+        Ok(Record::Installation(Installation::from_stored(&self.document, self.times.expires).map_err(broken)?))
     }
 
-    /// The installation as it stands, unless its time is over; `touch` is the newest that is not folded.
+    /// The installation as it stands, unless its time is over or it is a registration; `touch` is the newest that is not
+    /// folded.
     pub(in crate::store) fn stored(self, touch: Option<Touch>, now: Timestamp) -> Result<Option<StoredInstallation>> {
         let times = touch.unwrap_or(self.times);
         if times.expires.is_some_and(|expires| expires <= now) {
             return Ok(None);
         }
-        let mut installation = self.installation()?;
+        let Record::Installation(mut installation) = self.record()? else { return Ok(None) };
         installation.expires = times.expires;
         let (channel_expired, updated) = (self.channel_dead, self.updated);
         Ok(Some(StoredInstallation { installation, channel_expired, confirmed: times.confirmed, updated }))
     }
 }
 
-/// The id in a stored document, without reading the rest of it.
-pub(in crate::store) fn document_id(document: &[u8]) -> Result<InstallationId> {
-    id_text(document)
-        .and_then(|id| InstallationId::parse(id).ok())
-        .ok_or_else(|| StoreError::Corrupt("a stored document has no installation id".to_owned()))
+impl InstallationRow {
+    /// How the target with this seq looks as a registration, unless its time is over or it has left.
+    pub(in crate::store) fn shown(
+        self,
+        seq: Seq,
+        touch: Option<Touch>,
+        now: Timestamp,
+    ) -> Result<Option<StoredRegistration>> {
+        let times = touch.unwrap_or(self.times);
+        if times.expires.is_some_and(|expires| expires <= now) {
+            return Ok(None);
+        }
+        let updated = self.updated;
+        Ok(match self.record()? {
+            Record::Registration(mut registration, etag) => {
+                registration.expires = times.expires;
+                Some(StoredRegistration { registration, etag, updated, derived: false })
+            }
+            Record::Installation(mut installation) => {
+                installation.expires = times.expires;
+                let place = self.seqs.iter().position(|own| *own == Some(seq));
+                let targets = installation.targets();
+                place.and_then(|place| targets.get(place)).map(|target| {
+                    let id = RegistrationId::of_target(seq);
+                    let registration = Registration::of_installation(&installation, target, id);
+                    StoredRegistration { registration, etag: self.derived_etag(), updated, derived: true }
+                })
+            }
+        })
+    }
+
+    /// The version of an installation's targets where they are seen as registrations: a number that grows.
+    pub(in crate::store) fn derived_etag(&self) -> u64 {
+        self.updated.millis().unsigned_abs()
+    }
 }
 
-/// The id that a stored document begins with. Ids hold nothing that JSON escapes.
+/// Whose stored document it is, without reading the rest of it.
+pub(in crate::store) fn registrant(document: &[u8]) -> Result<Registrant> {
+    id_text(document)
+        .and_then(Registrant::of_key)
+        .ok_or_else(|| StoreError::Corrupt("a stored document has no id".to_owned()))
+}
+
+/// The id of an installation, or the key of a registration, that a stored document begins with. They hold nothing that
+/// JSON escapes.
 pub(in crate::store) fn id_text(document: &[u8]) -> Option<&str> {
     let rest = document.strip_prefix(br#"{"installationId":""#)?;
     let end = rest.iter().position(|&byte| byte == b'"')?;
@@ -151,8 +245,10 @@ mod tests {
         assert!(!is_document_of(document, "na"));
         let inside = br#"{"installationId":"d-1","pushVariables":{"a":"b","userId":"anna"}}"#;
         assert!(!is_document_of(inside, "anna"));
-        assert_eq!(document_id(document).unwrap().as_str(), "d-1");
-        assert!(document_id(b"{}").is_err());
+        assert_eq!(registrant(document).unwrap().key(), "d-1");
+        assert!(registrant(b"{}").is_err());
+        let single = registrant(br#"{"installationId":"/1-2-1"}"#).unwrap();
+        assert_eq!(single, Registrant::Registration(RegistrationId::parse("1-2-1").unwrap()));
     }
 
     #[test]

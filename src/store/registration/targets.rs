@@ -69,7 +69,7 @@ pub(super) fn leave(
     Ok(())
 }
 
-/// An installation goes with all of its targets.
+/// An installation goes with all of its targets, or a registration with its one.
 pub(in crate::store) fn remove(
     rows: &mut impl Rows,
     commit: &mut HubCommit,
@@ -77,10 +77,10 @@ pub(in crate::store) fn remove(
     why: Departure,
     now: Timestamp,
 ) -> Result<()> {
-    let installation = row.installation()?;
-    let platform = installation.platform.platform();
-    let leaving = Leaving { id: installation.id.as_str(), platform, why, now };
-    for (target, seq) in describe(commit.hub, &installation).iter().zip(&row.seqs) {
+    let record = row.record()?;
+    let key = record.key();
+    let leaving = Leaving { id: &key, platform: record.platform(), why, now };
+    for (target, seq) in describe(commit.hub, &record).iter().zip(&row.seqs) {
         if let Some(seq) = seq {
             leave(rows, commit, &leaving, target, *seq)?;
         }

@@ -2,6 +2,7 @@
 //!
 //! - [`engine`](self): writer thread with group commit, readers.
 //! - `registry`: hubs, installations, the index and its deltas, rows for workers.
+//! - `jobs`: jobs, and the files that they read and write.
 //! - `life`: accept, plan, lease, checkpoint, outcomes.
 
 use std::collections::BTreeMap;
@@ -16,10 +17,11 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
 use super::{
-    AcceptError, Accepted, Applied, Change, Checkpoint, CheckpointReply, Commits, ControlError, Hold, HubRecord,
-    InstallationPage, InsteadOf, NewBroadcast, Noted, OutcomePage, OutcomeQuery, PatchError, PlanStep, ReadyWork,
-    Result, Retention, SenderRecord, ShardWork, Standing, Store, StoreError, StoredInstallation, Suspected, Tally,
-    TargetRows,
+    AcceptError, Accepted, Applied, Change, Checkpoint, CheckpointReply, Commits, ControlError, FileId, FileInfo, Hold,
+    HubRecord, InstallationPage, InsteadOf, JobRecord, JobStep, LeasedJob, NewBroadcast, Noted, OutcomePage,
+    OutcomeQuery, PatchError, PlanStep, ReadyWork, Registered, RegistrationChange, RegistrationPage, RegistrationQuery,
+    Result, Retention, SenderRecord, ShardWork, Standing, Store, StoreError, StoredInstallation, StoredRegistration,
+    Suspected, Tally, TargetRows,
 };
 use crate::clock::{LeaseClock, SharedClock};
 use crate::model::audience::Audience;
@@ -28,12 +30,14 @@ use crate::model::chunk_set::ChunkSet;
 use crate::model::id::{BroadcastId, ChunkNo, Epoch, HubId, HubName, InstallationId, Seq, ShardRef};
 use crate::model::installation::{InstallationLimits, Patch};
 use crate::model::platform::Platform;
+use crate::model::registration::RegistrationId;
 use crate::model::shard::LeaseError;
 use crate::model::target::AudienceKind;
 use crate::model::template::{TemplateContent, TemplateId};
 
 mod engine;
 mod inspect;
+mod jobs;
 mod life;
 mod registry;
 
@@ -72,6 +76,7 @@ impl SqliteStore {
         let engine = Engine::open(path, mode, registry.clone(), |connection| {
             migrate(connection)?;
             registry.recover(connection)?;
+            jobs::recover(connection)?;
             life::recover(connection, clock.now())
         })?;
         let parts = Parts { engine, clock, retention, registry, life: life::Shared::default(), _lock: lock };
@@ -105,11 +110,12 @@ fn lock_path(path: &Path) -> PathBuf {
 const SCHEMA_VERSION: i64 = 4;
 
 /// What brings a file to each version.
-const MIGRATIONS: [(i64, &str); 4] = [
+const MIGRATIONS: [(i64, &str); 5] = [
     (1, include_str!("schema.sql")),
     (2, include_str!("senders.sql")),
     (3, include_str!("narrowing.sql")),
     (4, include_str!("templates.sql")),
+    (5, include_str!("jobs.sql")),
 ];
 
 /// Brings the schema to this version. Answers `Corrupt` for a file of a newer version.
@@ -284,12 +290,75 @@ impl Store for SqliteStore {
         life::conservation(&self.parts).await
     }
 
+    async fn register(&self, hub: HubId, changes: Vec<RegistrationChange>) -> Result<Vec<Registered>> {
+        registry::register(&self.parts, hub, changes).await
+    }
+
+    async fn registration(&self, hub: HubId, id: &RegistrationId) -> Result<Option<StoredRegistration>> {
+        registry::registration(&self.parts, hub, id).await
+    }
+
+    async fn registrations(
+        &self,
+        hub: HubId,
+        query: RegistrationQuery,
+        from: Seq,
+        limit: usize,
+    ) -> Result<RegistrationPage> {
+        registry::registrations(&self.parts, hub, query, from, limit).await
+    }
+
+    async fn put_job(&self, hub: HubId, job: JobRecord) -> Result<()> {
+        jobs::put(&self.parts, hub, job).await
+    }
+
+    async fn job(&self, hub: HubId, id: &str) -> Result<Option<JobRecord>> {
+        jobs::job(&self.parts, hub, id).await
+    }
+
+    async fn jobs(&self, hub: HubId) -> Result<Vec<JobRecord>> {
+        jobs::jobs(&self.parts, hub).await
+    }
+
+    async fn lease_job(&self, length: Duration) -> Result<Option<LeasedJob>> {
+        jobs::lease(&self.parts, length).await
+    }
+
+    async fn step_job(&self, hub: HubId, id: &str, epoch: Epoch, step: JobStep, length: Duration) -> Result<bool> {
+        jobs::step(&self.parts, hub, id, epoch, step, length).await
+    }
+
+    async fn begin_file(&self, hub: HubId, container: &str, name: &str, keep: Duration) -> Result<FileId> {
+        jobs::begin_file(&self.parts, hub, container, name, keep).await
+    }
+
+    async fn append_file(&self, file: FileId, number: u32, piece: Vec<u8>) -> Result<()> {
+        jobs::append_file(&self.parts, file, number, piece).await
+    }
+
+    async fn finish_file(&self, file: FileId) -> Result<()> {
+        jobs::finish_file(&self.parts, file).await
+    }
+
+    async fn file(&self, hub: HubId, container: &str, name: &str) -> Result<Option<FileInfo>> {
+        jobs::file(&self.parts, hub, container, name).await
+    }
+
+    async fn files(&self, hub: HubId, container: &str) -> Result<Vec<FileInfo>> {
+        jobs::files(&self.parts, hub, container).await
+    }
+
+    async fn file_piece(&self, file: FileId, number: u32) -> Result<Option<Vec<u8>>> {
+        jobs::piece(&self.parts, file, number).await
+    }
+
     async fn fold(&self) -> Result<bool> {
         registry::fold(&self.parts).await
     }
 
     async fn sweep(&self) -> Result<bool> {
         let more = registry::sweep(&self.parts).await?;
+        let more = jobs::sweep(&self.parts).await? || more;
         Ok(life::sweep(&self.parts).await? || more)
     }
 

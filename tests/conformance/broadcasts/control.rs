@@ -174,7 +174,7 @@ fn who_left_is_named_as_long_as_a_broadcast_is_kept() {
         let sweep = || while wait(life.store.sweep()).unwrap() {};
         let named = || {
             let items = life.outcomes(id, OutcomeQuery::default());
-            items.iter().filter_map(|item| item.installation.clone()).collect::<std::collections::BTreeSet<_>>()
+            items.iter().filter_map(|item| item.installation().cloned()).collect::<std::collections::BTreeSet<_>>()
         };
         sweep();
         assert_eq!(named().len(), MANY as usize);

@@ -77,7 +77,7 @@ fn bare_handles_are_a_plan_of_their_own() {
         let items = life.outcomes(id, OutcomeQuery::default());
         let handles: Vec<_> = items.iter().map(|item| item.handle.clone().unwrap()).collect();
         assert_eq!(handles, ["aa00", "aa01", "aa02", "aa03", "aa04", "aa00"]);
-        assert!(items.iter().all(|item| item.installation.is_none()));
+        assert!(items.iter().all(|item| item.registrant.is_none()));
         let of_installation = OutcomeQuery { installation: Some(id_of(0)), ..OutcomeQuery::default() };
         assert_eq!(life.outcomes(id, of_installation), []);
     }

@@ -79,7 +79,7 @@ fn both_forms_of_plan_end_with_the_same_outcomes() {
         let all = life.outcomes(large, OutcomeQuery::default());
         let among: Vec<_> = all.into_iter().filter(|item| few.iter().any(|one| one.seq == item.seq)).collect();
         assert_eq!(few, among);
-        assert_eq!(few[1].installation, Some(id_of(10)));
+        assert_eq!(few[1].installation().cloned(), Some(id_of(10)));
         assert_eq!((few[0].outcome, few[0].reason.as_deref()), (Some(Outcome::Rejected), Some("BadTopic")));
     }
 }

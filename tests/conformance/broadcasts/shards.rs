@@ -348,7 +348,7 @@ fn a_small_send_to_a_dead_device_ends_with_its_only_checkpoint() {
         let life = Life::on(bench.store());
         assert!(wait(life.store.installation(life.hub, &id_of(0))).unwrap().unwrap().channel_expired);
         let items = life.outcomes(id, OutcomeQuery::default());
-        assert_eq!((items[0].outcome, items[0].installation.clone()), (Some(Outcome::Dropped), Some(id_of(0))));
+        assert_eq!((items[0].outcome, items[0].installation().cloned()), (Some(Outcome::Dropped), Some(id_of(0))));
         life.assert_conserved(id);
     }
 }
@@ -396,7 +396,7 @@ fn outcomes_are_listed_in_seq_order_by_pages_and_filters() {
         assert_eq!((page.items.len(), page.next), (4, None));
         let pending = life.outcomes(id, OutcomeQuery { outcome: Some(None), ..OutcomeQuery::default() });
         assert_eq!(pending.len() + 4, all.len());
-        let installation = all[5].installation.clone();
+        let installation = all[5].installation().cloned();
         let one = list(OutcomeQuery { limit: 9, installation, ..OutcomeQuery::default() });
         assert_eq!(one.items, all[5..6]);
         let nobody = Some(InstallationId::parse("nobody").unwrap());

@@ -10,11 +10,12 @@ use super::super::{Parts, StoreError};
 use super::rows::{fetch_broadcast, number, platform, request, shares, time, uuid};
 use crate::model::hash;
 use crate::model::id::{BroadcastId, ChunkNo, HubId, InstallationId, Seq};
+use crate::model::registration::Registrant;
 use crate::model::target::TargetKind;
 use crate::store::life::codec;
 use crate::store::life::outcomes::{self as rules, Found, Gather};
 use crate::store::life::reasons::Reasons;
-use crate::store::registration::{decode_seqs, document_id, key, of_key};
+use crate::store::registration::{decode_seqs, key, of_key, registrant};
 use crate::store::{OutcomeItem, OutcomePage, OutcomeQuery, Tally};
 
 /// Chunks whose sets are read together for a page of all targets.
@@ -148,13 +149,22 @@ fn set_row(row: &tokio_postgres::Row) -> Done<SetRow> {
     Ok(SetRow { platform: platform(row, 1)?, place, cell })
 }
 
-/// Every seq that the installation has or had, ascending: those of its row and those of its tombstones.
-async fn seqs_of(on: &impl GenericClient, hub: HubId, installation: &InstallationId) -> Done<Vec<Seq>> {
-    let id = installation.as_str();
+/// Every seq that the installation or registration has or had, ascending: those of its row and those of its tombstones.
+async fn seqs_of(on: &impl GenericClient, hub: HubId, id: &InstallationId) -> Done<Vec<Seq>> {
+    let mut seqs = Vec::new();
+    for key in rules::keys_of_id(id.as_str()) {
+        seqs.extend(seqs_of_key(on, hub, &key).await?);
+    }
+    seqs.sort_unstable();
+    seqs.dedup();
+    Ok(seqs)
+}
+
+async fn seqs_of_key(on: &impl GenericClient, hub: HubId, id: &str) -> Done<Vec<Seq>> {
     let mut seqs = Vec::new();
     let sql = "SELECT no, document, seqs FROM installation WHERE id_hash = $1";
     for row in query(on, sql, &[&hash::installation(hub, id).cast_signed()]).await? {
-        if of_key(row.try_get(0)?).0 == hub && document_id(row.try_get(1)?)? == *installation {
+        if of_key(row.try_get(0)?).0 == hub && registrant(row.try_get(1)?)?.key() == id {
             seqs.extend(decode_seqs(row.try_get(2)?).into_iter().flatten());
         }
     }
@@ -162,8 +172,6 @@ async fn seqs_of(on: &impl GenericClient, hub: HubId, installation: &Installatio
     for row in query(on, sql, &[&id, &key(hub, Seq(0)), &key(hub, Seq(Seq::END - 1))]).await? {
         seqs.push(of_key(row.try_get(0)?).1);
     }
-    seqs.sort_unstable();
-    seqs.dedup();
     Ok(seqs)
 }
 
@@ -182,16 +190,16 @@ async fn items(on: &impl GenericClient, hub: HubId, reasons: &Reasons, found: Ve
             }
             None => TargetKind::Native,
         };
-        let installation = match (row.try_get::<_, Option<&str>>(2)?, row.try_get::<_, Option<&[u8]>>(3)?) {
-            (Some(gone), _) => InstallationId::parse(gone).ok(),
-            (None, Some(document)) => Some(document_id(document)?),
+        let registrant = match (row.try_get::<_, Option<&str>>(2)?, row.try_get::<_, Option<&[u8]>>(3)?) {
+            (Some(gone), _) => Registrant::of_key(gone),
+            (None, Some(document)) => Some(registrant(document)?),
             (None, None) => None,
         };
-        known.insert(seq, (target, installation));
+        known.insert(seq, (target, registrant));
     }
     let item = |found: Found| {
-        let (target, installation) = known.remove(&found.seq).unwrap_or((TargetKind::Native, None));
-        found.item(reasons, target, installation)
+        let (target, registrant) = known.remove(&found.seq).unwrap_or((TargetKind::Native, None));
+        found.item(reasons, target, registrant)
     };
     Ok(found.into_iter().map(item).collect())
 }

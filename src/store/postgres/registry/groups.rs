@@ -22,8 +22,8 @@ use crate::model::hash;
 use crate::model::id::{HubId, InstallationId};
 use crate::model::installation::{InstallationLimits, Patch};
 use crate::model::time::Timestamp;
-use crate::store::registration::{Applier, HubCommit, Prepared};
-use crate::store::{Applied, PatchError, Result, StoreError};
+use crate::store::registration::{Applier, HubCommit, Prepared, Single, key};
+use crate::store::{Applied, PatchError, Registered, Result, StoreError};
 
 /// A group takes at most this much weight, so that a commit stays short for those who wait in front of it.
 const GROUP_WEIGHT: usize = 2_048;
@@ -33,6 +33,7 @@ const GROUP_WEIGHT: usize = 2_048;
 pub(super) enum Request {
     Apply(Vec<Prepared>),
     Patch(InstallationId, Patch, InstallationLimits),
+    Register(Vec<Single>),
 }
 
 /// What became of it.
@@ -40,6 +41,7 @@ pub(super) enum Request {
 pub(super) enum Answer {
     Applied(Vec<Applied>),
     Patched(Result<Applied, PatchError>),
+    Registered(Vec<Registered>),
 }
 
 impl Request {
@@ -47,6 +49,7 @@ impl Request {
         match self {
             Self::Apply(changes) => changes.len(),
             Self::Patch(..) => 1,
+            Self::Register(changes) => changes.len(),
         }
     }
 
@@ -59,6 +62,14 @@ impl Request {
                 needs.id_hashes.insert(hash::installation(hub, id.as_str()).cast_signed());
                 needs.touches = true;
             }
+            Self::Register(changes) => {
+                for change in changes {
+                    match change.target() {
+                        Some(seq) => drop(needs.targets.insert(key(hub, seq))),
+                        None => drop(needs.id_hashes.insert(change.id_hash().cast_signed())),
+                    }
+                }
+            }
         }
     }
 
@@ -70,6 +81,10 @@ impl Request {
                 applied.map(Answer::Applied)
             }
             Self::Patch(id, patch, limits) => applier.patch(id, patch, limits).map(Answer::Patched),
+            Self::Register(changes) => {
+                let registered: Result<_> = changes.iter().map(|change| applier.register(change)).collect();
+                registered.map(Answer::Registered)
+            }
         }
     }
 }

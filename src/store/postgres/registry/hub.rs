@@ -147,7 +147,7 @@ pub(in super::super) async fn purge(parts: &Parts) -> Done<bool> {
 }
 
 /// What is keyed by hub: removed by the place of the row, since a DELETE knows no LIMIT.
-const KEYED: [&str; 5] = ["index_delta", "touch", "idempotency", "tag_chunk", "template"];
+const KEYED: [&str; 7] = ["index_delta", "touch", "idempotency", "tag_chunk", "template", "file", "job"];
 
 /// The tables whose keys begin with the hub.
 const COUNTED: [(&str, &str); 2] = [("target", "key"), ("installation", "no")];

@@ -29,10 +29,10 @@ use crate::store::registration::{DedupeKey, InstallationRow, id_text, is_documen
 
 /// The index of one hub as one read transaction sees it.
 pub(in super::super) struct View<'a> {
-    tx: &'a Transaction<'a>,
+    pub(super) tx: &'a Transaction<'a>,
     runtime: Handle,
     registry: &'a Shared,
-    hub: HubId,
+    pub(super) hub: HubId,
     now: Timestamp,
     next_seq: Seq,
     commit_no: CommitNo,
@@ -113,12 +113,12 @@ impl<'a> View<'a> {
     }
 
     /// The time of the view.
-    pub(super) fn now(&self) -> Timestamp {
+    pub(super) fn time(&self) -> Timestamp {
         self.now
     }
 
     /// Waits for an answer.
-    fn wait<T>(&self, question: impl Future<Output = Done<T>>) -> Result<T> {
+    pub(super) fn wait<T>(&self, question: impl Future<Output = Done<T>>) -> Result<T> {
         self.runtime.block_on(question).map_err(|fault| {
             let error = fault.error.clone();
             *self.fault.borrow_mut() = Some(fault);
@@ -134,7 +134,7 @@ impl<'a> View<'a> {
         Ok(self.touches.get_or_init(|| touches))
     }
 
-    fn newest_touch(&self, installation: i64) -> Result<Option<Touch>> {
+    pub(super) fn newest_touch(&self, installation: i64) -> Result<Option<Touch>> {
         Ok(newest(self.touches()?, installation))
     }
 

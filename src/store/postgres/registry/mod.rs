@@ -18,7 +18,7 @@ use super::pool::{query, retrying};
 use super::*;
 use crate::model::hash;
 use crate::store::index::{Delta, LiveTags, Touches, count as count_targets, lowest_seqs, native_seqs, newest};
-use crate::store::registration::{Prepared, Round, id_text, keys_of};
+use crate::store::registration::{self, Prepared, Round, Single, id_text, keys_of};
 
 mod flush;
 mod fold;
@@ -26,6 +26,7 @@ mod groups;
 mod hub;
 mod index;
 mod load;
+mod registrations;
 mod remove;
 mod sweep;
 mod target_rows;
@@ -79,7 +80,7 @@ pub(super) async fn apply(parts: &Parts, hub: HubId, changes: Vec<Change>) -> Do
     let changes = changes.into_iter().map(|change| Prepared::new(hub, change)).collect();
     match groups::submit(&parts.pool, &parts.time, &parts.registry, hub, Request::Apply(changes)).await? {
         Answer::Applied(applied) => Ok(applied),
-        Answer::Patched(_) => Err(StoreError::Engine("the answer to another question".to_owned()).into()),
+        _ => Err(StoreError::Engine("the answer to another question".to_owned()).into()),
     }
 }
 
@@ -93,8 +94,31 @@ pub(super) async fn patch(
     let request = Request::Patch(id.clone(), patch, limits);
     match groups::submit(&parts.pool, &parts.time, &parts.registry, hub, request).await? {
         Answer::Patched(patched) => Ok(patched),
-        Answer::Applied(_) => Err(StoreError::Engine("the answer to another question".to_owned()).into()),
+        _ => Err(StoreError::Engine("the answer to another question".to_owned()).into()),
     }
+}
+
+pub(super) async fn register(parts: &Parts, hub: HubId, changes: Vec<RegistrationChange>) -> Done<Vec<Registered>> {
+    let changes = changes.into_iter().map(|change| Single::new(hub, change)).collect();
+    match groups::submit(&parts.pool, &parts.time, &parts.registry, hub, Request::Register(changes)).await? {
+        Answer::Registered(registered) => Ok(registered),
+        _ => Err(StoreError::Engine("the answer to another question".to_owned()).into()),
+    }
+}
+
+pub(super) async fn registration(parts: &Parts, hub: HubId, id: &RegistrationId) -> Done<Option<StoredRegistration>> {
+    let id = id.clone();
+    index::read(parts, hub, None, move |view| registration::registration(view, &id)).await
+}
+
+pub(super) async fn registrations(
+    parts: &Parts,
+    hub: HubId,
+    query: RegistrationQuery,
+    from: Seq,
+    limit: usize,
+) -> Done<RegistrationPage> {
+    index::read(parts, hub, None, move |view| registration::registrations(view, &query, from, limit)).await
 }
 
 pub(super) async fn installation(parts: &Parts, hub: HubId, id: &InstallationId) -> Done<Option<StoredInstallation>> {
@@ -132,7 +156,7 @@ pub(super) async fn installations(
         let next = if seqs.len() > limit { seqs.pop() } else { None };
         let mut items = Vec::with_capacity(seqs.len());
         for (row, touch) in view.installations(&seqs)? {
-            items.extend(row.stored(touch, view.now())?);
+            items.extend(row.stored(touch, view.time())?);
         }
         Ok(InstallationPage { items, next })
     };

@@ -13,6 +13,7 @@ use super::sets::{self, load_reasons};
 use crate::model::hash;
 use crate::model::id::{BroadcastId, ChunkNo, HubId, InstallationId, Seq};
 use crate::model::platform::Platform;
+use crate::model::registration::Registrant;
 use crate::model::target::TargetKind;
 use crate::store::life::codec;
 use crate::store::life::ledger::Ledger;
@@ -148,14 +149,23 @@ fn some(connection: &Connection, broadcast: BroadcastId, gather: &mut Gather, se
     Ok(())
 }
 
-/// Every seq that the installation has or had, ascending: those of its row and those of its tombstones.
-fn seqs_of(connection: &Connection, hub: HubId, installation: &InstallationId) -> Result<Vec<Seq>> {
-    let id = installation.as_str();
+/// Every seq that the installation or registration has or had, ascending: those of its row and those of its tombstones.
+fn seqs_of(connection: &Connection, hub: HubId, id: &InstallationId) -> Result<Vec<Seq>> {
+    let mut seqs = Vec::new();
+    for key in rules::keys_of_id(id.as_str()) {
+        seqs.extend(seqs_of_key(connection, hub, &key)?);
+    }
+    seqs.sort_unstable();
+    seqs.dedup();
+    Ok(seqs)
+}
+
+fn seqs_of_key(connection: &Connection, hub: HubId, id: &str) -> Result<Vec<Seq>> {
     let mut seqs = Vec::new();
     let mut query = connection.prepare_cached("SELECT no, document, seqs FROM installation WHERE id_hash = ?")?;
     let mut rows = query.query([hash::installation(hub, id).cast_signed()])?;
     while let Some(row) = rows.next()? {
-        if registry::of_key(row.get(0)?).0 == hub && registry::document_id(sets::blob(row, 1)?)? == *installation {
+        if registry::of_key(row.get(0)?).0 == hub && registry::registrant(sets::blob(row, 1)?)?.key() == id {
             let (stored, _) = sets::blob(row, 2)?.as_chunks::<8>();
             seqs.extend(stored.iter().map(|seq| Seq(u64::from_le_bytes(*seq))).filter(|seq| seq.0 < Seq::END));
         }
@@ -165,8 +175,6 @@ fn seqs_of(connection: &Connection, hub: HubId, installation: &InstallationId) -
     while let Some(row) = rows.next()? {
         seqs.push(registry::of_key(row.get(0)?).1);
     }
-    seqs.sort_unstable();
-    seqs.dedup();
     Ok(seqs)
 }
 
@@ -177,17 +185,17 @@ fn item(connection: &Connection, hub: HubId, reasons: &Reasons, found: Found) ->
          WHERE target.key = ?",
     )?;
     let mut rows = query.query([registry::key(hub, found.seq)])?;
-    let (mut target, mut installation) = (TargetKind::Native, None);
+    let (mut target, mut registrant) = (TargetKind::Native, None);
     if let Some(row) = rows.next()? {
         if let Some(name) = row.get::<_, Option<String>>(0)? {
             target = TargetKind::parse(&name)
                 .ok_or_else(|| StoreError::Corrupt(format!("target {} has no kind", found.seq)))?;
         }
-        installation = match (row.get::<_, Option<String>>(1)?, row.get_ref(2)?.as_blob_or_null()) {
-            (Some(gone), _) => InstallationId::parse(&gone).ok(),
-            (None, Ok(Some(document))) => Some(registry::document_id(document)?),
+        registrant = match (row.get::<_, Option<String>>(1)?, row.get_ref(2)?.as_blob_or_null()) {
+            (Some(gone), _) => Registrant::of_key(&gone),
+            (None, Ok(Some(document))) => Some(registry::registrant(document)?),
             (None, _) => None,
         };
     }
-    Ok(found.item(reasons, target, installation))
+    Ok(found.item(reasons, target, registrant))
 }

@@ -120,7 +120,7 @@ pub(super) async fn purge(parts: &Parts) -> Result<bool> {
 
 /// Every table that holds rows of a hub, in the order in which they go: broadcasts first, so that none is found whose
 /// targets are half gone.
-const TABLES: [&str; 7] = [
+const TABLES: [&str; 10] = [
     "DELETE FROM outcome_chunk WHERE (broadcast, platform, chunk, place, detail, due) IN \
      (SELECT o.broadcast, platform, chunk, place, detail, o.due FROM broadcast b JOIN outcome_chunk o \
      ON o.broadcast = b.id WHERE b.hub = ?1 LIMIT ?2)",
@@ -132,6 +132,10 @@ const TABLES: [&str; 7] = [
     "DELETE FROM index_delta WHERE (hub, number) IN (SELECT hub, number FROM index_delta WHERE hub = ?1 LIMIT ?2)",
     "DELETE FROM touch WHERE (hub, number) IN (SELECT hub, number FROM touch WHERE hub = ?1 LIMIT ?2)",
     "DELETE FROM template WHERE (hub, id) IN (SELECT hub, id FROM template WHERE hub = ?1 LIMIT ?2)",
+    "DELETE FROM file_piece WHERE (file, number) IN \
+     (SELECT p.file, p.number FROM file f JOIN file_piece p ON p.file = f.id WHERE f.hub = ?1 LIMIT ?2)",
+    "DELETE FROM file WHERE id IN (SELECT id FROM file WHERE hub = ?1 LIMIT ?2)",
+    "DELETE FROM job WHERE (hub, id) IN (SELECT hub, id FROM job WHERE hub = ?1 LIMIT ?2)",
 ];
 
 /// The tables whose row keys begin with the hub.

@@ -11,7 +11,7 @@ use super::Shared;
 use super::rows::{self, seqs_of_user, unsigned};
 use crate::model::audience::ChunkList;
 use crate::model::chunk_set::ChunkSet;
-use crate::model::id::{ChunkNo, CommitNo, HubId, InstallationId, Seq};
+use crate::model::id::{ChunkNo, CommitNo, HubId, Seq};
 use crate::model::target::index_tag;
 use crate::model::time::Timestamp;
 use crate::store::index::{Delta, IndexView, LiveTags, Overlay, Touch, Touches, newest};
@@ -141,8 +141,7 @@ impl IndexView for Snapshot<'_> {
 
     fn seqs_of_installations(&self, ids: &[&str]) -> Result<Vec<Vec<Seq>>> {
         let seqs = |id: &&str| {
-            let Ok(id) = InstallationId::parse(id) else { return Ok(Vec::new()) };
-            let row = rows::find(self.connection, self.hub, &id)?;
+            let row = rows::find(self.connection, self.hub, id)?;
             Ok(row.map(|row| row.seqs.into_iter().flatten().collect()).unwrap_or_default())
         };
         ids.iter().map(seqs).collect()

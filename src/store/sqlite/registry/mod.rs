@@ -25,14 +25,15 @@ use crate::model::chunk_set::ChunkSet;
 use crate::model::id::{ChunkNo, HubId, HubName, InstallationId, Seq};
 use crate::model::installation::{InstallationLimits, Patch};
 use crate::model::platform::Platform;
+use crate::model::registration::RegistrationId;
 use crate::model::target::AudienceKind;
 use crate::model::template::{TemplateContent, TemplateId};
 use crate::store::index::{self as rules, Delta, LiveTags, Touches};
-use crate::store::registration::{Applier, Prepared, Round};
-pub(super) use crate::store::registration::{Removal, document_id, key, of_key};
+use crate::store::registration::{self, Applier, Prepared, Round, Single};
+pub(super) use crate::store::registration::{Removal, key, of_key, registrant};
 use crate::store::{
-    Applied, Change, Hold, HubRecord, InstallationPage, InsteadOf, Noted, PatchError, SenderRecord, StoredInstallation,
-    TargetRows,
+    Applied, Change, Hold, HubRecord, InstallationPage, InsteadOf, Noted, PatchError, Registered, RegistrationChange,
+    RegistrationPage, RegistrationQuery, SenderRecord, StoredInstallation, StoredRegistration, TargetRows,
 };
 
 mod commit;
@@ -40,6 +41,7 @@ mod fold;
 mod hub;
 mod index;
 mod read;
+mod registrations;
 mod remove;
 mod rows;
 mod senders;
@@ -53,6 +55,7 @@ use commit::Gathering;
 pub(super) use index::Snapshot;
 pub(super) use remove::drop_dead;
 use rows::TxRows;
+pub(super) use rows::unsigned;
 use unfolded::Waiting;
 
 /// What the registry keeps in memory beside the file. Behind an `Arc` of its own (`parts.registry`), so that tasks of
@@ -203,6 +206,43 @@ pub(super) async fn installations(
     let (registry, now, audience) = (parts.registry.clone(), parts.clock.now(), audience.clone());
     let read = move |connection: &Connection| {
         read::installations(&Snapshot::open(&registry, connection, hub, now)?, &audience, from, limit)
+    };
+    parts.engine.read(read).await
+}
+
+pub(super) async fn register(parts: &Parts, hub: HubId, changes: Vec<RegistrationChange>) -> Result<Vec<Registered>> {
+    fold::relieve(parts, hub).await?;
+    let weight = changes.len();
+    let changes: Vec<Single> = changes.into_iter().map(|change| Single::new(hub, change)).collect();
+    let (registry, clock) = (parts.registry.clone(), parts.clock.clone());
+    let register = move |tx: &Connection| {
+        let mut gathering = registry.gathering.lock();
+        let commit = gathering.hub(tx, hub, &registry.live_tags)?;
+        let mut rows = TxRows { tx, registry: &registry };
+        let mut applier = Applier { rows: &mut rows, commit, now: clock.now() };
+        changes.iter().map(|change| applier.register(change)).collect()
+    };
+    parts.engine.write(Precedence::Registration, weight, register).await
+}
+
+pub(super) async fn registration(parts: &Parts, hub: HubId, id: &RegistrationId) -> Result<Option<StoredRegistration>> {
+    let (registry, now, id) = (parts.registry.clone(), parts.clock.now(), id.clone());
+    let read = move |connection: &Connection| {
+        registration::registration(&Snapshot::open(&registry, connection, hub, now)?, &id)
+    };
+    parts.engine.read(read).await
+}
+
+pub(super) async fn registrations(
+    parts: &Parts,
+    hub: HubId,
+    query: RegistrationQuery,
+    from: Seq,
+    limit: usize,
+) -> Result<RegistrationPage> {
+    let (registry, now) = (parts.registry.clone(), parts.clock.now());
+    let read = move |connection: &Connection| {
+        registration::registrations(&Snapshot::open(&registry, connection, hub, now)?, &query, from, limit)
     };
     parts.engine.read(read).await
 }

@@ -33,7 +33,7 @@ pub(super) fn installation(
     id: &InstallationId,
     now: Timestamp,
 ) -> Result<Option<StoredInstallation>> {
-    let Some(row) = rows::find(connection, hub, id)? else { return Ok(None) };
+    let Some(row) = rows::find(connection, hub, id.as_str())? else { return Ok(None) };
     let touch = newest(&registry.newest_touches(connection, hub)?, row.no);
     row.stored(touch, now)
 }

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::super::Result;
 use super::{Shared, templates};
 use crate::model::hash;
-use crate::model::id::{HubId, InstallationId, Seq};
+use crate::model::id::{HubId, Seq};
 use crate::model::platform::Platform;
 use crate::model::time::Timestamp;
 use crate::store::StoreError;
@@ -18,7 +18,7 @@ use crate::store::registration::{
 };
 
 /// A column that holds a count or number of ours; SQLite's integers are signed.
-pub(super) fn unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+pub(in crate::store::sqlite) fn unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
     row.get(column).map(i64::cast_unsigned)
 }
 
@@ -44,9 +44,9 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<InstallationRow> {
     })
 }
 
-/// The installation of that id.
-pub(super) fn find(connection: &Connection, hub: HubId, id: &InstallationId) -> Result<Option<InstallationRow>> {
-    find_hashed(connection, hub, hash::installation(hub, id.as_str()), id.as_str())
+/// The installation of that id, or the registration of that key.
+pub(super) fn find(connection: &Connection, hub: HubId, id: &str) -> Result<Option<InstallationRow>> {
+    find_hashed(connection, hub, hash::installation(hub, id), id)
 }
 
 /// The installation of that id, whose hash is known.
