@@ -58,7 +58,7 @@ pub(super) enum Hub {
     Resume {
         /// The hub
         hub: String,
-        /// apns, fcm, wns or web_push
+        /// apns, fcm, wns, web_push or adm
         platform: String,
     },
 }

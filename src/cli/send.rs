@@ -30,7 +30,7 @@ pub(super) struct Send {
     /// Data for the app; may be repeated
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair, help_heading = "What to say")]
     data: Vec<(String, String)>,
-    /// A raw payload for apns, fcm, wns or web_push; may be repeated. Alone it reaches only those platforms, beside
+    /// A raw payload for apns, fcm, wns, web_push or adm; may be repeated. Alone it reaches only those platforms, beside
     /// --title, --body or --data it stands in for that platform
     #[arg(long, value_name = "PLATFORM=FILE", value_parser = pair, help_heading = "What to say")]
     payload: Vec<(String, String)>,

@@ -109,6 +109,9 @@ fn gateways(name: &str, hub: &super::HubConfig) -> Result<(), ConfigError> {
             .ok_or_else(|| bad(&spot, file, "must be a P-256 private key: PEM, or its 32 bytes in base64url"))?;
         roots(&at("web_push", "ca_file"), web_push.gateway.ca_file.as_deref())?;
     }
+    if let Some(adm) = &hub.adm {
+        roots(&at("adm", "ca_file"), adm.gateway.ca_file.as_deref())?;
+    }
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! `[hubs.*.apns]`, `fcm`, `wns` and `web_push`: where each push service is and how Fanfare proves who it is there.
+//! `[hubs.*.apns]`, `fcm`, `wns`, `web_push` and `adm`: where each push service is and how Fanfare proves who it is there.
 //!
 //! Only `https`: a gateway's credentials travel with each request, and simulated gateways speak TLS as well (`ca_file`).
 
@@ -279,6 +279,47 @@ impl WebPushConfig {
             vapid_private_key: key.text,
             vapid_private_key_file: key.file,
             allow_private_networks: s.boolean("allow_private_networks", false)?,
+            gateway: GatewayConfig::read(s)?,
+        })
+    }
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct AdmConfig {
+    pub client_id: String,
+    pub client_secret: Secret,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_secret_file: Option<PathBuf>,
+    pub endpoint: ServiceUrl,
+    pub token_endpoint: ServiceUrl,
+    #[serde(flatten)]
+    pub gateway: GatewayConfig,
+}
+
+impl AdmConfig {
+    pub(super) fn read(s: &Section<'_>) -> Result<Self, ConfigError> {
+        s.only(&[
+            "client_id",
+            "client_secret",
+            "client_secret_file",
+            "endpoint",
+            "token_endpoint",
+            "ca_file",
+            "rate_per_second",
+        ])?;
+        let client_id = s.required("client_id", "must be the client id of a security profile", |t| {
+            word(t).filter(|id| id.is_ascii())
+        })?;
+        let secret = s.required_secret("client_secret")?;
+        let token_endpoint = s.parsed("token_endpoint", ENDPOINT, url::https)?;
+        Ok(Self {
+            client_id,
+            client_secret: secret.text,
+            client_secret_file: secret.file,
+            endpoint: endpoint(s, "https://api.amazon.com")?,
+            token_endpoint: token_endpoint
+                .or_else(|| url::https("https://api.amazon.com/auth/O2/token"))
+                .ok_or_else(|| s.fail("token_endpoint", ENDPOINT))?,
             gateway: GatewayConfig::read(s)?,
         })
     }

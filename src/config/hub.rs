@@ -2,7 +2,7 @@
 
 use super::{
     error::ConfigError,
-    gateway::{ApnsConfig, FcmConfig, WebPushConfig, WnsConfig},
+    gateway::{AdmConfig, ApnsConfig, FcmConfig, WebPushConfig, WnsConfig},
     host::{self, HostPattern},
     section::Section,
 };
@@ -28,6 +28,8 @@ pub struct HubConfig {
     pub wns: Option<WnsConfig>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub web_push: Option<WebPushConfig>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub adm: Option<AdmConfig>,
     pub jobs: JobsConfig,
 }
 
@@ -42,7 +44,7 @@ impl HubConfig {
         if !is_hub_name(s.name()) {
             return Err(s.fail_name(HUB_NAME));
         }
-        s.only(&["weight", "keys", "apns", "fcm", "wns", "web_push", "jobs"])?;
+        s.only(&["weight", "keys", "apns", "fcm", "wns", "web_push", "adm", "jobs"])?;
         let keys = s.section("keys")?.sections()?;
         distinct(&keys, "must differ from every other rule's name in more than case")?;
         Ok(Self {
@@ -52,6 +54,7 @@ impl HubConfig {
             fcm: s.optional_section("fcm")?.map(|g| FcmConfig::read(&g)).transpose()?,
             wns: s.optional_section("wns")?.map(|g| WnsConfig::read(&g)).transpose()?,
             web_push: s.optional_section("web_push")?.map(|g| WebPushConfig::read(&g)).transpose()?,
+            adm: s.optional_section("adm")?.map(|g| AdmConfig::read(&g)).transpose()?,
             jobs: JobsConfig::read(&s.section("jobs")?)?,
         })
     }

@@ -31,7 +31,7 @@ mod url;
 mod worker;
 
 pub use error::ConfigError;
-pub use gateway::{ApnsAuth, ApnsConfig, FcmConfig, GatewayConfig, WebPushConfig, WnsAuth, WnsConfig};
+pub use gateway::{AdmConfig, ApnsAuth, ApnsConfig, FcmConfig, GatewayConfig, WebPushConfig, WnsAuth, WnsConfig};
 pub use host::HostPattern;
 pub use hub::{HubConfig, JobsConfig};
 pub use mobile::{

@@ -22,8 +22,8 @@ impl Part {
     /// Whether this build has it. The one place to change when a part is built.
     pub fn is_built(self) -> bool {
         match self {
-            Self::Fcm | Self::Postgres | Self::Redis | Self::Tls | Self::Wns => true,
-            Self::WebPush | Self::Mobile | Self::Site => false,
+            Self::Fcm | Self::Postgres | Self::Redis | Self::Tls | Self::WebPush | Self::Wns => true,
+            Self::Mobile | Self::Site => false,
         }
     }
 

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use super::settings::{
-    ApnsAccount, ApnsAuth, Described, FcmAccount, HubSettings, NoRandomness, WnsAccount, WnsAuth, default_rules,
+    AdmAccount, ApnsAccount, ApnsAuth, Described, FcmAccount, HubSettings, NoRandomness, WebPushAccount, WnsAccount,
+    WnsAuth, default_rules,
 };
 use crate::config::{self, ConfigError, HubConfig};
 use crate::identity::keys::AccessRule;
@@ -32,7 +33,9 @@ pub(super) fn settings(
     let apns = hub.apns.as_ref().map(|apns| self::apns(name, apns)).transpose()?;
     let fcm = hub.fcm.as_ref().map(|fcm| self::fcm(name, fcm)).transpose()?;
     let wns = hub.wns.as_ref().map(|wns| self::wns(name, wns)).transpose()?;
-    Ok(HubSettings { weight: hub.weight, keys, apns, fcm, wns, described: Described::default() })
+    let web_push = hub.web_push.as_ref().map(|web_push| self::web_push(name, web_push)).transpose()?;
+    let adm = hub.adm.as_ref().map(|adm| self::adm(name, adm)).transpose()?;
+    Ok(HubSettings { weight: hub.weight, keys, apns, fcm, wns, web_push, adm, described: Described::default() })
 }
 
 fn apns(hub: &str, apns: &config::ApnsConfig) -> Result<ApnsAccount, ConfigError> {
@@ -78,6 +81,29 @@ fn wns(hub: &str, wns: &config::WnsConfig) -> Result<WnsAccount, ConfigError> {
         allowed_hosts: wns.allowed_hosts.iter().map(ToString::to_string).collect(),
         ca: ca.transpose()?,
         rate_per_second: wns.gateway.rate_per_second,
+    })
+}
+
+fn web_push(hub: &str, web_push: &config::WebPushConfig) -> Result<WebPushAccount, ConfigError> {
+    let ca = web_push.gateway.ca_file.as_deref().map(|path| text_of(&format!("hubs.{hub}.web_push.ca_file"), path));
+    Ok(WebPushAccount {
+        subject: web_push.subject.clone(),
+        vapid_private_key: web_push.vapid_private_key.clone(),
+        allow_private_networks: web_push.allow_private_networks,
+        ca: ca.transpose()?,
+        rate_per_second: web_push.gateway.rate_per_second,
+    })
+}
+
+fn adm(hub: &str, adm: &config::AdmConfig) -> Result<AdmAccount, ConfigError> {
+    let ca = adm.gateway.ca_file.as_deref().map(|path| text_of(&format!("hubs.{hub}.adm.ca_file"), path));
+    Ok(AdmAccount {
+        client_id: adm.client_id.clone(),
+        client_secret: adm.client_secret.clone(),
+        endpoint: adm.endpoint.expose().to_owned(),
+        token_endpoint: adm.token_endpoint.expose().to_owned(),
+        ca: ca.transpose()?,
+        rate_per_second: adm.gateway.rate_per_second,
     })
 }
 

@@ -4,7 +4,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
-use super::settings::{ApnsAccount, ApnsAuth, Described, FcmAccount, HubSettings, WnsAccount, WnsAuth};
+use super::settings::{
+    AdmAccount, ApnsAccount, ApnsAuth, Described, FcmAccount, HubSettings, WebPushAccount, WnsAccount, WnsAuth,
+};
 use crate::identity::keys::{AccessRule, Rights};
 use crate::identity::secret::Secret;
 use crate::identity::secrets::{SealError, Vault};
@@ -33,6 +35,10 @@ struct StoredHub {
     registration_ttl_seconds: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     user_metadata: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    web_push: Option<StoredWebPush>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    adm: Option<StoredAdm>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -85,11 +91,34 @@ struct StoredWns {
     rate_per_second: u32,
 }
 
+#[derive(Serialize, Deserialize)]
+struct StoredWebPush {
+    subject: String,
+    vapid_private_key: String,
+    allow_private_networks: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ca: Option<String>,
+    rate_per_second: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredAdm {
+    client_id: String,
+    client_secret: String,
+    endpoint: String,
+    token_endpoint: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ca: Option<String>,
+    rate_per_second: u32,
+}
+
 /// Fields that secrets are bound to. They never change: what is sealed under one opens under no other.
 const APNS_KEY: &str = "apns.key";
 const APNS_CERT_KEY: &str = "apns.cert_key";
 const FCM_SERVICE_ACCOUNT: &str = "fcm.service_account";
 const WNS_CLIENT_SECRET: &str = "wns.client_secret";
+const WEB_PUSH_KEY: &str = "web_push.vapid_private_key";
+const ADM_CLIENT_SECRET: &str = "adm.client_secret";
 
 fn rule_field(rule: &str, which: &str) -> String {
     format!("keys.{rule}.{which}")
@@ -150,6 +179,25 @@ pub(super) fn write(vault: &Vault, hub: &HubName, settings: &HubSettings) -> Res
             rate_per_second: wns.rate_per_second,
         })
     };
+    let web_push = |web_push: &WebPushAccount| {
+        Ok(StoredWebPush {
+            subject: web_push.subject.clone(),
+            vapid_private_key: seal(WEB_PUSH_KEY, &web_push.vapid_private_key)?,
+            allow_private_networks: web_push.allow_private_networks,
+            ca: web_push.ca.clone(),
+            rate_per_second: web_push.rate_per_second,
+        })
+    };
+    let adm = |adm: &AdmAccount| {
+        Ok(StoredAdm {
+            client_id: adm.client_id.clone(),
+            client_secret: seal(ADM_CLIENT_SECRET, &adm.client_secret)?,
+            endpoint: adm.endpoint.clone(),
+            token_endpoint: adm.token_endpoint.clone(),
+            ca: adm.ca.clone(),
+            rate_per_second: adm.rate_per_second,
+        })
+    };
     let stored = StoredHub {
         weight: settings.weight,
         keys: settings.keys.iter().map(rule).collect::<Result<_, SealError>>()?,
@@ -158,6 +206,8 @@ pub(super) fn write(vault: &Vault, hub: &HubName, settings: &HubSettings) -> Res
         wns: settings.wns.as_ref().map(wns).transpose()?,
         registration_ttl_seconds: settings.described.registration_ttl_seconds,
         user_metadata: settings.described.user_metadata.clone(),
+        web_push: settings.web_push.as_ref().map(web_push).transpose()?,
+        adm: settings.adm.as_ref().map(adm).transpose()?,
     };
     serde_json::to_vec(&stored).map_err(|_| SealError::Format)
 }
@@ -224,9 +274,30 @@ pub(super) fn read(vault: &Vault, hub: &HubName, stored: &[u8]) -> Result<(HubSe
             rate_per_second: wns.rate_per_second,
         }),
     };
+    let web_push = match stored.web_push {
+        None => None,
+        Some(web_push) => Some(WebPushAccount {
+            vapid_private_key: open(WEB_PUSH_KEY, &web_push.vapid_private_key)?,
+            subject: web_push.subject,
+            allow_private_networks: web_push.allow_private_networks,
+            ca: web_push.ca,
+            rate_per_second: web_push.rate_per_second,
+        }),
+    };
+    let adm = match stored.adm {
+        None => None,
+        Some(adm) => Some(AdmAccount {
+            client_id: adm.client_id,
+            client_secret: open(ADM_CLIENT_SECRET, &adm.client_secret)?,
+            endpoint: adm.endpoint,
+            token_endpoint: adm.token_endpoint,
+            ca: adm.ca,
+            rate_per_second: adm.rate_per_second,
+        }),
+    };
     let described =
         Described { registration_ttl_seconds: stored.registration_ttl_seconds, user_metadata: stored.user_metadata };
-    Ok((HubSettings { weight: stored.weight, keys, apns, fcm, wns, described }, stale))
+    Ok((HubSettings { weight: stored.weight, keys, apns, fcm, wns, web_push, adm, described }, stale))
 }
 
 #[cfg(test)]
@@ -255,6 +326,21 @@ mod tests {
             rate_per_second: 7,
         });
         settings.wns = Some(wns(WnsAuth::Entra { tenant_id: "contoso.com".into() }));
+        settings.adm = Some(AdmAccount {
+            client_id: "app".into(),
+            client_secret: Secret::new("very private in the end"),
+            endpoint: "https://api.amazon.com".into(),
+            token_endpoint: "https://api.amazon.com/auth/O2/token".into(),
+            ca: None,
+            rate_per_second: 2,
+        });
+        settings.web_push = Some(WebPushAccount {
+            subject: "mailto:a@b.example".into(),
+            vapid_private_key: Secret::new("very private again"),
+            allow_private_networks: true,
+            ca: Some("CA".into()),
+            rate_per_second: 3,
+        });
         settings
     }
 

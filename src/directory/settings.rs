@@ -29,6 +29,8 @@ pub struct HubSettings {
     pub apns: Option<ApnsAccount>,
     pub fcm: Option<FcmAccount>,
     pub wns: Option<WnsAccount>,
+    pub web_push: Option<WebPushAccount>,
+    pub adm: Option<AdmAccount>,
     pub described: Described,
 }
 
@@ -105,12 +107,45 @@ pub enum WnsAuth {
     Live,
 }
 
+/// How Fanfare speaks to the push services of browsers for a hub.
+#[derive(Clone, Debug)]
+pub struct WebPushAccount {
+    /// Whom a push service may write to: `mailto:` or `https:`.
+    pub subject: String,
+    /// PEM (PKCS#8 or SEC 1), or the 32 bytes in base64url.
+    pub vapid_private_key: Secret,
+    /// Whether subscriptions may lead to addresses of private networks, and to any port.
+    pub allow_private_networks: bool,
+    /// PEM roots that are trusted besides the public ones.
+    pub ca: Option<String>,
+    /// All nodes together; 0 is unpaced.
+    pub rate_per_second: u32,
+}
+
+/// How Fanfare speaks to ADM for a hub.
+#[derive(Clone, Debug)]
+pub struct AdmAccount {
+    /// Of the app's security profile.
+    pub client_id: String,
+    pub client_secret: Secret,
+    /// `https://host[:port]`.
+    pub endpoint: String,
+    /// `https://host[:port]/path`.
+    pub token_endpoint: String,
+    /// PEM roots that are trusted besides the public ones.
+    pub ca: Option<String>,
+    /// All nodes together; 0 is unpaced.
+    pub rate_per_second: u32,
+}
+
 /// One of a hub's accounts.
 #[derive(Clone, Copy, Debug)]
 pub enum Account<'a> {
     Apns(&'a ApnsAccount),
     Fcm(&'a FcmAccount),
     Wns(&'a WnsAccount),
+    WebPush(&'a WebPushAccount),
+    Adm(&'a AdmAccount),
 }
 
 /// The system gives no random bytes.
@@ -127,6 +162,8 @@ impl HubSettings {
             apns: None,
             fcm: None,
             wns: None,
+            web_push: None,
+            adm: None,
             described: Described::default(),
         })
     }
@@ -142,7 +179,8 @@ impl HubSettings {
     /// Its accounts, one for each platform that it can send to.
     pub fn accounts(&self) -> impl Iterator<Item = Account<'_>> {
         let (apns, fcm, wns) = (self.apns.iter(), self.fcm.iter(), self.wns.iter());
-        apns.map(Account::Apns).chain(fcm.map(Account::Fcm)).chain(wns.map(Account::Wns))
+        let (web_push, adm) = (self.web_push.iter().map(Account::WebPush), self.adm.iter().map(Account::Adm));
+        apns.map(Account::Apns).chain(fcm.map(Account::Fcm)).chain(wns.map(Account::Wns)).chain(web_push).chain(adm)
     }
 
     /// Whether both say the same, secrets included.
@@ -167,6 +205,8 @@ impl Account<'_> {
             Self::Apns(_) => Platform::Apns,
             Self::Fcm(_) => Platform::Fcm,
             Self::Wns(_) => Platform::Wns,
+            Self::WebPush(_) => Platform::WebPush,
+            Self::Adm(_) => Platform::Adm,
         }
     }
 
@@ -176,6 +216,8 @@ impl Account<'_> {
             Self::Apns(apns) => apns.rate_per_second,
             Self::Fcm(fcm) => fcm.rate_per_second,
             Self::Wns(wns) => wns.rate_per_second,
+            Self::WebPush(web_push) => web_push.rate_per_second,
+            Self::Adm(adm) => adm.rate_per_second,
         }
     }
 
@@ -185,6 +227,8 @@ impl Account<'_> {
             (Self::Apns(own), Account::Apns(other)) => own.same_way(other),
             (Self::Fcm(own), Account::Fcm(other)) => own.same_way(other),
             (Self::Wns(own), Account::Wns(other)) => own.same_way(other),
+            (Self::WebPush(own), Account::WebPush(other)) => own.same_way(other),
+            (Self::Adm(own), Account::Adm(other)) => own.same_way(other),
             _ => false,
         }
     }
@@ -224,6 +268,25 @@ impl WnsAccount {
             && self.client_secret.matches(other.client_secret.expose())
             && self.token_endpoint == other.token_endpoint
             && self.allowed_hosts == other.allowed_hosts
+            && self.ca == other.ca
+    }
+}
+
+impl WebPushAccount {
+    fn same_way(&self, other: &Self) -> bool {
+        self.subject == other.subject
+            && self.vapid_private_key.matches(other.vapid_private_key.expose())
+            && self.allow_private_networks == other.allow_private_networks
+            && self.ca == other.ca
+    }
+}
+
+impl AdmAccount {
+    fn same_way(&self, other: &Self) -> bool {
+        self.client_id == other.client_id
+            && self.client_secret.matches(other.client_secret.expose())
+            && self.endpoint == other.endpoint
+            && self.token_endpoint == other.token_endpoint
             && self.ca == other.ca
     }
 }
@@ -307,6 +370,56 @@ mod tests {
             |wns| wns.token_endpoint.push('2'),
             |wns| wns.allowed_hosts.clear(),
             |wns| wns.ca = Some("CA".into()),
+        ];
+        assert!(changes.into_iter().all(|change| !same(change)));
+    }
+
+    #[test]
+    fn whatever_web_push_is_told_but_the_pace_needs_a_new_gateway() {
+        let own = WebPushAccount {
+            subject: "mailto:a@b.example".into(),
+            vapid_private_key: Secret::new("one"),
+            allow_private_networks: false,
+            ca: None,
+            rate_per_second: 0,
+        };
+        let same = |change: fn(&mut WebPushAccount)| {
+            let mut other = own.clone();
+            change(&mut other);
+            Account::WebPush(&own).same_way(Account::WebPush(&other))
+        };
+        assert!(same(|web_push| web_push.rate_per_second = 9));
+        let changes: [fn(&mut WebPushAccount); 4] = [
+            |web_push| web_push.subject.push('2'),
+            |web_push| web_push.vapid_private_key = Secret::new("two"),
+            |web_push| web_push.allow_private_networks = true,
+            |web_push| web_push.ca = Some("CA".into()),
+        ];
+        assert!(changes.into_iter().all(|change| !same(change)));
+    }
+
+    #[test]
+    fn whatever_adm_is_told_but_the_pace_needs_a_new_gateway() {
+        let own = AdmAccount {
+            client_id: "app".into(),
+            client_secret: Secret::new("one"),
+            endpoint: "https://api.amazon.com".into(),
+            token_endpoint: "https://api.amazon.com/t".into(),
+            ca: None,
+            rate_per_second: 0,
+        };
+        let same = |change: fn(&mut AdmAccount)| {
+            let mut other = own.clone();
+            change(&mut other);
+            Account::Adm(&own).same_way(Account::Adm(&other))
+        };
+        assert!(same(|adm| adm.rate_per_second = 9));
+        let changes: [fn(&mut AdmAccount); 5] = [
+            |adm| adm.client_id.push('2'),
+            |adm| adm.client_secret = Secret::new("two"),
+            |adm| adm.endpoint.push('2'),
+            |adm| adm.token_endpoint.push('2'),
+            |adm| adm.ca = Some("CA".into()),
         ];
         assert!(changes.into_iter().all(|change| !same(change)));
     }

@@ -25,6 +25,7 @@ use crate::model::template::Rendered;
 use crate::model::time::Timestamp;
 use crate::model::verdict::{Reason, Verdict};
 
+pub mod adm;
 pub mod apns;
 pub mod client_runtime;
 pub mod connect;
@@ -33,10 +34,12 @@ pub mod fcm;
 mod h2_transport;
 pub mod http2;
 pub mod pool;
+pub mod requests;
 pub mod retry_after;
 pub mod senders;
 pub mod tls;
 pub mod transport;
+pub mod web_push;
 pub mod wns;
 
 /// The most targets in one batch.

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::field::FieldError;
 use super::platform::Platform;
+use super::subscription::Subscription;
 
 /// Longest channel of any platform, in bytes of its text.
 const LONGEST: usize = 4096;
@@ -112,20 +113,15 @@ fn channel_uri(text: &str) -> Result<Box<[u8]>, FieldError> {
     }
 }
 
-/// The subscription as `{"endpoint":…,"p256dh":…,"auth":…}`, also when written with `keys`.
+/// The subscription as targets carry it.
 fn canonical_subscription(written: &Value) -> Result<Box<[u8]>, FieldError> {
-    let member = |name: &str| {
-        written.get(name).or_else(|| written.get("keys").and_then(|keys| keys.get(name))).and_then(Value::as_str)
-    };
-    let (Some(endpoint), Some(p256dh), Some(auth)) = (member("endpoint"), member("p256dh"), member("auth")) else {
-        return Err(rule("must have the members endpoint, p256dh and auth"));
-    };
-    channel_uri(endpoint)?;
-    let canonical = serde_json::json!({"auth": auth, "endpoint": endpoint, "p256dh": p256dh}).to_string();
+    let subscription = Subscription::of_document(written).map_err(rule)?;
+    channel_uri(&subscription.endpoint)?;
+    let canonical = subscription.to_channel();
     if canonical.len() > LONGEST {
         return Err(rule("must not be longer than 4096 characters"));
     }
-    Ok(canonical.into_bytes().into_boxed_slice())
+    Ok(canonical.into_boxed_slice())
 }
 
 #[cfg(test)]
@@ -158,7 +154,8 @@ mod tests {
 
     #[test]
     fn subscriptions_in_either_form_are_one_channel() {
-        let object = json!({"endpoint": "https://push.example/x", "p256dh": "B", "auth": "A"});
+        let p256dh = "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4";
+        let object = json!({"endpoint": "https://push.example/x", "p256dh": p256dh, "auth": "BTBZMqHH6r4Tts7J_aSIgg"});
         let text = Value::String(object.to_string());
         let (object, text) = (Channel::parse(Platform::WebPush, object), Channel::parse(Platform::WebPush, text));
         assert_eq!(object.unwrap().bytes(), text.unwrap().bytes());

@@ -14,6 +14,7 @@ pub mod outcome;
 pub mod platform;
 pub mod registration;
 pub mod shard;
+pub mod subscription;
 pub mod tag;
 pub mod target;
 pub mod template;

@@ -65,6 +65,7 @@ impl Serialize for Outcome {
 
 /// Reasons that Fanfare itself gives.
 pub mod reason {
+    use crate::model::platform::Platform;
     use crate::model::verdict::Reason;
 
     /// The target's row was gone when its turn came.
@@ -79,6 +80,18 @@ pub mod reason {
     pub const NO_GATEWAY: Reason = Reason::known("no_gateway");
     /// A template target whose document does not say its template any more.
     pub const NO_TEMPLATE: Reason = Reason::known("no_template");
+
+    /// The push service was switched off, so no hub can have credentials for it (`push-services.md` 5.5).
+    pub const SERVICE_RETIRED: Reason = Reason::known("service_retired");
+
+    /// Why nothing is sent to a platform that a hub has no gateway for.
+    pub const fn no_gateway(platform: Platform) -> Reason {
+        match platform {
+            Platform::Mpns => SERVICE_RETIRED,
+            _ => NO_GATEWAY,
+        }
+    }
+
     /// Every allowed attempt failed.
     pub const GAVE_UP: Reason = Reason::known("gave_up");
     /// Its sending kills the worker, proven alone.

@@ -6,24 +6,28 @@ use std::sync::Arc;
 use crate::clock::SharedClock;
 use crate::config::{Transport, WorkerConfig};
 use crate::directory::GatewayFactory;
-use crate::directory::settings::{self, Account, ApnsAccount, ApnsAuth, FcmAccount, WnsAccount};
+use crate::directory::settings::{
+    self, Account, AdmAccount, ApnsAccount, ApnsAuth, FcmAccount, WebPushAccount, WnsAccount,
+};
 use crate::gateway::Gateway;
+use crate::gateway::adm::{AdmGateway, AdmSettings};
 use crate::gateway::apns::{self, ApnsGateway, ApnsSettings, Mints};
 use crate::gateway::client_runtime::ClientRuntime;
 use crate::gateway::connect::Client;
 use crate::gateway::fcm::{FcmGateway, FcmSettings};
 use crate::gateway::senders::Senders;
 use crate::gateway::transport::GatewayMeter;
+use crate::gateway::web_push::{WebPushGateway, WebPushSettings};
 use crate::gateway::wns::{WnsAuth, WnsGateway, WnsSettings};
 use crate::model::field::FieldError;
 use crate::model::id::HubName;
 use crate::telemetry::Metrics;
 
-/// Opens gateways on the sending threads of this process, those of HTTP/1.1 on threads of their own.
+/// Opens gateways on the sending threads of this process, those that use a library client on threads of their own.
 #[derive(Debug)]
 pub struct Opener {
     shared: apns::Shared,
-    /// Of every WNS gateway. An answer there costs more than a frame does here, so it has as many threads as the sending
+    /// Of every gateway with a library client. An answer there costs more than a frame does here, so it has as many threads as the sending
     /// ones; idle they cost nothing.
     clients: Arc<ClientRuntime>,
     metrics: Arc<Metrics>,
@@ -68,6 +72,20 @@ impl Opener {
             .with_ca(account.ca.as_deref());
         WnsGateway::open(&settings, &self.clients, &self.shared.clock, meter)
     }
+
+    fn web_push(&self, account: &WebPushAccount, meter: Arc<GatewayMeter>) -> Result<WebPushGateway, FieldError> {
+        let settings = WebPushSettings::new(&account.subject, account.vapid_private_key.expose())?
+            .with_private_networks(account.allow_private_networks)
+            .with_ca(account.ca.as_deref());
+        WebPushGateway::open(&settings, &self.clients, &self.shared.clock, meter)
+    }
+
+    fn adm(&self, account: &AdmAccount, meter: Arc<GatewayMeter>) -> Result<AdmGateway, FieldError> {
+        let secret = account.client_secret.expose();
+        let settings = AdmSettings::new(&account.client_id, secret, &account.endpoint, &account.token_endpoint)?
+            .with_ca(account.ca.as_deref());
+        AdmGateway::open(&settings, &self.clients, &self.shared.clock, meter)
+    }
 }
 
 fn client(transport: Transport) -> Client {
@@ -84,6 +102,8 @@ impl GatewayFactory for Opener {
             Account::Apns(apns) => Arc::new(self.apns(apns, meter.clone())?),
             Account::Fcm(fcm) => Arc::new(self.fcm(fcm, meter.clone())?),
             Account::Wns(wns) => Arc::new(self.wns(wns, meter.clone())?),
+            Account::WebPush(web_push) => Arc::new(self.web_push(web_push, meter.clone())?),
+            Account::Adm(adm) => Arc::new(self.adm(adm, meter.clone())?),
         };
         self.metrics.watch_gateway(hub, account.platform(), &meter);
         Ok(gateway)

@@ -221,7 +221,8 @@ async fn installations(on: &mut Checked) {
     let patch = json!([{"op": "add", "path": "/templates/t", "value": "{\"body\":\"{}\",\"headers\":{\"apns-priority\":\"5\"},\"tags\":[\"x\"]}"}]);
     on.call("PATCH", INSTALLATION, at, Some(patch), 200).await;
     on.call("GET", INSTALLATION, at, None, 200).await;
-    let (p256dh, auth) = ("B".repeat(87), "A".repeat(22));
+    let p256dh = "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4";
+    let auth = "A".repeat(22);
     let channel = "https://x.notify.windows.com/?token=1";
     let others = [
         json!({"installationId": "kindle", "platform": "adm", "pushChannel": "x", "userId": "u", "expirationTime": "2199-01-01T00:00:00Z",

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use fanfare::clock::{BootInstant, Clock, SharedClock, SystemClock};
 use fanfare::gateway::client_runtime::ClientRuntime;
+use fanfare::gateway::requests::Tuning;
 use fanfare::gateway::transport::GatewayMeter;
-use fanfare::gateway::wns::{WnsAuth, WnsGateway, WnsSettings, WnsTuning};
+use fanfare::gateway::wns::{WnsAuth, WnsGateway, WnsSettings};
 use fanfare::gateway::{Batch, Gateway, Reply, SharedRequest, StopFlag, Targets};
 use fanfare::model::broadcast::{BroadcastRequest, Content, Lane, Notification, Payloads, Priority};
 use fanfare::model::id::{BroadcastId, Seq};
@@ -101,8 +102,8 @@ fn settings(sim: &WnsSim, config: &WnsConfig, authority: &Authority) -> WnsSetti
 }
 
 /// Short enough for a test, long enough for a busy machine.
-fn quick() -> WnsTuning {
-    WnsTuning { in_flight: 16, tick: Duration::from_millis(20), ..WnsTuning::default() }
+fn quick() -> Tuning {
+    Tuning { in_flight: 16, tick: Duration::from_millis(20), ..Tuning::default() }
 }
 
 /// The token of a target: its seq, twice.

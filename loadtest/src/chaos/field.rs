@@ -23,8 +23,10 @@ use super::{
 };
 use crate::{
     client::{Api, connection::Peer},
-    devices::{Devices, Mix, Platform},
-    gateways::{ApnsConfig, ApnsSim, FcmConfig, Fleet, FleetConfig, Receipts, Script, Simulated, WnsConfig},
+    devices::{Devices, Mix, Platform, Ports},
+    gateways::{
+        ApnsConfig, ApnsSim, FcmConfig, Fleet, FleetConfig, Receipts, Script, Simulated, WebPushConfig, WnsConfig,
+    },
     service::{Accounts, Backing, Entry, HUB, Service, Site, Tuning, usage::cpu_of_family},
     stage::{WINDOW, gateway},
 };
@@ -87,7 +89,7 @@ impl Field {
             keys: Some(keys),
             data: ground.disk.as_ref().filter(|_| ground.postgres.is_none()).map(|disk| disk.place().join("data")),
         };
-        let devices = Devices::mixed(layout.seed, layout.mix, fleet.wns.address().port());
+        let devices = Devices::mixed(layout.seed, layout.mix, Ports::of(&fleet));
         let (cast, tuning) = (layout.cast.clone(), layout.tuning.clone());
         let mut field =
             Self { nodes: Vec::new(), apns, fcm, ground, fleet, twin: None, cast, residents, devices, tuning, folder };
@@ -357,6 +359,7 @@ fn fleet(layout: &Layout) -> FleetConfig {
         },
         fcm: FcmConfig { script: script(), stream_window: WINDOW, connection_window: WINDOW, ..free.fcm },
         wns: WnsConfig { script: script(), ..free.wns },
+        web_push: WebPushConfig { script: script(), ..free.web_push },
         ..free
     }
 }

@@ -21,7 +21,7 @@ pub struct Args {
 }
 
 /// In a hundred.
-const SHARES: &str = "apns=50,fcm=40,wns=10";
+const SHARES: &str = "apns=45,fcm=40,wns=10,web_push=5";
 const TAGGED: &str = "news && !muted";
 const EVERYONE: &str = "all";
 const WITHIN: Duration = Duration::from_secs(300);
@@ -87,6 +87,7 @@ fn simulated(stage: &Stage) -> String {
         format!("  Apple's APNs      {}", fleet.apns.endpoint()),
         format!("  Google's FCM      {}", fleet.fcm.endpoint()),
         format!("  Microsoft's WNS   {}", fleet.wns.endpoint()),
+        format!("  Web Push          {}", fleet.web_push.endpoint()),
     ];
     lines.join("\n")
 }
@@ -102,7 +103,7 @@ fn told(outcome: &Outcome) -> String {
         rate(outcome.devices_per_second),
     );
     for (platform, leg) in &outcome.platforms {
-        text += &format!("\n     {platform:<5} {leg}");
+        text += &format!("\n     {platform:<8} {leg}");
     }
     for line in judgement.details().iter().chain(&outcome.faults) {
         text = text + "\n   WRONG: " + line;
@@ -122,7 +123,7 @@ async fn stay(stage: &Stage) -> anyhow::Result<()> {
          admin key   {key}\n\
          metrics     http://{address}/metrics\n\
          log         {log}\n\
-         receipts    http://{control}/receipts/summary?gateway=apns (or fcm, wns)\n\
+         receipts    http://{control}/receipts/summary?gateway=apns (or fcm, wns, web_push)\n\
          simulated\n{simulated}\n\n\
          curl -H \"Authorization: Bearer $(cat {key})\" http://{address}/v1/hubs/demo/broadcasts",
         address = site.address,

@@ -91,8 +91,11 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         let fleet = Fleet::start(config, &dir).await?;
         let credentials = serde_json::to_string_pretty(&fleet.credentials)?;
         let (apns, fcm, wns) = (fleet.apns.endpoint(), fleet.fcm.endpoint(), fleet.wns.endpoint());
+        let web_push = fleet.web_push.endpoint();
         let control = fleet.control.address();
-        say(format_args!("{credentials}\nAPNs {apns}\nFCM {fcm}\nWNS {wns}\ncontrol http://{control}"))?;
+        say(format_args!(
+            "{credentials}\nAPNs {apns}\nFCM {fcm}\nWNS {wns}\nWeb Push {web_push}\ncontrol http://{control}"
+        ))?;
         ended().await
     })
 }

@@ -41,7 +41,7 @@ pub struct Args {
     /// Devices a second; 0 = as fast as it goes
     #[arg(long, default_value_t = 0, value_name = "N")]
     rate: u64,
-    /// Platforms of the installations and their shares, such as apns=50,fcm=40,wns=10; the hub has an account of each
+    /// Platforms of the installations and their shares, such as apns=45,fcm=40,wns=10,web_push=5; the hub has an account of each
     #[arg(long, default_value_t, value_name = "MIX")]
     platforms: Mix,
     /// A broadcast is over when these platforms have nothing pending; the rest is cancelled then, and not judged
@@ -65,6 +65,9 @@ pub struct Args {
     /// What WNS answers
     #[arg(long, value_name = "FILE")]
     wns_script: Option<PathBuf>,
+    /// What the push services of browsers answer
+    #[arg(long, value_name = "FILE")]
+    web_push_script: Option<PathBuf>,
     #[command(flatten)]
     measured: Measured,
 }
@@ -87,7 +90,7 @@ struct Report {
 
 impl Args {
     fn script_files(&self) -> impl Iterator<Item = (Platform, Option<&Path>)> {
-        let files = [&self.script, &self.fcm_script, &self.wns_script];
+        let files = [&self.script, &self.fcm_script, &self.wns_script, &self.web_push_script];
         Platform::ALL.into_iter().zip(files.map(Option::as_deref))
     }
 
@@ -219,11 +222,11 @@ mod tests {
 
     #[test]
     fn a_dead_platform_is_not_awaited_unless_told() {
-        let mixed = "--platforms apns=1,fcm=1,wns=1";
+        let mixed = "--platforms apns=1,fcm=1,wns=1,web_push=1";
         assert_eq!(args("").awaited().unwrap(), [Platform::Apns]);
         assert_eq!(args(mixed).awaited().unwrap(), Platform::ALL);
         let dead = args(&format!("{mixed} --dead wns"));
-        assert_eq!(dead.awaited().unwrap(), [Platform::Apns, Platform::Fcm]);
+        assert_eq!(dead.awaited().unwrap(), [Platform::Apns, Platform::Fcm, Platform::WebPush]);
         let scripts = dead.scripts().unwrap();
         assert_eq!(scripts[&Platform::Wns].refuse_connections, Some(Refusal::Reset));
         assert_eq!(scripts[&Platform::Apns], Script::default());

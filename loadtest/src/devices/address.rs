@@ -6,13 +6,15 @@
 //! | APNs | 32 bytes | the first eight |
 //! | FCM | a registration token in its present form, 157 characters (push-services.md 2.6) | the first twelve characters |
 //! | WNS | a channel URI of the simulated service, whose token has 32 bytes in hex | the token's first eight bytes |
+//! | Web Push | a subscription at the simulated service: an endpoint with such a token, and the keys of its browser | as with WNS |
 use std::io::Write;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use super::{mix, unmix};
+use crate::gateways::web_push::Browser;
 
-/// Bytes of an APNs token, and of the one in a WNS channel.
+/// Bytes of an APNs token, and of the one in a WNS channel or an endpoint of Web Push.
 pub const TOKEN_LENGTH: usize = 32;
 /// Characters of an FCM registration token.
 pub const REGISTRATION_LENGTH: usize = FID + MARK.len() + 4 * TAIL / 3;
@@ -102,6 +104,16 @@ pub(super) fn write_channel(port: u16, token: &[u8; TOKEN_LENGTH], out: &mut Vec
     // Writing into memory cannot fail.
     drop(write!(out, "https://localhost:{port}/?token="));
     write_hex(token, out);
+}
+
+/// Appends the subscription of a token at the simulated service on that port.
+pub(super) fn write_subscription(port: u16, token: &[u8; TOKEN_LENGTH], out: &mut Vec<u8>) {
+    // Writing into memory cannot fail.
+    drop(write!(out, r#"{{"endpoint":"https://localhost:{port}/wp/"#));
+    write_hex(token, out);
+    let keys = Browser::of(token).map(|browser| (browser.p256dh(), browser.auth()));
+    let (p256dh, auth) = keys.unwrap_or_default();
+    drop(write!(out, r#"","p256dh":"{p256dh}","auth":"{auth}"}}"#));
 }
 
 #[cfg(test)]

@@ -14,11 +14,12 @@ mod traits;
 use std::io::Write;
 
 pub use self::address::TOKEN_LENGTH;
-use self::address::{Addresses, write_channel, write_hex};
+use self::address::{Addresses, write_channel, write_hex, write_subscription};
 pub use self::{
     platform::{Mix, Platform},
     traits::{CITIES, LANGUAGES, TEAMS, Traits},
 };
+use crate::gateways::Fleet;
 
 /// The devices of one seed, numbered from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,18 +29,31 @@ pub struct Devices {
     trait_key: u64,
     platform_key: u64,
     mix: Mix,
-    wns_port: u16,
+    ports: Ports,
+}
+
+/// Where the services are whose addresses name them, on this machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ports {
+    pub wns: u16,
+    pub web_push: u16,
+}
+
+impl Ports {
+    pub fn of(fleet: &Fleet) -> Self {
+        Self { wns: fleet.wns.address().port(), web_push: fleet.web_push.address().port() }
+    }
 }
 
 impl Devices {
     /// All on APNs.
     pub fn new(seed: u64) -> Self {
-        Self::mixed(seed, Mix::default(), 0)
+        Self::mixed(seed, Mix::default(), Ports::default())
     }
 
-    /// On the platforms of the mix; WNS channels are of the simulated service on `wns_port` of this machine. Which
-    /// platforms there are changes nothing else about a device, its APNs token included.
-    pub fn mixed(seed: u64, shares: Mix, wns_port: u16) -> Self {
+    /// On the platforms of the mix; channels and subscriptions are of the simulated services on these ports. Which platforms
+    /// there are changes nothing else about a device, its APNs token included.
+    pub fn mixed(seed: u64, shares: Mix, ports: Ports) -> Self {
         let root = mix(seed);
         Self {
             addresses: Addresses { key: mix(root ^ 1) },
@@ -47,7 +61,7 @@ impl Devices {
             trait_key: mix(root ^ 3),
             platform_key: mix(root ^ 4),
             mix: shares,
-            wns_port,
+            ports,
         }
     }
 
@@ -59,15 +73,15 @@ impl Devices {
         self.mix.draw(mix(n ^ self.platform_key))
     }
 
-    /// The 32 bytes that device `n` has on APNs, and that its channel names on WNS.
+    /// The 32 bytes that device `n` has on APNs, and that its channel names on WNS and its endpoint on Web Push.
     pub fn token(&self, n: u64) -> [u8; TOKEN_LENGTH] {
         self.addresses.token(n)
     }
 
-    /// What the simulated service of its platform books for a push to device `n`: of a WNS channel the token in it.
+    /// What the simulated service of its platform books for a push to device `n`: of a channel or an endpoint the token in it.
     pub fn booked(&self, n: u64) -> Box<[u8]> {
         match self.platform(n) {
-            Platform::Apns | Platform::Wns => self.addresses.token(n).into(),
+            Platform::Apns | Platform::Wns | Platform::WebPush => self.addresses.token(n).into(),
             Platform::Fcm => self.addresses.registration(n).into(),
         }
     }
@@ -75,7 +89,7 @@ impl Devices {
     /// The device of that platform whose pushes are booked so; `None` when no device of this seed can be.
     pub fn of_booked(&self, platform: Platform, booked: &[u8]) -> Option<u64> {
         let n = match platform {
-            Platform::Apns | Platform::Wns => self.addresses.of_token(booked),
+            Platform::Apns | Platform::Wns | Platform::WebPush => self.addresses.of_token(booked),
             Platform::Fcm => self.addresses.of_registration(booked),
         };
         n.filter(|n| self.platform(*n) == platform)
@@ -101,18 +115,27 @@ impl Devices {
         let (traits, platform) = (self.traits(n), self.platform(n));
         // Writing into memory cannot fail.
         let word = platform.word();
-        drop(write!(out, r#"{{"installationId":"{}","platform":"{word}","pushChannel":""#, self.id(n)));
+        drop(write!(out, r#"{{"installationId":"{}","platform":"{word}","pushChannel":"#, self.id(n)));
+        let token = self.addresses.token(n);
         match platform {
-            Platform::Apns => write_hex(&self.addresses.token(n), out),
-            Platform::Fcm => out.extend_from_slice(&self.addresses.registration(n)),
-            Platform::Wns => write_channel(self.wns_port, &self.addresses.token(n), out),
+            // An object; the others are texts.
+            Platform::WebPush => write_subscription(self.ports.web_push, &token, out),
+            Platform::Apns => quoted(out, |out| write_hex(&token, out)),
+            Platform::Fcm => quoted(out, |out| out.extend_from_slice(&self.addresses.registration(n))),
+            Platform::Wns => quoted(out, |out| write_channel(self.ports.wns, &token, out)),
         }
-        drop(write!(out, r#"","userId":"user-{}","tags":["u:{n}""#, n / 2));
+        drop(write!(out, r#","userId":"user-{}","tags":["u:{n}""#, n / 2));
         for tag in traits.shared_tags() {
             drop(write!(out, r#","{tag}""#));
         }
         out.extend_from_slice(b"]}");
     }
+}
+
+fn quoted(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    out.push(b'"');
+    write(out);
+    out.push(b'"');
 }
 
 /// The finaliser of splitmix64: a permutation of 64-bit numbers whose results look drawn.
@@ -142,6 +165,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::gateways::web_push::Browser;
 
     proptest! {
         #[test]
@@ -162,14 +186,14 @@ mod tests {
     }
 
     fn mixed(seed: u64) -> Devices {
-        Devices::mixed(seed, "apns=50,fcm=40,wns=10".parse().unwrap(), 8445)
+        Devices::mixed(seed, "apns=45,fcm=35,wns=10,web_push=10".parse().unwrap(), Ports { wns: 8445, web_push: 8446 })
     }
 
     #[test]
     fn platforms_keep_to_their_shares_and_change_nothing_else() {
         let (devices, plain) = (mixed(3), Devices::new(3));
         let count = 50_000;
-        for (platform, wanted) in Platform::ALL.into_iter().zip([0.5, 0.4, 0.1]) {
+        for (platform, wanted) in Platform::ALL.into_iter().zip([0.45, 0.35, 0.1, 0.1]) {
             let share = (0..count).filter(|n| devices.platform(*n) == platform).count() as f64 / count as f64;
             assert!((share - wanted).abs() < 0.01, "{platform}: {share}");
         }
@@ -178,6 +202,14 @@ mod tests {
             assert_eq!((devices.id(n), devices.token(n)), (plain.id(n), plain.token(n)));
             assert_eq!(devices.traits(n), plain.traits(n));
         }
+    }
+
+    /// Published figures were measured with these; a platform more must not move a device of a mix that does not name it.
+    #[test]
+    fn a_mix_gives_each_device_the_platform_that_it_had() {
+        let devices = Devices::mixed(1, "apns=50,fcm=40,wns=10".parse().unwrap(), Ports::default());
+        let drawn: String = (0..40).map(|n| &devices.platform(n).label()[..1]).collect();
+        assert_eq!(drawn, "aaaaaaaaaaffaffaaaafaafwfffafffafaffafaf");
     }
 
     #[test]
@@ -193,6 +225,13 @@ mod tests {
                 Platform::Apns => (PlatformWord::Apns, devices.token(n).to_vec()),
                 Platform::Fcm => (PlatformWord::FcmV1, devices.booked(n).to_vec()),
                 Platform::Wns => (PlatformWord::Wns, format!("https://localhost:8445/?token={token}").into_bytes()),
+                Platform::WebPush => {
+                    let browser = Browser::of(&devices.token(n)).unwrap();
+                    let (auth, p256dh) = (browser.auth(), browser.p256dh());
+                    let endpoint = format!("https://localhost:8446/wp/{token}");
+                    let members = format!(r#"{{"auth":"{auth}","endpoint":"{endpoint}","p256dh":"{p256dh}"}}"#);
+                    (PlatformWord::Browser, members.into_bytes())
+                }
             };
             assert_eq!((read.platform, read.channel.bytes()), (platform, channel.as_slice()));
             assert_eq!(read.user.as_ref().map(|user| user.as_str()), Some(devices.user(n).as_str()));

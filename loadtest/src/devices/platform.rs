@@ -9,10 +9,13 @@ pub enum Platform {
     Apns,
     Fcm,
     Wns,
+    WebPush,
 }
 
 impl Platform {
-    pub const ALL: [Self; 3] = [Self::Apns, Self::Fcm, Self::Wns];
+    /// In the order in which a mix is drawn: another one stands last, so that a seed goes on giving each device the platform
+    /// that it had.
+    pub const ALL: [Self; 4] = [Self::Apns, Self::Fcm, Self::Wns, Self::WebPush];
 
     /// The word in counters, metric labels and `payloads`.
     pub const fn label(self) -> &'static str {
@@ -20,6 +23,7 @@ impl Platform {
             Self::Apns => "apns",
             Self::Fcm => "fcm",
             Self::Wns => "wns",
+            Self::WebPush => "web_push",
         }
     }
 
@@ -29,6 +33,7 @@ impl Platform {
             Self::Apns => "apns",
             Self::Fcm => "fcmv1",
             Self::Wns => "wns",
+            Self::WebPush => "browser",
         }
     }
 }
@@ -48,7 +53,7 @@ impl Serialize for Platform {
 /// Why a text names no platform or no mix of them.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MixError {
-    #[error("`{0}` is no platform; those are apns, fcm and wns")]
+    #[error("`{0}` is no platform; those are apns, fcm, wns and web_push")]
     Unknown(String),
     #[error("`{0}` must be PLATFORM=SHARE, the share a whole number up to 10000")]
     Share(String),

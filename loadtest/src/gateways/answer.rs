@@ -7,13 +7,13 @@ use serde::{Deserialize, Serialize};
 pub struct Answer {
     /// HTTP status.
     pub status: u16,
-    /// APNs: `reason` of the JSON body. FCM: `errorCode` of its `FcmError`, or a word of `google.rpc.Code`. WNS: with 200 the word of `X-WNS-Status`, else `X-WNS-Error-Description`.
+    /// APNs: `reason` of the JSON body. FCM: `errorCode` of its `FcmError`, or a word of `google.rpc.Code`. WNS: with 200 the word of `X-WNS-Status`, else `X-WNS-Error-Description`. Web Push: see `WebPushConfig`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// APNs: `timestamp` of the JSON body, milliseconds since 1970; the documented place is a 410.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timestamp: Option<i64>,
-    /// FCM, WNS: the `Retry-After` field, seconds or a date.
+    /// FCM, WNS, Web Push: the `Retry-After` field, seconds or a date.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<String>,
     /// APNs: a `date` field with this text; absent = none.

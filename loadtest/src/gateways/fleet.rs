@@ -19,12 +19,14 @@ use super::{
     control::Control,
     fcm::{FcmConfig, FcmSim},
     listener::ListenError,
+    web_push::{WebPushConfig, WebPushSim},
     wns::{WnsConfig, WnsSim},
 };
 
 pub(crate) const APNS_PORT: u16 = 2197;
 const FCM_PORT: u16 = 8444;
 const WNS_PORT: u16 = 8445;
+const WEB_PUSH_PORT: u16 = 8446;
 pub(crate) const CONTROL_PORT: u16 = 8449;
 pub(super) const TEAM_ID: &str = "TEAM123456";
 /// The app of the credentials when the configuration names none.
@@ -37,6 +39,7 @@ pub struct FleetConfig {
     pub apns: ApnsConfig,
     pub fcm: FcmConfig,
     pub wns: WnsConfig,
+    pub web_push: WebPushConfig,
     pub control: ControlConfig,
 }
 
@@ -59,6 +62,7 @@ impl Default for FleetConfig {
             apns: ApnsConfig::default(),
             fcm: FcmConfig::default(),
             wns: WnsConfig::default(),
+            web_push: WebPushConfig::default(),
             control: ControlConfig::default(),
         }
         .with_ports()
@@ -72,6 +76,7 @@ impl FleetConfig {
         self.apns.listen.get_or_insert((Ipv4Addr::LOCALHOST, APNS_PORT).into());
         self.fcm.listen.get_or_insert((Ipv4Addr::LOCALHOST, FCM_PORT).into());
         self.wns.listen.get_or_insert((Ipv4Addr::LOCALHOST, WNS_PORT).into());
+        self.web_push.listen.get_or_insert((Ipv4Addr::LOCALHOST, WEB_PUSH_PORT).into());
         self
     }
 
@@ -81,7 +86,8 @@ impl FleetConfig {
         let apns = ApnsConfig { listen: Some(free), ..ApnsConfig::default() };
         let fcm = FcmConfig { listen: Some(free), ..FcmConfig::default() };
         let wns = WnsConfig { listen: Some(free), ..WnsConfig::default() };
-        Self { apns, fcm, wns, control: ControlConfig { listen: free } }
+        let web_push = WebPushConfig { listen: Some(free), ..WebPushConfig::default() };
+        Self { apns, fcm, wns, web_push, control: ControlConfig { listen: free } }
     }
 }
 
@@ -93,6 +99,7 @@ pub struct Credentials {
     pub apns: ApnsCredentials,
     pub fcm: FcmCredentials,
     pub wns: WnsCredentials,
+    pub web_push: WebPushCredentials,
 }
 
 /// The service account names project and token endpoint.
@@ -110,6 +117,14 @@ pub struct WnsCredentials {
     pub client_secret_file: PathBuf,
     pub token_endpoint: String,
     pub allowed_hosts: Vec<String>,
+}
+
+/// The key that subscriptions are bound to; they lead to this machine, so private networks are allowed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct WebPushCredentials {
+    pub subject: String,
+    pub vapid_private_key_file: PathBuf,
+    pub allow_private_networks: bool,
 }
 
 /// Key and certificate: each is enough.
@@ -144,6 +159,7 @@ pub struct Fleet {
     pub apns: Arc<ApnsSim>,
     pub fcm: Arc<FcmSim>,
     pub wns: Arc<WnsSim>,
+    pub web_push: Arc<WebPushSim>,
     pub control: Control,
     pub credentials: Credentials,
 }
@@ -160,6 +176,7 @@ impl Fleet {
         let fcm = Arc::new(FcmSim::start_under(config.fcm, &authority).await?);
         let secret = config.wns.client_secret.clone();
         let wns = Arc::new(WnsSim::start_under(config.wns, &authority).await?);
+        let web_push = Arc::new(WebPushSim::start_under(config.web_push, &authority).await?);
         let key = apns.issue_key(TEAM_ID)?;
         let client = authority.client_certificate(&[&topic])?;
         let credentials = Credentials {
@@ -185,14 +202,20 @@ impl Fleet {
                 token_endpoint: wns.entra_endpoint(),
                 allowed_hosts: vec![wns.allowed_host()],
             },
+            web_push: WebPushCredentials {
+                subject: "mailto:ops@example.com".to_owned(),
+                vapid_private_key_file: dir.join("vapid.pem"),
+                allow_private_networks: true,
+            },
         };
-        let files: [(&Path, &str); 6] = [
+        let files: [(&Path, &str); 7] = [
             (&credentials.ca_file, &authority.ca_pem()),
             (&credentials.apns.key_file, key.p8()),
             (&credentials.apns.cert_file, &client.certificate_pem),
             (&credentials.apns.cert_key_file, &client.key_pem),
             (&credentials.fcm.service_account_file, &fcm.account().json()),
             (&credentials.wns.client_secret_file, &secret),
+            (&credentials.web_push.vapid_private_key_file, &web_push.vapid_private_key()),
         ];
         std::fs::create_dir_all(dir).map_err(|error| FleetError::Write(dir.to_owned(), error))?;
         for (path, text) in files {
@@ -202,9 +225,10 @@ impl Fleet {
             ("apns", Arc::clone(&apns) as _),
             ("fcm", Arc::clone(&fcm) as _),
             ("wns", Arc::clone(&wns) as _),
+            ("web_push", Arc::clone(&web_push) as _),
         ]);
         let control = Control::start(config.control.listen, services, credentials.clone()).await?;
-        Ok(Self { apns, fcm, wns, control, credentials })
+        Ok(Self { apns, fcm, wns, web_push, control, credentials })
     }
 }
 

@@ -5,14 +5,18 @@
 //! - [`apns`]: Apple's service, with provider tokens and client certificates.
 //! - [`fcm`]: Google's service, with the token endpoint of its service account.
 //! - [`wns`]: the service of Windows, with its token endpoints.
+//! - [`web_push`]: the services of browsers, with browsers that read what they get.
+//! - [`adm`]: the service of Amazon's devices, with its token endpoint.
 //! - [`script`], [`answer`]: what happens beside verification.
 //! - [`receipts`], [`token`], [`counters`]: what came.
 //! - [`control`]: the same over plain HTTP, for scripts and other processes.
 //! - [`lean`]: an APNs that only counts, for measuring what sends to it.
 //! - [`fleet`]: all services and the control port together, with their credentials in files.
-//! - `listener`, `session`: connections; shared by all services that speak HTTP/2.
+//! - `listener`, `session`: connections; shared by the services whose HTTP/2 is followed frame by frame.
+//! - `served`: connections of the services that answer one request at a time.
 use std::sync::Arc;
 
+pub mod adm;
 pub mod answer;
 pub mod apns;
 pub mod authority;
@@ -24,10 +28,13 @@ pub mod lean;
 mod listener;
 pub mod receipts;
 pub mod script;
+mod served;
 mod session;
 pub mod token;
+pub mod web_push;
 pub mod wns;
 
+pub use adm::{AdmConfig, AdmSim};
 pub use answer::Answer;
 pub use apns::{ApnsConfig, ApnsSim, ProviderKey};
 pub use authority::Authority;
@@ -39,6 +46,7 @@ pub use listener::ListenError;
 pub use receipts::{Receipt, Receipts};
 pub use script::Script;
 pub use token::Token;
+pub use web_push::{WebPushConfig, WebPushSim};
 pub use wns::{WnsConfig, WnsSim};
 
 use self::{script::ActiveScript, session::Shared};

@@ -1,5 +1,5 @@
 //! What an answer of a simulated service says of the device, by the tables of the real services (push-services.md 1.5,
-//! 2.3 and 3.4). Written down here a second time, so that the service's own reading of them is judged, not trusted.
+//! 2.3, 3.4 and 4.3). Written down here a second time, so that the service's own reading of them is judged, not trusted.
 use crate::{devices::Platform, gateways::Receipt};
 
 /// What the sender has to make of one answer.
@@ -19,6 +19,7 @@ pub(super) fn meaning(platform: Platform, receipt: &Receipt) -> Meaning {
         Platform::Apns => (receipt.status == 200, matches!(receipt.status, 400 | 404 | 405 | 410 | 413)),
         Platform::Fcm => (receipt.status == 200, fcm_refuses(receipt.status, reason)),
         Platform::Wns => wns(receipt.status, reason),
+        Platform::WebPush => (receipt.status == 200, web_push_refuses(receipt.status, reason)),
     };
     match (delivered, refused) {
         (true, _) => Meaning::Delivered,
@@ -35,6 +36,15 @@ fn fcm_refuses(status: u16, word: &str) -> bool {
         | (401, "THIRD_PARTY_AUTH_ERROR" | "APNS_AUTH_ERROR")
         | (403, "SENDER_ID_MISMATCH")
         | (404, "UNREGISTERED" | "NOT_FOUND") => true,
+        _ => false,
+    }
+}
+
+/// Of 400 and 403 the words about who sends speak of the sender, not of the browser.
+fn web_push_refuses(status: u16, word: &str) -> bool {
+    match (status, word) {
+        (400 | 403, "BadAuthorizationHeader" | "BadJwtToken" | "BadVapidPublicKey" | "109") => false,
+        (400 | 403 | 404 | 405 | 410 | 413, _) => true,
         _ => false,
     }
 }
@@ -73,7 +83,7 @@ mod tests {
 
     #[test]
     fn every_row_of_the_tables() {
-        use Platform::{Apns, Fcm, Wns};
+        use Platform::{Apns, Fcm, WebPush, Wns};
         for (platform, status, reason, wanted) in [
             (Apns, 200, "", Delivered),
             (Apns, 400, "BadDeviceToken", RefusedForGood),
@@ -116,6 +126,18 @@ mod tests {
             (Wns, 413, "size", RefusedForGood),
             (Wns, 429, "", NotYet),
             (Wns, 500, "", NotYet),
+            (WebPush, 200, "", Delivered),
+            (WebPush, 400, "111", RefusedForGood),
+            (WebPush, 400, "VapidPkHashMismatch", RefusedForGood),
+            (WebPush, 400, "BadJwtToken", NotYet),
+            (WebPush, 401, "109", NotYet),
+            (WebPush, 403, "key", RefusedForGood),
+            (WebPush, 404, "102", RefusedForGood),
+            (WebPush, 406, "", NotYet),
+            (WebPush, 410, "103", RefusedForGood),
+            (WebPush, 413, "104", RefusedForGood),
+            (WebPush, 429, "TooManyRequests", NotYet),
+            (WebPush, 503, "202", NotYet),
         ] {
             assert_eq!(said(platform, status, reason), wanted, "{platform} {status} {reason}");
         }

@@ -1,5 +1,6 @@
 //! The oracle against books that are made up, right and wrong in every way.
 use super::*;
+use crate::devices::Ports;
 use crate::gateways::{
     Answer, Token,
     receipts::{Draft, Fate, body_hash},
@@ -14,6 +15,7 @@ fn body(platform: Platform) -> &'static [u8] {
         Platform::Apns => BODY,
         Platform::Fcm => b"fcm",
         Platform::Wns => b"wns",
+        Platform::WebPush => b"web_push",
     }
 }
 
@@ -30,7 +32,10 @@ impl Scene {
     }
 
     fn mixed(audience: &str) -> Self {
-        Self::with(audience, Devices::mixed(5, "apns=50,fcm=40,wns=10".parse().unwrap(), 1))
+        Self::with(
+            audience,
+            Devices::mixed(5, "apns=45,fcm=35,wns=10,web_push=10".parse().unwrap(), Ports { wns: 1, web_push: 2 }),
+        )
     }
 
     fn with(audience: &str, devices: Devices) -> Self {
@@ -196,18 +201,18 @@ fn each_platform_is_judged_and_so_is_the_sum() {
 #[test]
 fn a_fault_is_told_with_its_platform() {
     let mut scene = Scene::mixed("all");
-    let [apns, fcm, wns] = Platform::ALL.map(|platform| scene.first(platform));
-    let audience = format!("u:{apns} || u:{fcm} || u:{wns}");
+    let [apns, fcm, wns, web_push] = Platform::ALL.map(|platform| scene.first(platform));
+    let audience = format!("u:{apns} || u:{fcm} || u:{wns} || u:{web_push}");
     scene.audience = Predicate::parse(scene.devices, &audience).unwrap();
     scene.deliver_all();
     // A repeat with another id: only APNs shows its devices the id.
-    for n in [apns, fcm, wns] {
+    for n in [apns, fcm, wns, web_push] {
         scene.answer(n, 2, &Answer::accepted());
     }
     let judgement = scene.judge();
     let other = |platform| judgement.platforms[&platform].other_ids;
-    assert_eq!(Platform::ALL.map(other), [1, 0, 0]);
-    assert_eq!((judgement.total.repeated, judgement.total.extra), (3, 3));
+    assert_eq!(Platform::ALL.map(other), [1, 0, 0, 0]);
+    assert_eq!((judgement.total.repeated, judgement.total.extra), (4, 4));
     assert_eq!(judgement.details()[0], "apns: repeated with another apns-id: 1");
 
     // Another platform's body, and an address that is another platform's.

@@ -19,6 +19,7 @@ pub struct Accounts<'a> {
 
 /// A setting's value.
 enum Value<'a> {
+    Flag(bool),
     Text(&'a str),
     Texts(&'a [String]),
     Number(u32),
@@ -28,8 +29,8 @@ enum Value<'a> {
 
 impl<'a> Accounts<'a> {
     fn settings(&self, platform: Platform) -> Vec<(&'static str, Value<'a>)> {
-        use Value::{File, Number, Text, Texts};
-        let Credentials { apns, fcm, wns, ca_file, .. } = self.credentials;
+        use Value::{File, Flag, Number, Text, Texts};
+        let Credentials { apns, fcm, wns, web_push, ca_file, .. } = self.credentials;
         let mut settings = match platform {
             Platform::Apns => vec![
                 ("endpoint", Text(&apns.endpoint)),
@@ -52,6 +53,11 @@ impl<'a> Accounts<'a> {
                 ("token_endpoint", Text(&wns.token_endpoint)),
                 ("allowed_hosts", Texts(&wns.allowed_hosts)),
             ],
+            Platform::WebPush => vec![
+                ("subject", Text(&web_push.subject)),
+                ("vapid_private_key", File(&web_push.vapid_private_key_file)),
+                ("allow_private_networks", Flag(web_push.allow_private_networks)),
+            ],
         };
         settings.push(("ca", File(ca_file)));
         settings
@@ -67,6 +73,7 @@ impl<'a> Accounts<'a> {
             text += &format!("\n[hubs.{hub}.{platform}]\n");
             for (name, value) in self.settings(*platform) {
                 let (suffix, value) = match value {
+                    Value::Flag(flag) => ("", flag.into()),
                     Value::Text(text) => ("", text.into()),
                     Value::Texts(texts) => ("", texts.to_vec().into()),
                     Value::Number(number) => ("", i64::from(number).into()),
@@ -90,6 +97,7 @@ impl<'a> Accounts<'a> {
             let mut account = serde_json::Map::new();
             for (name, value) in self.settings(*platform) {
                 let value = match value {
+                    Value::Flag(flag) => flag.into(),
                     Value::Text(text) => text.into(),
                     Value::Texts(texts) => texts.into(),
                     Value::Number(number) => number.into(),

@@ -218,6 +218,7 @@ mod tests {
             let fcm = stated.and_then(|hub| hub.fcm.as_ref());
             assert_eq!(fcm.map(|fcm| fcm.gateway.rate_per_second), has(Platform::Fcm).then_some(100));
             assert_eq!(stated.is_some_and(|hub| hub.wns.is_some()), has(Platform::Wns));
+            assert_eq!(stated.is_some_and(|hub| hub.web_push.is_some()), has(Platform::WebPush));
         }
     }
 

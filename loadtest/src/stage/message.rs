@@ -32,6 +32,7 @@ impl Message<'_> {
                 escaped(text)
             )
             .into(),
+            Platform::WebPush => json!({ "body": text, "title": title }),
         }
     }
 
@@ -40,7 +41,7 @@ impl Message<'_> {
     pub(crate) fn body(&self, platform: Platform, id: &str, accepted: i64) -> u64 {
         let payload = self.payload(platform);
         match platform {
-            Platform::Apns => body_hash(payload.to_string().as_bytes()),
+            Platform::Apns | Platform::WebPush => body_hash(payload.to_string().as_bytes()),
             // A receipt leaves out the target and what is left of the message's life. The rest is what was asked for, and
             // for each leg how urgent it is, when it ends, and the key by which a repeat replaces the first copy
             // (push-services.md 2.2 and 7).

@@ -14,8 +14,8 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 use anyhow::{Context, ensure};
 
 use crate::{
-    devices::{Devices, Mix, Platform},
-    gateways::{ApnsConfig, FcmConfig, Fleet, FleetConfig, Script, Simulated, WnsConfig},
+    devices::{Devices, Mix, Platform, Ports},
+    gateways::{ApnsConfig, FcmConfig, Fleet, FleetConfig, Script, Simulated, WebPushConfig, WnsConfig},
     oracle::Oracle,
     progress::Progress,
     service::{Accounts, Service, Site, Tuning},
@@ -102,7 +102,7 @@ impl Stage {
         if plan.hub == HubFrom::Api {
             service.api.put_hub(&accounts.document()?).await.context("cannot make the hub")?;
         }
-        let devices = Devices::mixed(plan.seed, plan.mix, fleet.wns.address().port());
+        let devices = Devices::mixed(plan.seed, plan.mix, Ports::of(&fleet));
         let oracle = Oracle::new(devices, 0);
         Ok(Self { service, fleet, devices, population: 0, oracle, tuning: plan.tuning })
     }
@@ -150,6 +150,7 @@ fn fleet_config(mut scripts: BTreeMap<Platform, Script>) -> FleetConfig {
         },
         fcm: FcmConfig { script: script(Platform::Fcm), stream_window: WINDOW, connection_window: WINDOW, ..free.fcm },
         wns: WnsConfig { script: script(Platform::Wns), ..free.wns },
+        web_push: WebPushConfig { script: script(Platform::WebPush), ..free.web_push },
         ..free
     }
 }
@@ -160,5 +161,6 @@ pub fn gateway(fleet: &Fleet, platform: Platform) -> &dyn Simulated {
         Platform::Apns => &*fleet.apns,
         Platform::Fcm => &*fleet.fcm,
         Platform::Wns => &*fleet.wns,
+        Platform::WebPush => &*fleet.web_push,
     }
 }

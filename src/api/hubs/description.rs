@@ -39,7 +39,7 @@ const LONGEST_METADATA: usize = 1_024;
 const UNSENT: [(&str, &str); 5] = [
     ("GcmCredential", "must be absent: the legacy service is gone, give FcmV1Credential instead"),
     ("MpnsCredential", "must be absent: the service is gone"),
-    ("AdmCredential", "must be absent: this build has no sender for it"),
+    ("AdmCredential", "must be absent: give adm through the native API"),
     ("BaiduCredential", "must be absent: this build has no sender for it"),
     ("BrowserCredential", "must be absent: give web_push through the native API"),
 ];
@@ -83,6 +83,9 @@ pub fn read(description: &Element, current: Option<&HubSettings>) -> Result<HubS
     let body = Value::Object(body).to_string();
     let mut settings = hub_form::read(Object::of_body(body.as_bytes())?, current)?;
     settings.described = described(description, current)?;
+    // A description says nothing of these: they are given through the native API.
+    settings.web_push = current.and_then(|current| current.web_push.clone());
+    settings.adm = current.and_then(|current| current.adm.clone());
     Ok(settings)
 }
 

@@ -108,7 +108,7 @@ fn payloads(mut form: Object<'_>) -> Result<Payloads, FieldError> {
     let mut payloads = Payloads::new();
     for (label, value) in form.rest() {
         let platform = Platform::from_label(&label)
-            .ok_or_else(|| form.fault(&label, "is no platform; those are apns, fcm, wns and web_push"))?;
+            .ok_or_else(|| form.fault(&label, "is no platform; those are apns, fcm, wns, web_push and adm"))?;
         let text = payload(platform, value).map_err(|rule| form.fault(&label, rule))?;
         payloads.insert(label, text);
     }

@@ -55,6 +55,8 @@ pub(super) struct Payloads {
     /// XML, or any text.
     wns: Option<String>,
     web_push: Option<WebPushPayload>,
+    /// The message with its `data`.
+    adm: Option<BTreeMap<String, Value>>,
 }
 
 #[derive(ToSchema)]

@@ -16,6 +16,8 @@ use crate::model::platform::Platform;
 use crate::model::time::Timestamp;
 use crate::store::Hold;
 
+mod adm;
+mod web_push;
 mod wns;
 
 /// What GET adds and PUT takes back without a word, so that an answer can be edited and sent again.
@@ -45,13 +47,14 @@ pub(in crate::api) fn read(mut body: Object<'_>, current: Option<&HubSettings>) 
     let fcm = fcm.map(|form| self::fcm(form, current.and_then(|hub| hub.fcm.as_ref()))).transpose()?;
     let wns = body.object("wns")?;
     let wns = wns.map(|form| wns::read(form, current.and_then(|hub| hub.wns.as_ref()))).transpose()?;
-    let unbuilt = Platform::WebPush.label();
-    if body.raw(unbuilt).is_some() {
-        return Err(body.fault(unbuilt, "must be absent: this build has no sender for it").into());
-    }
+    let web_push = body.object("web_push")?;
+    let web_push =
+        web_push.map(|form| web_push::read(form, current.and_then(|hub| hub.web_push.as_ref()))).transpose()?;
+    let adm = body.object("adm")?;
+    let adm = adm.map(|form| adm::read(form, current.and_then(|hub| hub.adm.as_ref()))).transpose()?;
     body.finish()?;
     let described = current.map(|hub| hub.described.clone()).unwrap_or_default();
-    Ok(HubSettings { weight, keys, apns, fcm, wns, described })
+    Ok(HubSettings { weight, keys, apns, fcm, wns, web_push, adm, described })
 }
 
 fn keys(rules: Object<'_>, current: &[AccessRule]) -> Result<Vec<AccessRule>, ChangeError> {
@@ -188,6 +191,12 @@ pub(super) fn show(hub: &Hub, blocked: &BTreeMap<Platform, Hold>, with_keys: boo
     for (service, account) in accounts(&hub.settings) {
         shown[service] = account;
     }
+    if let Some(web_push) = &hub.settings.web_push {
+        shown["web_push"] = web_push::show(web_push);
+    }
+    if let Some(adm) = &hub.settings.adm {
+        shown["adm"] = adm::show(adm);
+    }
     shown
 }
 
@@ -305,7 +314,8 @@ mod tests {
             (r#"{"weight":0}"#, "weight must be a whole number from 1 to 1000"),
             (r#"{"fcm":{}}"#, "fcm.service_account is required"),
             (r#"{"wns":{}}"#, "wns.tenant_id is required"),
-            (r#"{"web_push":{}}"#, "web_push must be absent: this build has no sender for it"),
+            (r#"{"web_push":{}}"#, "web_push.subject is required"),
+            (r#"{"adm":{}}"#, "adm.client_id is required"),
             (r#"{"keys":{"a":{}}}"#, "keys.a.rights is required"),
             (r#"{"keys":{"a":{"rights":["own"]}}}"#, "keys.a.rights may hold only listen, send and manage"),
             (r#"{"keys":{"a b":{"rights":["send"]}}}"#, "keys.a b must have a name of letters"),

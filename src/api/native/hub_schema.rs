@@ -20,6 +20,8 @@ pub(super) struct HubSettings {
     apns: Option<ApnsSettings>,
     fcm: Option<FcmSettings>,
     wns: Option<WnsSettings>,
+    web_push: Option<WebPushSettings>,
+    adm: Option<AdmSettings>,
     /// Taken back and ignored, so that an answer can be edited and sent again.
     read_only: Option<bool>,
     /// Taken back and ignored.
@@ -121,6 +123,47 @@ pub(super) struct WnsSettings {
     rate_per_second: Option<u32>,
 }
 
+/// How to appear before the push services of browsers.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WebPushSettings {
+    /// Whom a push service may write to when something is wrong: `mailto:` or `https:`.
+    subject: String,
+    /// The VAPID key: P-256 as PEM (PKCS#8 or SEC 1), or its 32 bytes in base64url. Subscriptions are bound to it. Never
+    /// read back; left out, it stays as it is.
+    #[schema(write_only)]
+    vapid_private_key: Option<String>,
+    /// Whether subscriptions may lead to addresses of private networks, and to other ports than 443.
+    #[schema(default = false)]
+    allow_private_networks: Option<bool>,
+    /// Roots that are trusted besides the public ones, as PEM.
+    ca: Option<String>,
+    /// All nodes together; 0 is as fast as the services take it.
+    #[schema(minimum = 0, maximum = 100_000_000, default = 0)]
+    rate_per_second: Option<u32>,
+    /// Taken back and ignored.
+    vapid_public_key: Option<String>,
+}
+
+/// How to reach Amazon's devices: the security profile of the app.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AdmSettings {
+    client_id: String,
+    /// Never read back. Left out, it stays as long as `client_id` and `token_endpoint` do.
+    #[schema(write_only)]
+    client_secret: Option<String>,
+    #[schema(default = "https://api.amazon.com")]
+    endpoint: Option<String>,
+    #[schema(default = "https://api.amazon.com/auth/O2/token")]
+    token_endpoint: Option<String>,
+    /// Roots that are trusted besides the public ones, as PEM.
+    ca: Option<String>,
+    /// All nodes together; 0 is as fast as the service takes it.
+    #[schema(minimum = 0, maximum = 100_000_000, default = 0)]
+    rate_per_second: Option<u32>,
+}
+
 #[derive(ToSchema)]
 #[serde(untagged)]
 pub(super) enum ServiceAccount {
@@ -152,6 +195,10 @@ pub(super) struct Hub {
     fcm: Option<FcmShown>,
     #[schema(nullable = false)]
     wns: Option<WnsShown>,
+    #[schema(nullable = false)]
+    web_push: Option<WebPushShown>,
+    #[schema(nullable = false)]
+    adm: Option<AdmShown>,
 }
 
 /// An access rule as it is shown.
@@ -244,6 +291,29 @@ pub(super) struct WnsShown {
     client_id: String,
     token_endpoint: String,
     allowed_hosts: Vec<String>,
+    rate_per_second: u32,
+    #[schema(nullable = false)]
+    ca: Option<String>,
+}
+
+/// Web Push's settings as they are shown: without the private key.
+#[derive(ToSchema)]
+pub(super) struct WebPushShown {
+    subject: String,
+    allow_private_networks: bool,
+    rate_per_second: u32,
+    /// What pages give to `pushManager.subscribe` as `applicationServerKey`.
+    vapid_public_key: String,
+    #[schema(nullable = false)]
+    ca: Option<String>,
+}
+
+/// ADM's settings as they are shown: without the secret.
+#[derive(ToSchema)]
+pub(super) struct AdmShown {
+    client_id: String,
+    endpoint: String,
+    token_endpoint: String,
     rate_per_second: u32,
     #[schema(nullable = false)]
     ca: Option<String>,

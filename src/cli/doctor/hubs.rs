@@ -72,10 +72,16 @@ async fn account(opener: &Opener, name: &HubName, account: Account<'_>) -> Vec<F
     let clock = gateway.clock_ahead().map(|ahead| super::clock::beside(&about, ahead));
     gateway.close(CLOSING).await;
     let probed = match probed {
+        Ok(Probe::Works) if matches!(account, Account::WebPush(_)) => {
+            let text = "the key signs; whether each browser's push service takes it shows with the first push";
+            Finding::ok(about, text)
+        }
         Ok(Probe::Works) => Finding::ok(about, "the service is there and takes the credentials"),
         Ok(Probe::Refused(reason)) => {
             let text = match account {
                 Account::Wns(_) => "check tenant_id, client_id and client_secret, and that the secret has not expired",
+                Account::Adm(_) => "check client_id and client_secret of the app's security profile",
+                Account::WebPush(_) => "check the key: P-256 as PEM, or its 32 bytes in base64url",
                 Account::Apns(_) | Account::Fcm(_) => {
                     "check the key, its ids and the topic, that the key was not revoked, and the system's clock"
                 }

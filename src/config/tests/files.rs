@@ -38,6 +38,7 @@ pub(super) fn furnished() -> Place {
         .file("vapid.pem", &key)
         .file("service-account.json", &account(&rsa_pem(), "https://oauth2.googleapis.com/token"))
         .file("wns.secret", "wns\n")
+        .file("adm.secret", "adm\n")
         .file("google.secret", "google\n")
         .file("auth.key", "0011\n")
         .file("todo.json", r#"[{"text": "first"}]"#)

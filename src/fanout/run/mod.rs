@@ -162,7 +162,7 @@ impl Run {
     fn find_gateway(&mut self) {
         self.gateway = self.worker.gateways.gateway(self.hub, self.platform);
         let Some(gateway) = &self.gateway else {
-            self.condemned = Some(reason::NO_GATEWAY);
+            self.condemned = Some(reason::no_gateway(self.platform));
             return;
         };
         let gateway = gateway.clone();

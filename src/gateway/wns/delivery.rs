@@ -1,16 +1,18 @@
 //! One target: the check of its channel, the request, and what follows from the answer.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Method, Request};
 use http_body_util::Full;
 
 use super::channel::{self, HostRule};
-use super::client::{Client, Failure};
-use super::ticket::Ticket;
-use super::token::{self, AccessToken, Fault, Tokens};
 use super::verdict::{self, Said};
 use crate::clock::SharedClock;
+use crate::gateway::requests::client::{Client, Failure};
+use crate::gateway::requests::line::Deliver;
+use crate::gateway::requests::ticket::Ticket;
+use crate::gateway::requests::token::{self, AccessToken, Fault, Tokens};
 use crate::gateway::{SharedRequest, Unsent};
 use crate::model::verdict::{Reason, ThrottleScope, Verdict};
 
@@ -26,9 +28,8 @@ pub(super) struct Way {
     pub(super) clock: SharedClock,
 }
 
-impl Way {
-    /// Sends to one target and answers for it.
-    pub(super) async fn deliver(&self, mut ticket: Ticket) {
+impl Deliver for Way {
+    async fn deliver(self: Arc<Self>, mut ticket: Ticket) {
         let Some(uri) = channel::address(ticket.channel(), &self.allowed_hosts) else {
             let reason = Some(Reason::known("channel is of no allowed host"));
             return ticket.verdict(Verdict::FixRequest { for_all: false }, reason);
@@ -51,9 +52,14 @@ impl Way {
             ticket.hand_over(self.clock.now());
             let answer = match self.client.send(request).await {
                 Ok(answer) => answer,
-                Err(Failure::Safe(why)) => {
+                Err(Failure::Unconnected(why) | Failure::Unprocessed(why)) => {
                     ticket.take_back();
                     return ticket.verdict(self.not_connected(), Some(Reason::known(why)));
+                }
+                Err(Failure::Barred) => {
+                    ticket.take_back();
+                    let reason = Some(Reason::known("channel is of no allowed host"));
+                    return ticket.verdict(Verdict::FixRequest { for_all: false }, reason);
                 }
                 Err(Failure::Ambiguous(why)) => {
                     return ticket.verdict(Verdict::ConnAmbiguous, Some(Reason::known(why)));
@@ -72,7 +78,9 @@ impl Way {
             return ticket.verdict(verdict, reason);
         }
     }
+}
 
+impl Way {
     /// Channels name their hosts, and apps name channels: one host that is not there must not make the hub's sender rest.
     /// Where other connections hold, the target waits alone.
     fn not_connected(&self) -> Verdict {

@@ -1,28 +1,17 @@
 //! WNS: the push service of Windows (`push-services.md` section 3). One HTTP/1.1 request a channel, to whichever host the
-//! channel names, with a bearer token that is fetched and renewed here.
-//!
-//! ```text
-//!  submit ─▶ line (two lanes, bounded) ─▶ delivery, at most `in_flight` at once ─▶ replies, one by one
-//!                                          ├─ channel: may the token be shown to that host?
-//!                                          ├─ token: one for all, renewed early and after a 401
-//!                                          ├─ client: kept connections by host
-//!                                          └─ verdict: what the answer means
-//! ```
-//!
-//! - A target is in exactly one place, its batch or one ticket, and leaves it by its reply; a ticket that is dropped
-//!   replies too.
-//! - Everything runs on the [`ClientRuntime`], so that hundreds of connections share few threads.
+//! channel names, with a bearer token that is fetched and renewed (`requests`).
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use self::client::Client;
 use self::delivery::Way;
-use self::line::Line;
-use self::token::{Fault, Tokens};
 use super::client_runtime::ClientRuntime;
+use super::requests::Reach;
+use super::requests::client::{Client, Protocols};
+use super::requests::line::Line;
+use super::requests::token::{Account, Fault, Tokens};
 use super::transport::GatewayMeter;
 use super::{Batch, Gateway, Probe, SharedRequest, tls};
 use crate::clock::SharedClock;
@@ -34,18 +23,16 @@ use crate::model::template::Rendered;
 use crate::model::time::Timestamp;
 
 pub mod channel;
-mod client;
-mod counted;
 mod delivery;
-mod line;
 pub mod request;
 pub mod settings;
-mod ticket;
 pub mod toast;
-mod token;
 pub mod verdict;
 
-pub use settings::{WnsAuth, WnsSettings, WnsTuning};
+pub use settings::{WnsAuth, WnsSettings};
+
+/// A token's life where its answer does not tell it (3.2).
+const TOKEN_LIFE: Duration = Duration::from_hours(24);
 
 /// One hub's way to WNS.
 #[derive(Debug)]
@@ -66,15 +53,23 @@ impl WnsGateway {
     ) -> Result<Self, FieldError> {
         let tls = tls::client_config(tls::roots(settings.ca_pem.as_deref())?, None, &[])?;
         // Connections for tokens say nothing about WNS: they have a pool of their own, and nobody watches it.
-        let for_tokens = Client::new(tls.clone(), &settings.tuning, Arc::default());
+        let client = |tls, meter| Client::new(tls, Protocols::Http1, Reach::Anywhere, &settings.tuning, meter);
+        let account = Account {
+            service: "WNS",
+            endpoint: &settings.token_endpoint,
+            client_id: &settings.client_id,
+            client_secret: &settings.client_secret,
+            scope: settings.auth.scope(),
+            usual_life: TOKEN_LIFE,
+        };
         let way = Arc::new(Way {
-            tokens: Tokens::new(settings, for_tokens, Arc::clone(clock)),
-            client: Client::new(tls, &settings.tuning, Arc::clone(&meter)),
+            tokens: Tokens::new(&account, client(tls.clone(), Arc::default()), Arc::clone(clock)),
+            // The operator names the hosts, so where they lie is the operator's business.
+            client: client(tls, Arc::clone(&meter)),
             allowed_hosts: settings.allowed_hosts.clone(),
             clock: Arc::clone(clock),
         });
-        let (in_flight, tick) = (settings.tuning.in_flight, settings.tuning.tick);
-        let line = Line::open(Arc::clone(&way), Arc::clone(runtime), meter, in_flight, tick);
+        let line = Line::open(Arc::clone(&way), Arc::clone(runtime), meter, Arc::clone(clock), &settings.tuning);
         Ok(Self { way, line, runtime: Arc::clone(runtime), clock: Arc::clone(clock) })
     }
 }

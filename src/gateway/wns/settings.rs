@@ -1,10 +1,10 @@
 //! What a hub must say for its apps to be reached through WNS.
 
 use std::fmt;
-use std::time::Duration;
 
 use super::channel::HostRule;
 use crate::gateway::endpoint::Endpoint;
+use crate::gateway::requests::Tuning;
 use crate::model::field::FieldError;
 
 /// Where channels live unless a hub says otherwise (`push-services.md` 3.1).
@@ -31,33 +31,6 @@ impl WnsAuth {
     }
 }
 
-/// Times and sizes; the defaults are those of `push-services.md` 0.5.
-#[derive(Clone, Debug)]
-pub struct WnsTuning {
-    /// Requests open at once: as many connections, since each carries one request at a time (3.1).
-    pub in_flight: usize,
-    /// How often stop flags and deadlines are looked at while anything waits.
-    pub tick: Duration,
-    /// Name, TCP and TLS together.
-    pub open_timeout: Duration,
-    /// A request without its answer for so long is given up.
-    pub hard_timeout: Duration,
-    /// A connection that carries nothing for so long is closed.
-    pub idle: Duration,
-}
-
-impl Default for WnsTuning {
-    fn default() -> Self {
-        Self {
-            in_flight: 256,
-            tick: Duration::from_millis(100),
-            open_timeout: Duration::from_secs(10),
-            hard_timeout: Duration::from_secs(60),
-            idle: Duration::from_secs(60),
-        }
-    }
-}
-
 /// One hub's account with WNS, checked.
 #[derive(Clone)]
 pub struct WnsSettings {
@@ -68,7 +41,7 @@ pub struct WnsSettings {
     pub(super) token_endpoint: http::Uri,
     pub(super) allowed_hosts: Vec<HostRule>,
     pub(super) ca_pem: Option<Box<str>>,
-    pub(super) tuning: WnsTuning,
+    pub(super) tuning: Tuning,
 }
 
 impl WnsSettings {
@@ -98,7 +71,7 @@ impl WnsSettings {
             client_secret: client_secret.into(),
             allowed_hosts: HostRule::parse(DEFAULT_HOSTS).into_iter().collect(),
             ca_pem: None,
-            tuning: WnsTuning::default(),
+            tuning: Tuning::default(),
         })
     }
 
@@ -124,7 +97,7 @@ impl WnsSettings {
 
     /// With other times and sizes than the usual ones: for tests and measurements.
     #[must_use]
-    pub fn with_tuning(mut self, tuning: WnsTuning) -> Self {
+    pub fn with_tuning(mut self, tuning: Tuning) -> Self {
         self.tuning = tuning;
         self
     }

@@ -1,4 +1,4 @@
--- Version 2: jobs, and the files that they read and write (store/jobs.rs).
+-- Version 3: jobs, and the files that they read and write (store/jobs.rs).
 
 CREATE TABLE job (
     hub       integer NOT NULL,

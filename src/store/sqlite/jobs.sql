@@ -1,4 +1,4 @@
--- Version 4: jobs, and the files that they read and write (store/jobs.rs).
+-- Version 5: jobs, and the files that they read and write (store/jobs.rs).
 
 CREATE TABLE job (
     hub       INTEGER NOT NULL,

@@ -107,7 +107,7 @@ fn lock_path(path: &Path) -> PathBuf {
 }
 
 /// This build's schema version, kept in SQLite's `user_version`.
-const SCHEMA_VERSION: i64 = 4;
+const SCHEMA_VERSION: i64 = 5;
 
 /// What brings a file to each version.
 const MIGRATIONS: [(i64, &str); 5] = [

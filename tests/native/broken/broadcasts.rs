@@ -61,7 +61,11 @@ fn payloads() -> Vec<Row> {
     vec![
         send(r#"{"payloads":{}}"#, "payloads", "must name at least one platform"),
         send(r#"{"payloads":7}"#, "payloads", "must be an object"),
-        send(r#"{"payloads":{"pager":{}}}"#, "payloads.pager", "is no platform; those are apns, fcm, wns and web_push"),
+        send(
+            r#"{"payloads":{"pager":{}}}"#,
+            "payloads.pager",
+            "is no platform; those are apns, fcm, wns, web_push and adm",
+        ),
         send(r#"{"payloads":{"apns":"x"}}"#, "payloads.apns", "must be an object"),
         send(r#"{"payloads":{"apns":{}}}"#, "payloads.apns", "must not be an empty object"),
         send(&apns, "payloads.apns", "4096"),

@@ -5,24 +5,10 @@
 mod accounts;
 mod verification;
 
-use std::{
-    net::{Ipv4Addr, SocketAddr},
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::net::SocketAddr;
 
-use bytes::Bytes;
-use http::{HeaderValue, Request, Response, header::RETRY_AFTER};
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::TokioIo;
+use http::{header::RETRY_AFTER, request::Parts};
 use serde::{Deserialize, Serialize};
-use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::watch,
-};
-use tokio_rustls::TlsAcceptor;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::accounts::Accounts;
 use super::{
@@ -30,16 +16,12 @@ use super::{
     answer::Answer,
     apns::StartError,
     authority::Authority,
-    counters::{Counters, Counts},
-    listener,
-    receipts::{Draft, Fate, FullRequest, Receipts, body_hash, collapse_hash},
-    script::{Act, ActiveScript, Script},
+    counters::Counts,
+    receipts::{body_hash, collapse_hash},
+    script::Script,
+    served::{Api, HTTP1, Judged, Options, Pushed, Said, Served, respond, set, text},
     session::Shared,
 };
-use crate::clock::Clock;
-
-/// The longest body that is read at all.
-const READ_LIMIT: usize = 1 << 20;
 
 /// How the service is set up.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -80,25 +62,12 @@ impl Default for WnsConfig {
 /// A running service. Dropping it ends every connection at once and frees the port.
 #[derive(Debug)]
 pub struct WnsSim {
-    address: SocketAddr,
-    state: Arc<State>,
-    tasks: TaskTracker,
-    stop: CancellationToken,
+    served: Served<Wns>,
 }
 
 #[derive(Debug)]
-struct State {
-    shared: Shared,
+struct Wns {
     accounts: Accounts,
-    tls: TlsState,
-}
-
-struct TlsState(TlsAcceptor);
-
-impl std::fmt::Debug for TlsState {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("TlsState")
-    }
 }
 
 impl WnsSim {
@@ -107,37 +76,27 @@ impl WnsSim {
     /// # Errors
     /// [`StartError`]: the address is not loopback or taken, or certificates cannot be made.
     pub async fn start_under(config: WnsConfig, authority: &Authority) -> Result<Self, StartError> {
-        let (tcp, address) = listener::bind(config.listen.unwrap_or((Ipv4Addr::LOCALHOST, 0).into())).await?;
-        let mut tls = authority.server_config(false)?;
-        tls.alpn_protocols = vec![b"http/1.1".to_vec()];
-        let shared = Shared {
-            receipts: Receipts::default(),
-            counters: Counters::default(),
-            clock: Clock::default(),
-            script: watch::Sender::new(Arc::new(ActiveScript::new(config.script.clone()))),
+        let options = Options {
+            listen: config.listen,
+            protocols: HTTP1,
             keep_requests: config.keep_requests,
-            streams: 1,
+            script: config.script.clone(),
         };
-        let tls = TlsState(TlsAcceptor::from(Arc::new(tls)));
-        let state = Arc::new(State { shared, accounts: Accounts::new(config), tls });
-        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
-        tasks.spawn(accept(tcp, Arc::clone(&state), tasks.clone(), stop.clone()));
-        tasks.close();
-        Ok(Self { address, state, tasks, stop })
+        let served = Served::start(options, authority, |_| Wns { accounts: Accounts::new(config) }).await?;
+        Ok(Self { served })
     }
 
     /// Ends every connection without a word and waits until the port is free.
     pub async fn stop(self) {
-        self.stop.cancel();
-        self.tasks.wait().await;
+        self.served.stop().await;
     }
 
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.served.address()
     }
 
     pub fn endpoint(&self) -> String {
-        format!("https://localhost:{}", self.address.port())
+        self.served.endpoint()
     }
 
     /// For `token_endpoint` of a hub, with the tenant's place in it.
@@ -151,7 +110,7 @@ impl WnsSim {
 
     /// For `allowed_hosts` of a hub.
     pub fn allowed_host(&self) -> String {
-        format!("localhost:{}", self.address.port())
+        format!("localhost:{}", self.address().port())
     }
 
     /// The channel URI of a device.
@@ -160,168 +119,61 @@ impl WnsSim {
     }
 
     pub fn tenant_id(&self) -> &str {
-        &self.state.accounts.config.tenant_id
+        &self.served.api().accounts.config.tenant_id
     }
 
     pub fn client_id(&self) -> &str {
-        &self.state.accounts.config.client_id
+        &self.served.api().accounts.config.client_id
     }
 
     /// Every token given so far is refused from now on.
     pub fn forget_tokens(&self) {
-        self.state.accounts.forget_tokens();
+        self.served.api().accounts.forget_tokens();
     }
 
     /// How many tokens were given.
     pub fn tokens_given(&self) -> u64 {
-        self.state.accounts.given()
+        self.served.api().accounts.given()
     }
 
     /// Returns once the counts are as wanted; put a timeout around it where a failure must end.
     pub async fn wait_until(&self, reached: impl FnMut(&Counts) -> bool) -> Counts {
-        self.state.shared.counters.wait_until(reached).await
+        self.served.shared().counters.wait_until(reached).await
     }
 }
 
-async fn accept(tcp: TcpListener, state: Arc<State>, tasks: TaskTracker, stop: CancellationToken) {
-    loop {
-        let stream = tokio::select! {
-            () = stop.cancelled() => return,
-            accepted = tcp.accept() => match accepted {
-                Ok((stream, _)) => stream,
-                // Out of descriptors, or gone before it was taken: the next one may do.
-                Err(_) => {
-                    tokio::task::yield_now().await;
-                    continue;
-                }
-            },
+impl Api for Wns {
+    fn aside(&self, head: &Parts, body: &[u8], now: i64) -> Option<Said> {
+        let path = head.uri.path();
+        self.accounts.is_token_request(path).then(|| self.accounts.grant(path, body, now))
+    }
+
+    fn judge(&self, head: &Parts, body: &[u8], now: i64) -> Judged {
+        let pushed = Pushed {
+            token: verification::device(&head.uri),
+            body: body_hash(body),
+            collapse: text(head, "x-wns-tag").map_or(0, |tag| collapse_hash(tag.as_bytes())),
+            clear: None,
         };
-        let (state, stop) = (Arc::clone(&state), stop.clone());
-        tasks.spawn(async move {
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = serve(stream, state) => {}
-            }
-        });
+        Judged { pushed, refusal: verification::refusal(head, body, &self.accounts, now) }
     }
-}
 
-async fn serve(stream: TcpStream, state: Arc<State>) {
-    let counters = &state.shared.counters;
-    Counters::add(&counters.connections_ever, 1);
-    if state.shared.script.borrow().script.refuse_connections.is_some() {
-        counters.announce();
-        return drop(stream.set_zero_linger());
-    }
-    let Ok(stream) = state.tls.0.accept(stream).await else {
-        Counters::add(&counters.handshakes_failed, 1);
-        return counters.announce();
-    };
-    Counters::add(&counters.connections_open, 1);
-    counters.announce();
-    let answering = service_fn(|request| answer(request, &state));
-    // How a connection ends is the peer's business, or the script's.
-    drop(http1::Builder::new().serve_connection(TokioIo::new(stream), answering).await);
-    counters.connections_open.fetch_sub(1, Ordering::Relaxed);
-    counters.announce();
-}
-
-/// Ends the connection without an answer.
-#[derive(Debug, thiserror::Error)]
-#[error("the script ends this connection")]
-struct Cut;
-
-async fn answer(request: Request<Incoming>, state: &State) -> Result<Response<Full<Bytes>>, Cut> {
-    let (head, body) = request.into_parts();
-    let body = Limited::new(body, READ_LIMIT).collect().await.map_err(|_| Cut)?.to_bytes();
-    if state.accounts.is_token_request(head.uri.path()) {
-        return Ok(state.accounts.grant(head.uri.path(), &body, state.shared.clock.unix_seconds()));
-    }
-    Counters::add(&state.shared.counters.requests, 1);
-    let said = push(&head, &body, state).await;
-    state.shared.counters.announce();
-    said.map(|answer| response(&answer))
-}
-
-/// Judges a push, books it, and says what is answered.
-async fn push(head: &http::request::Parts, body: &[u8], state: &State) -> Result<Answer, Cut> {
-    let shared = &state.shared;
-    let active = Arc::clone(&shared.script.borrow());
-    let token = verification::device(&head.uri);
-    let refusal = verification::refusal(head, body, &state.accounts, shared.clock.unix_seconds());
-    let (act, latency) = match &refusal {
-        Some(_) => (None, 0),
-        None => active.decide(token.as_ref().unwrap_or(&Token::unreadable())),
-    };
-    let collapse = head.headers.get("x-wns-tag").map_or(0, |tag| collapse_hash(tag.as_bytes()));
-    let draft = Draft {
-        token: token.unwrap_or_else(Token::unreadable),
-        id: uuid::Uuid::now_v7().into_bytes(),
-        status: 0,
-        reason: None,
-        fate: Fate::Answered,
-        body: body_hash(body),
-        collapse,
-        full: shared.keep_requests.then(|| Box::new(full(head, body))),
-    };
-    let answer = match (refusal, act) {
-        (Some(refusal), _) => refusal,
-        (None, None) => Answer::accepted(),
-        (None, Some(Act::Answer(answer))) => answer.clone(),
-        (None, Some(Act::Reset { accepted, .. })) => {
-            let status = if *accepted { 200 } else { 0 };
-            shared.receipts.add(&mut vec![Draft { status, fate: Fate::Reset, ..draft }]);
-            return Err(Cut);
+    fn said(&self, answer: &Answer, _: &Pushed) -> Said {
+        let mut response = respond(answer.status, "");
+        match (answer.status, &answer.reason) {
+            (200, reason) => set(&mut response, "x-wns-status", reason.as_deref().unwrap_or("received")),
+            (_, Some(reason)) => set(&mut response, "x-wns-error-description", reason),
+            (_, None) => {}
         }
-        (None, Some(Act::Stall { accepted })) => {
-            let status = if *accepted { 200 } else { 0 };
-            shared.receipts.add(&mut vec![Draft { status, fate: Fate::Stalled, ..draft }]);
-            shared.counters.announce();
-            return std::future::pending().await;
+        if let Some(text) = &answer.retry_after {
+            set(&mut response, RETRY_AFTER.as_str(), text);
         }
-    };
-    shared.receipts.add(&mut vec![draft.outcome(Fate::Answered, &answer)]);
-    let delay = answer.delay_ms.unwrap_or(latency);
-    if delay > 0 {
-        tokio::time::sleep(Duration::from_millis(delay)).await;
+        response
     }
-    Ok(answer)
-}
-
-fn response(answer: &Answer) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::default());
-    *response.status_mut() = http::StatusCode::from_u16(answer.status).unwrap_or(http::StatusCode::IM_A_TEAPOT);
-    let mut set = |name: &'static str, text: &str| {
-        if let Ok(value) = HeaderValue::from_str(text) {
-            response.headers_mut().insert(name, value);
-        }
-    };
-    match (answer.status, &answer.reason) {
-        (200, reason) => set("x-wns-status", reason.as_deref().unwrap_or("received")),
-        (_, Some(reason)) => set("x-wns-error-description", reason),
-        (_, None) => {}
-    }
-    if let Some(text) = &answer.retry_after {
-        set(RETRY_AFTER.as_str(), text);
-    }
-    response
-}
-
-fn full(head: &http::request::Parts, body: &[u8]) -> FullRequest {
-    let mut headers = vec![(":path".to_owned(), head.uri.to_string())];
-    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    headers.extend(head.headers.iter().map(|(name, value)| (name.to_string(), text(value))));
-    FullRequest { headers, body: body.to_vec() }
 }
 
 impl Simulated for WnsSim {
     fn shared(&self) -> &Shared {
-        &self.state.shared
-    }
-}
-
-impl Drop for WnsSim {
-    fn drop(&mut self) {
-        self.stop.cancel();
+        self.served.shared()
     }
 }

@@ -2,6 +2,7 @@
 //! open. Transactional goes first. Stop flags and deadlines are looked at before each start and at every tick.
 
 use std::collections::VecDeque;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,8 +10,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::delivery::Way;
 use super::ticket::{Job, Ticket};
+use super::tuning::Tuning;
+use crate::clock::SharedClock;
 use crate::gateway::client_runtime::ClientRuntime;
 use crate::gateway::transport::GatewayMeter;
 use crate::gateway::{Batch, Unsent};
@@ -19,9 +21,15 @@ use crate::model::broadcast::Lane;
 /// Batches that wait in each lane; more make their worker wait.
 const LANE_BATCHES: usize = 4;
 
+/// What a gateway does with one target.
+pub(in crate::gateway) trait Deliver: Send + Sync + 'static {
+    /// Sends to it and answers for it.
+    fn deliver(self: Arc<Self>, ticket: Ticket) -> impl Future<Output = ()> + Send;
+}
+
 /// Where batches go in.
 #[derive(Debug)]
-pub(super) struct Line {
+pub(in crate::gateway) struct Line {
     lanes: [mpsc::Sender<Batch>; 2],
     tasks: TaskTracker,
     /// Nothing more is started.
@@ -31,12 +39,12 @@ pub(super) struct Line {
 }
 
 impl Line {
-    pub(super) fn open(
-        way: Arc<Way>,
+    pub(in crate::gateway) fn open<W: Deliver>(
+        way: Arc<W>,
         runtime: Arc<ClientRuntime>,
         meter: Arc<GatewayMeter>,
-        in_flight: usize,
-        tick: Duration,
+        clock: SharedClock,
+        tuning: &Tuning,
     ) -> Self {
         let (urgent, urgent_in) = mpsc::channel(1);
         let (bulk, bulk_in) = mpsc::channel(1);
@@ -45,11 +53,12 @@ impl Line {
             way,
             runtime: Arc::clone(&runtime),
             meter,
+            clock,
             tasks: tasks.clone(),
             arriving: [urgent_in, bulk_in],
             waiting: Default::default(),
-            slots: Arc::new(Semaphore::new(in_flight.max(1))),
-            tick,
+            slots: Arc::new(Semaphore::new(tuning.in_flight.max(1))),
+            tick: tuning.tick,
             closing: closing.clone(),
             ending: ending.clone(),
         };
@@ -57,18 +66,18 @@ impl Line {
         Self { lanes: [urgent, bulk], tasks, closing, ending }
     }
 
-    pub(super) async fn submit(&self, batch: Batch) {
+    pub(in crate::gateway) async fn submit(&self, batch: Batch) {
         let lane = usize::from(batch.request.lane == Lane::Bulk);
         if let Err(mpsc::error::SendError(batch)) = self.lanes[lane].send(batch).await {
             Job::new(batch).hand_back(Unsent::Closed);
         }
     }
 
-    pub(super) fn tasks(&self) -> &TaskTracker {
+    pub(in crate::gateway) fn tasks(&self) -> &TaskTracker {
         &self.tasks
     }
 
-    pub(super) async fn close(&self, within: Duration) {
+    pub(in crate::gateway) async fn close(&self, within: Duration) {
         self.closing.cancel();
         self.tasks.close();
         if tokio::time::timeout(within, self.tasks.wait()).await.is_err() {
@@ -84,10 +93,11 @@ impl Drop for Line {
     }
 }
 
-struct Starter {
-    way: Arc<Way>,
+struct Starter<W> {
+    way: Arc<W>,
     runtime: Arc<ClientRuntime>,
     meter: Arc<GatewayMeter>,
+    clock: SharedClock,
     tasks: TaskTracker,
     arriving: [mpsc::Receiver<Batch>; 2],
     /// The first of a lane may be partly started.
@@ -105,7 +115,7 @@ enum Next {
     Tick,
 }
 
-impl Starter {
+impl<W: Deliver> Starter<W> {
     async fn run(mut self) {
         loop {
             self.sweep();
@@ -145,7 +155,7 @@ impl Starter {
 
     /// Hands back what may not be started any more.
     fn sweep(&mut self) {
-        let now = self.way.clock.boot();
+        let now = self.clock.boot();
         for lane in &mut self.waiting {
             for at in (0..lane.len()).rev() {
                 let why = if lane[at].is_started() { Some(None) } else { lane[at].refusal(now).map(Some) };
@@ -166,14 +176,10 @@ impl Starter {
             meter.add_streams(1);
             tokio::select! {
                 () = ending.cancelled() => {}
-                () = deliver(way, ticket) => {}
+                () = way.deliver(ticket) => {}
             }
             meter.add_streams(-1);
             drop(slot);
         });
     }
-}
-
-async fn deliver(way: Arc<Way>, ticket: Ticket) {
-    way.deliver(ticket).await;
 }

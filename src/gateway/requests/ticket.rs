@@ -12,7 +12,7 @@ use crate::model::verdict::{Reason, Verdict};
 
 /// A batch whose targets from `next` on are not started.
 #[derive(Debug)]
-pub(super) struct Job {
+pub(in crate::gateway) struct Job {
     shared: Arc<Shared>,
     next: usize,
 }
@@ -49,16 +49,16 @@ impl Shared {
 }
 
 impl Job {
-    pub(super) fn new(batch: Batch) -> Self {
+    pub(in crate::gateway) fn new(batch: Batch) -> Self {
         Self { shared: Arc::new(Shared { batch, halted: AtomicBool::new(false) }), next: 0 }
     }
 
-    pub(super) fn lane(&self) -> Lane {
+    pub(in crate::gateway) fn lane(&self) -> Lane {
         self.shared.batch.request.lane
     }
 
     /// The next target that may be started; none when all are.
-    pub(super) fn start_one(&mut self) -> Option<Ticket> {
+    pub(in crate::gateway) fn start_one(&mut self) -> Option<Ticket> {
         let at = self.next;
         if at >= self.shared.batch.targets.len() {
             return None;
@@ -67,17 +67,17 @@ impl Job {
         Some(Ticket { job: Arc::clone(&self.shared), at, written: None, answered: false })
     }
 
-    pub(super) fn is_started(&self) -> bool {
+    pub(in crate::gateway) fn is_started(&self) -> bool {
         self.next >= self.shared.batch.targets.len()
     }
 
     /// Why nothing of it may be started any more.
-    pub(super) fn refusal(&self, now: BootInstant) -> Option<Unsent> {
+    pub(in crate::gateway) fn refusal(&self, now: BootInstant) -> Option<Unsent> {
         self.shared.refusal(now)
     }
 
     /// Hands back what is not started.
-    pub(super) fn hand_back(mut self, why: Unsent) {
+    pub(in crate::gateway) fn hand_back(mut self, why: Unsent) {
         let rest: Vec<_> = (self.next..self.shared.batch.targets.len())
             .map(|at| Reply { seq: self.shared.seq(at), what: Answer::Unsent(why) })
             .collect();
@@ -90,7 +90,7 @@ impl Job {
 
 /// One target that is under way. Dropped without an answer (its task was ended), it says what is known of it.
 #[derive(Debug)]
-pub(super) struct Ticket {
+pub(in crate::gateway) struct Ticket {
     job: Arc<Shared>,
     at: usize,
     /// When it was handed to a connection, by the wall clock.
@@ -99,40 +99,40 @@ pub(super) struct Ticket {
 }
 
 impl Ticket {
-    pub(super) fn batch(&self) -> &Batch {
+    pub(in crate::gateway) fn batch(&self) -> &Batch {
         &self.job.batch
     }
 
-    pub(super) fn channel(&self) -> &[u8] {
+    pub(in crate::gateway) fn channel(&self) -> &[u8] {
         self.job.batch.targets.get(self.at).map_or(&[], |(_, channel)| channel)
     }
 
     /// Why it may not be written any more.
-    pub(super) fn refusal(&self, now: BootInstant) -> Option<Unsent> {
+    pub(in crate::gateway) fn refusal(&self, now: BootInstant) -> Option<Unsent> {
         self.job.refusal(now)
     }
 
     /// From here on it may have left the process.
-    pub(super) fn hand_over(&mut self, at: Timestamp) {
+    pub(in crate::gateway) fn hand_over(&mut self, at: Timestamp) {
         self.written = Some(at);
     }
 
     /// It was surely not accepted.
-    pub(super) fn take_back(&mut self) {
+    pub(in crate::gateway) fn take_back(&mut self) {
         self.written = None;
     }
 
     /// Nothing more of its batch is started.
-    pub(super) fn halt_batch(&self) {
+    pub(in crate::gateway) fn halt_batch(&self) {
         self.job.halted.store(true, Ordering::Relaxed);
     }
 
-    pub(super) fn verdict(mut self, verdict: Verdict, reason: Option<Reason>) {
+    pub(in crate::gateway) fn verdict(mut self, verdict: Verdict, reason: Option<Reason>) {
         let written_at = self.written;
         self.answer(Answer::Verdict { verdict, reason, written_at });
     }
 
-    pub(super) fn unsent(mut self, why: Unsent) {
+    pub(in crate::gateway) fn unsent(mut self, why: Unsent) {
         self.answer(Answer::Unsent(why));
     }
 

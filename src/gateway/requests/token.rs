@@ -1,5 +1,5 @@
-//! Access tokens (`push-services.md` 3.2): one at a time, fetched by one request however many wait for it, renewed
-//! before it dies.
+//! Access tokens of an account by client credentials (`push-services.md` 3.2, 5.1): one at a time, fetched by one request
+//! however many wait for it, renewed before it dies.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,13 +15,10 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 
 use super::client::{Answer, Client, Failure};
-use super::settings::WnsSettings;
 use crate::clock::{BootInstant, SharedClock};
 use crate::gateway::retry_after::http_date;
 use crate::model::verdict::Reason;
 
-/// A token's life where the answer does not tell it: the one that is documented.
-const USUAL_LIFE: Duration = Duration::from_hours(24);
 /// The longest that is believed.
 const LONGEST_LIFE: Duration = Duration::from_hours(48);
 /// For so long before its end a token is no longer sent: time for a request to arrive.
@@ -30,9 +27,9 @@ const MARGIN: Duration = Duration::from_mins(1);
 const REST: Duration = Duration::from_secs(1);
 
 /// A token and how long it is good.
-pub(super) struct AccessToken {
+pub(in crate::gateway) struct AccessToken {
     /// `Bearer …`.
-    pub(super) authorization: HeaderValue,
+    pub(in crate::gateway) authorization: HeaderValue,
     number: u64,
     /// From here on a new one is fetched while this one still serves.
     ages: BootInstant,
@@ -47,18 +44,32 @@ impl fmt::Debug for AccessToken {
 
 /// Why there is no token.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(in crate::gateway) enum Fault {
     /// The endpoint does not know us, or not with that secret.
     Refused(Reason),
     /// No usable answer.
     Unreachable(Reason),
 }
 
+/// Who asks, and where.
+pub(in crate::gateway) struct Account<'a> {
+    /// As a log names it.
+    pub(in crate::gateway) service: &'static str,
+    pub(in crate::gateway) endpoint: &'a http::Uri,
+    pub(in crate::gateway) client_id: &'a str,
+    pub(in crate::gateway) client_secret: &'a str,
+    pub(in crate::gateway) scope: &'static str,
+    /// A token's life where the answer does not tell it: the one that is documented.
+    pub(in crate::gateway) usual_life: Duration,
+}
+
 /// The tokens of one account.
 #[derive(Debug)]
-pub(super) struct Tokens {
+pub(in crate::gateway) struct Tokens {
+    service: &'static str,
     endpoint: http::Uri,
     form: Form,
+    usual_life: Duration,
     client: Client,
     clock: SharedClock,
     current: ArcSwapOption<AccessToken>,
@@ -89,17 +100,18 @@ impl Flight {
 }
 
 impl Tokens {
-    pub(super) fn new(settings: &WnsSettings, client: Client, clock: SharedClock) -> Self {
+    pub(in crate::gateway) fn new(account: &Account<'_>, client: Client, clock: SharedClock) -> Self {
         let form = form_urlencoded::Serializer::new(String::new())
             .append_pair("grant_type", "client_credentials")
-            .append_pair("client_id", &settings.client_id)
-            .append_pair("client_secret", &settings.client_secret)
-            .append_pair("scope", settings.auth.scope())
+            .append_pair("client_id", account.client_id)
+            .append_pair("client_secret", account.client_secret)
+            .append_pair("scope", account.scope)
             .finish();
-        let endpoint = settings.token_endpoint.clone();
         Self {
-            endpoint,
+            service: account.service,
+            endpoint: account.endpoint.clone(),
             form: Form(form.into()),
+            usual_life: account.usual_life,
             client,
             clock,
             current: ArcSwapOption::empty(),
@@ -109,12 +121,12 @@ impl Tokens {
     }
 
     /// How far the token endpoint's clock is ahead of ours, in milliseconds, by its last answer that had a `Date`.
-    pub(super) fn clock_ahead(&self) -> Option<i64> {
+    pub(in crate::gateway) fn clock_ahead(&self) -> Option<i64> {
         *self.clock_ahead.lock()
     }
 
     /// The token to send now.
-    pub(super) async fn good(&self) -> Result<Arc<AccessToken>, Fault> {
+    pub(in crate::gateway) async fn good(&self) -> Result<Arc<AccessToken>, Fault> {
         let now = self.clock.boot();
         match self.current.load_full() {
             Some(token) if now < token.ages => Ok(token),
@@ -138,7 +150,7 @@ impl Tokens {
     }
 
     /// The service refused that token: the one that took its place meanwhile, else a new one.
-    pub(super) async fn instead_of(&self, refused: &AccessToken) -> Result<Arc<AccessToken>, Fault> {
+    pub(in crate::gateway) async fn instead_of(&self, refused: &AccessToken) -> Result<Arc<AccessToken>, Fault> {
         let mut flight = self.flight.lock().await;
         match self.current.load_full().filter(|token| token.number != refused.number) {
             Some(token) => Ok(token),
@@ -147,7 +159,7 @@ impl Tokens {
     }
 
     /// A new token in any case: whether the endpoint still takes the credentials.
-    pub(super) async fn renew(&self) -> Result<Arc<AccessToken>, Fault> {
+    pub(in crate::gateway) async fn renew(&self) -> Result<Arc<AccessToken>, Fault> {
         let mut flight = self.flight.lock().await;
         self.fetch(&mut flight).await
     }
@@ -175,7 +187,7 @@ impl Tokens {
             }
             Err(fault) => {
                 let (Fault::Refused(reason) | Fault::Unreachable(reason)) = &fault;
-                tracing::warn!(%reason, "WNS gave no access token");
+                tracing::warn!(service = self.service, %reason, "no access token was given");
                 flight.failed = Some((self.clock.boot().plus(REST), fault.clone()));
                 Err(fault)
             }
@@ -195,16 +207,20 @@ impl Tokens {
                 if let Some(date) = date {
                     *self.clock_ahead.lock() = Some(date.millis() - self.clock.now().millis());
                 }
-                read(&answer)
+                read(&answer, self.usual_life)
             }
-            Err(Failure::Safe(_)) => Err(Fault::Unreachable(Reason::known("token endpoint not reached"))),
-            Err(Failure::Ambiguous(_)) => Err(Fault::Unreachable(Reason::known("token endpoint gave no answer"))),
+            Err(Failure::Unconnected(_) | Failure::Barred) => {
+                Err(Fault::Unreachable(Reason::known("token endpoint not reached")))
+            }
+            Err(Failure::Ambiguous(_) | Failure::Unprocessed(_)) => {
+                Err(Fault::Unreachable(Reason::known("token endpoint gave no answer")))
+            }
         }
     }
 }
 
 /// Adds the token's value to a request's fields.
-pub(super) fn authorize(request: http::request::Builder, token: &AccessToken) -> http::request::Builder {
+pub(in crate::gateway) fn authorize(request: http::request::Builder, token: &AccessToken) -> http::request::Builder {
     request.header(AUTHORIZATION, token.authorization.clone())
 }
 
@@ -217,7 +233,7 @@ struct Granted {
 }
 
 /// The `Authorization` value and the token's life.
-fn read(answer: &Answer) -> Result<(HeaderValue, Duration), Fault> {
+fn read(answer: &Answer, usual_life: Duration) -> Result<(HeaderValue, Duration), Fault> {
     let status = answer.status;
     if status != 200 {
         let refused = (400..500).contains(&status) && !matches!(status, 404 | 408 | 429);
@@ -238,7 +254,7 @@ fn read(answer: &Answer) -> Result<(HeaderValue, Duration), Fault> {
         Value::String(text) => text.trim().parse().ok(),
         other => other.as_u64(),
     };
-    let life = seconds.filter(|seconds| *seconds > 0).map_or(USUAL_LIFE, Duration::from_secs);
+    let life = seconds.filter(|seconds| *seconds > 0).map_or(usual_life, Duration::from_secs);
     Ok((authorization, life))
 }
 
@@ -246,9 +262,11 @@ fn read(answer: &Answer) -> Result<(HeaderValue, Duration), Fault> {
 mod tests {
     use super::*;
 
+    const USUAL_LIFE: Duration = Duration::from_hours(24);
+
     fn of(status: u16, body: &str) -> Result<Duration, Fault> {
         let answer = Answer { status, headers: http::HeaderMap::new(), body: Bytes::copy_from_slice(body.as_bytes()) };
-        read(&answer).map(|(_, life)| life)
+        read(&answer, USUAL_LIFE).map(|(_, life)| life)
     }
 
     #[test]

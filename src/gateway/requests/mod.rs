@@ -1,0 +1,25 @@
+//! Requests of a library client: what the gateways share whose services speak to one device a request, some over HTTP/1.1,
+//! some to whichever host a device names.
+//!
+//! ```text
+//!  submit ─▶ line (two lanes, bounded) ─▶ the gateway's own delivery, at most `in_flight` at once ─▶ replies, one by one
+//!                                          ├─ tokens: one for all, renewed early and after a refusal
+//!                                          └─ client: kept connections by host, to addresses that the guard lets pass
+//! ```
+//!
+//! - A target is in exactly one place, its batch or one ticket, and leaves it by its reply; a ticket that is dropped
+//!   replies too.
+//! - Everything runs on the [`ClientRuntime`](super::client_runtime::ClientRuntime), so that hundreds of connections
+//!   share few threads.
+
+pub(super) mod client;
+mod counted;
+pub mod guard;
+pub(super) mod line;
+pub(super) mod one_host;
+pub(super) mod ticket;
+pub(super) mod token;
+pub mod tuning;
+
+pub use guard::Reach;
+pub use tuning::Tuning;
