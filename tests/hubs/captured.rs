@@ -52,8 +52,8 @@ async fn each_captured_request_gets_its_answer() {
     let browser = [
         ("servicebusnotification-format", "browser"),
         ("servicebusnotification-devicehandle", "https://push.example.test/abc"),
-        ("auth", "QQ"),
-        ("p256dh", "BB"),
+        ("auth", "BTBZMqHH6r4Tts7J_aSIgg"),
+        ("p256dh", "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4"),
     ];
     ask("POST", &format!("{messages}&direct=true"), &browser, r#"{"title":"x"}"#).await.expect(201);
     let template = [("servicebusnotification-format", "template"), ("servicebusnotification-tags", "x||y")];

@@ -83,9 +83,16 @@ mod tests {
     fn a_header_names_one_handle() {
         const OWN: &str = "servicebusnotification-devicehandle";
         assert_eq!(one(&headers("apple", &[(OWN, "AABB")])).unwrap()[0].bytes(), [0xaa, 0xbb]);
-        let keys = [(OWN, "https://push.example/x"), ("p256dh", "B"), ("auth", "A")];
+        let keys = [
+            (OWN, "https://push.example/x"),
+            ("p256dh", "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4"),
+            ("auth", "BTBZMqHH6r4Tts7J_aSIgg"),
+        ];
         let subscription = one(&headers("browser", &keys)).unwrap();
-        let whole = [(OWN, r#"{"endpoint":"https://push.example/x","p256dh":"B","auth":"A"}"#)];
+        let whole = [(
+            OWN,
+            r#"{"endpoint":"https://push.example/x","p256dh":"BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4","auth":"BTBZMqHH6r4Tts7J_aSIgg"}"#,
+        )];
         assert_eq!(subscription[0].bytes(), one(&headers("browser", &whole)).unwrap()[0].bytes());
         for (format, pairs, field) in [
             ("apple", &[][..], HANDLE),
@@ -107,7 +114,7 @@ mod tests {
         for part in [r#"["a","b:c"]"#, " ['a', 'b:c'] ", "['a','b:c']"] {
             assert_eq!(texts(part).unwrap(), ["a", "b:c"], "{part}");
         }
-        let browsers = r#"[{"endpoint":"https://push.example/x","p256dh":"B","auth":"A"}]"#;
+        let browsers = r#"[{"endpoint":"https://push.example/x","p256dh":"BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4","auth":"BTBZMqHH6r4Tts7J_aSIgg"}]"#;
         assert_eq!(many(&headers("browser", &[]), browsers.as_bytes()).unwrap().len(), 1);
         let list = |count: usize| serde_json::to_string(&vec!["a"; count]).unwrap();
         assert_eq!(texts(&list(1_000)).unwrap().len(), 1_000);

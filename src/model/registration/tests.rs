@@ -59,7 +59,7 @@ fn every_platform_reads_and_writes_its_elements_in_their_order() {
     let apns = headers("ApnsHeaders", "ApnsHeader", "apns-push-type", "alert");
     let uri = "<ChannelUri>https://w.example/x</ChannelUri>";
     let tile = "<SecondaryTileName>t1</SecondaryTileName>";
-    let browser = "<Endpoint>https://p.example/x</Endpoint><P256DH>B</P256DH><Auth>A</Auth>";
+    let browser = "<Endpoint>https://p.example/x</Endpoint><P256DH>BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4</P256DH><Auth>BTBZMqHH6r4Tts7J_aSIgg</Auth>";
     let baidu = "<BaiduUserId>12</BaiduUserId><BaiduChannelId>34</BaiduChannelId>";
     for (stem, word, handles, additional) in [
         (
@@ -308,7 +308,7 @@ fn the_stored_form_comes_back() {
     let documents = [
         described(
             "BrowserRegistrationDescription",
-            "<Tags>a</Tags><Endpoint>https://p.example/x</Endpoint><P256DH>B</P256DH><Auth>A</Auth>",
+            "<Tags>a</Tags><Endpoint>https://p.example/x</Endpoint><P256DH>BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4</P256DH><Auth>BTBZMqHH6r4Tts7J_aSIgg</Auth>",
         ),
         described(
             "BaiduTemplateRegistrationDescription",
@@ -333,7 +333,7 @@ fn the_stored_form_comes_back() {
 fn every_client_is_understood_when_it_asks_for_a_channel() {
     let apns: Box<[u8]> = hex::decode(TOKEN).unwrap().into();
     let is = |platform, channel: &[u8]| Handle { platform, channel: channel.into() };
-    let browser = json!({"auth": "A", "endpoint": "https://p.example/x?a=1", "p256dh": "B"}).to_string();
+    let browser = json!({"auth": "BTBZMqHH6r4Tts7J_aSIgg", "endpoint": "https://p.example/x?a=1", "p256dh": "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4"}).to_string();
     let all = |channel: &str| {
         let platforms =
             [Platform::Fcm, Platform::Wns, Platform::Adm, Platform::Baidu, Platform::Xiaomi, Platform::Mpns];
@@ -351,7 +351,7 @@ fn every_client_is_understood_when_it_asks_for_a_channel() {
         ("FcmV1RegistrationId eq 'f'".to_owned(), vec![is(Platform::Fcm, b"f")]),
         ("AdmRegistrationId eq 'a'".to_owned(), vec![is(Platform::Adm, b"a")]),
         (
-            "Endpoint eq 'https%3A%2F%2Fp.example%2Fx%3Fa%3D1' and P256DH eq 'B' and Auth eq 'A'".to_owned(),
+            "Endpoint eq 'https%3A%2F%2Fp.example%2Fx%3Fa%3D1' and P256DH eq 'BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4' and Auth eq 'BTBZMqHH6r4Tts7J_aSIgg'".to_owned(),
             vec![is(Platform::WebPush, browser.as_bytes())],
         ),
         ("BaiduChannelId eq c' and BaiduUserId eq 'u'".to_owned(), vec![is(Platform::Baidu, b"u-c")]),

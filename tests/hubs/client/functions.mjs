@@ -49,7 +49,7 @@ assert.deepEqual((await listen.getInstallation("dev-1")).tags, ["news", "sport"]
 await listen.createOrUpdateInstallation(
   createFcmV1Installation({ installationId: "dev-2", pushChannel: "dev2:APA91b-Device_of_this_test", tags: ["news"] }),
 );
-const subscription = { endpoint: "https://push.example.test/abc", p256dh: "BB", auth: "QQ" };
+const subscription = { endpoint: "https://push.example.test/abc", p256dh: "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4", auth: "BTBZMqHH6r4Tts7J_aSIgg" };
 await listen.createOrUpdateInstallation(
   createBrowserInstallation({ installationId: "dev-3", pushChannel: subscription, tags: ["web"] }),
 );
