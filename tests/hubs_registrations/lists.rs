@@ -77,7 +77,7 @@ async fn a_channel_is_found_as_every_client_asks_for_it() {
     let world = World::start().await;
     world.put("apple", &entry("Apple", &format!("<DeviceToken>{TOKEN}</DeviceToken>"))).await.expect(200);
     world.put("wns", &entry("Windows", "<ChannelUri>https://w.example/?a=1%2b</ChannelUri>")).await.expect(200);
-    let browser = "<Endpoint>https://p.example/x</Endpoint><P256DH>B</P256DH><Auth>A</Auth>";
+    let browser = "<Endpoint>https://p.example/x</Endpoint><P256DH>BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4</P256DH><Auth>BTBZMqHH6r4Tts7J_aSIgg</Auth>";
     world.put("browser", &entry("Browser", browser)).await.expect(200);
     let baidu = "<BaiduUserId>u</BaiduUserId><BaiduChannelId>c</BaiduChannelId>";
     world.put("baidu", &entry("Baidu", baidu)).await.expect(200);
@@ -87,7 +87,7 @@ async fn a_channel_is_found_as_every_client_asks_for_it() {
         (format!("deviceToken+eq+'{TOKEN}'"), "apple"),
         ("ChannelUri eq 'https://w.example/?a=1%252b'".replace(' ', "+"), "wns"),
         (
-            "Endpoint+eq+%27https%253A%252F%252Fp.example%252Fx%27+and+P256DH+eq+%27B%27+and+Auth+eq+%27A%27"
+            "Endpoint+eq+%27https%253A%252F%252Fp.example%252Fx%27+and+P256DH+eq+%27BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4%27+and+Auth+eq+%27BTBZMqHH6r4Tts7J_aSIgg%27"
                 .to_owned(),
             "browser",
         ),
