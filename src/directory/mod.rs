@@ -207,6 +207,11 @@ impl Directory {
         self.snapshot.load().by_id.contains_key(&hub)
     }
 
+    /// The hub of this number.
+    pub fn by_number(&self, hub: HubId) -> Option<Arc<Hub>> {
+        self.snapshot.load().by_id.get(&hub).cloned()
+    }
+
     /// All of them, by name.
     pub fn hubs(&self) -> Vec<Arc<Hub>> {
         let mut hubs: Vec<_> = self.snapshot.load().by_id.values().cloned().collect();

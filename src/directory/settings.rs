@@ -8,7 +8,6 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::identity::keys::{AccessRule, Rights};
 use crate::identity::secret::Secret;
-use crate::model::installation::Installation;
 use crate::model::platform::Platform;
 use crate::model::time::Timestamp;
 
@@ -168,12 +167,10 @@ impl HubSettings {
         })
     }
 
-    /// Lets an installation that is written now live no longer than the hub says.
-    pub fn limit_life(&self, installation: &mut Installation, now: Timestamp) {
-        if let Some(seconds) = self.described.registration_ttl_seconds {
-            let latest = now.plus(Duration::from_secs(seconds));
-            installation.expires = Some(installation.expires.map_or(latest, |own| own.min(latest)));
-        }
+    /// The end of what is registered now and asks for this one: no later than the hub says.
+    pub fn latest_end(&self, asked: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
+        let latest = self.described.registration_ttl_seconds.map(|seconds| now.plus(Duration::from_secs(seconds)));
+        asked.into_iter().chain(latest).min()
     }
 
     /// Its accounts, one for each platform that it can send to.

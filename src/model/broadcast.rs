@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::channel::Channel;
+use super::field::FieldError;
 use super::id::{BroadcastId, HubId};
 use super::outcome::Counters;
 use super::platform::Platform;
@@ -77,6 +78,15 @@ pub enum Content {
     Raw(Raw),
 }
 
+/// What native targets of one platform get.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Native<'a> {
+    /// In the service's own form.
+    Payload(&'a str),
+    /// To be rendered for the service.
+    Portable(&'a Notification),
+}
+
 /// Raw payloads by platform label.
 pub type Payloads = BTreeMap<String, String>;
 
@@ -96,6 +106,24 @@ impl Content {
             Self::Raw(raw) => Some(vec![raw.platform]),
             Self::Notification { .. } | Self::Template(_) => None,
         }
+    }
+
+    /// What it says to one platform's native targets: a payload in the service's own form, with the field of the native
+    /// API that holds it, or what is still to be rendered for it.
+    pub fn native(&self, platform: Platform) -> Result<Native<'_>, FieldError> {
+        let label = platform.label();
+        let payload = match self {
+            Self::Notification { notification, payloads } => {
+                return Ok(payloads
+                    .get(label)
+                    .map_or(Native::Portable(notification), |payload| Native::Payload(payload)));
+            }
+            Self::Payloads(payloads) => payloads.get(label),
+            Self::Raw(raw) => (raw.platform == platform).then_some(&raw.body),
+            Self::Template(_) => return Err(FieldError::new("template", "must be rendered to a payload first")),
+        };
+        let missing = || FieldError::new(format!("payloads.{label}"), "must be given");
+        payload.map(|payload| Native::Payload(payload)).ok_or_else(missing)
     }
 
     /// One platform's own payload for `platform`, when this is one.

@@ -1,4 +1,4 @@
-//! XML of strangers as a small tree: what the ATOM documents of registrations and jobs are read from.
+//! XML of strangers as a small tree: what the ATOM documents of hubs, registrations and jobs are read from.
 //!
 //! Nothing in a document makes the reader do more than its length: no document type is taken, so there are no entities
 //! but the five that XML itself has, and depth and number of elements are bounded. Names are told without their prefix,
@@ -34,6 +34,11 @@ impl Element {
     /// The first child of that name, nil ones left out.
     pub fn child(&self, name: &str) -> Option<&Self> {
         self.children.iter().find(|child| child.name == name && !child.nil)
+    }
+
+    /// The text of the first child of that name, without blanks around it.
+    pub fn text_of(&self, name: &str) -> Option<&str> {
+        self.child(name).map(|child| child.text.trim())
     }
 }
 
@@ -93,7 +98,9 @@ pub fn parse_text(text: &str) -> Result<Element, FieldError> {
             Event::DocType(_) => return Err(rule("must not have a document type")),
             Event::Decl(_) | Event::PI(_) | Event::Comment(_) => {}
             Event::Eof => {
-                return root.filter(|_| open.is_empty()).ok_or_else(|| rule("must be a whole XML document"));
+                return root
+                    .filter(|_| open.is_empty())
+                    .ok_or_else(|| rule("must be a well-formed XML document: it is not whole"));
             }
         }
     }
@@ -112,18 +119,15 @@ fn element(start: &BytesStart<'_>, elements: &mut usize) -> Result<Element, Fiel
     for attribute in start.attributes() {
         let attribute = attribute.map_err(|_| rule("must be well-formed XML: an attribute is broken"))?;
         let name = attribute.key.local_name();
-        let value = || {
-            attribute
-                .normalized_value(XmlVersion::Implicit1_0)
-                .map_err(|_| rule("must be well-formed XML: an attribute is broken"))
-        };
+        let value = attribute
+            .normalized_value(XmlVersion::Implicit1_0)
+            .map_err(|_| rule("must be well-formed XML: an attribute is broken"))?;
         match name.as_ref() {
             "type" => {
-                let value = value()?;
                 let bare = value.rsplit_once(':').map_or(&*value, |(_, bare)| bare);
                 element.kind = Some(bare.trim().to_owned());
             }
-            "nil" => element.nil = matches!(value()?.trim(), "true" | "1"),
+            "nil" => element.nil = matches!(value.trim(), "true" | "1"),
             _ => {}
         }
     }
@@ -164,11 +168,18 @@ fn is_character(c: char) -> bool {
 
 /// Text as it may stand between tags or in an attribute. What XML cannot hold is left out.
 pub fn escaped(text: &str) -> Cow<'_, str> {
-    if text.chars().all(is_character) {
-        quick_xml::escape::escape(text)
-    } else {
-        let kept: String = text.chars().filter(|c| is_character(*c)).collect();
-        quick_xml::escape::escape(&kept).into_owned().into()
+    quick_xml::escape::escape(legal(text))
+}
+
+/// The same between tags alone, where quotes stand as they are.
+pub fn escaped_text(text: &str) -> Cow<'_, str> {
+    quick_xml::escape::partial_escape(legal(text))
+}
+
+fn legal(text: &str) -> Cow<'_, str> {
+    match text.chars().all(is_character) {
+        true => text.into(),
+        false => text.chars().filter(|c| is_character(*c)).collect(),
     }
 }
 

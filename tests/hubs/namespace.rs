@@ -81,9 +81,9 @@ async fn a_document_that_is_none_is_refused() {
     for (body, rule) in [
         ("", "body must be a well-formed XML document"),
         ("<entry/>", "body must be an entry with a NotificationHubDescription"),
-        ("<!DOCTYPE x [<!ENTITY y 'z'>]><entry/>", "body must be a well-formed XML document: it has a document type"),
+        ("<!DOCTYPE x [<!ENTITY y 'z'>]><entry/>", "body must not have a document type"),
         (&entry("<RegistrationTtl>PT1M</RegistrationTtl>"), "RegistrationTtl must be"),
-        (&entry("&y;"), "body must be a well-formed XML document: it has an entity"),
+        (&entry("&y;"), "body must not have entities but those of XML itself"),
     ] {
         let answer = root.send("PUT", "/made", &[], body.as_bytes()).await.expect(400);
         assert!(answer.text().contains(&format!("<Detail>{rule}")), "{}", answer.text());
@@ -93,7 +93,7 @@ async fn a_document_that_is_none_is_refused() {
 }
 
 #[tokio::test]
-async fn a_hubs_life_of_registrations_is_that_of_installations_without_their_own() {
+async fn whatever_is_registered_lives_no_longer_than_its_hub_says() {
     let world = World::start().await;
     let root = world.root();
     let made = put(&root, "/brief", &[], "<RegistrationTtl>P1D</RegistrationTtl>").await.expect(201);
@@ -102,4 +102,26 @@ async fn a_hubs_life_of_registrations_is_that_of_installations_without_their_own
     root.put("/brief/installations/dev-1", &document).await.expect(200);
     let read = root.get("/brief/installations/dev-1").await.expect(200).json();
     assert!(!read["expirationTime"].as_str().unwrap().starts_with("9999"), "{read}");
+
+    let line = serde_json::json!({
+        "installationId": "dev-2", "platform": "apns", "pushChannel": crate::world::apple_token(2),
+        "expirationTime": "2999-01-01T00:00:00Z",
+    });
+    let imported = root.send("POST", "/v1/hubs/brief/installations:import", &[], line.to_string().as_bytes()).await;
+    imported.expect(200);
+    let read = root.get("/brief/installations/dev-2").await.expect(200).json();
+    assert!(!read["expirationTime"].as_str().unwrap().starts_with("2999"), "{read}");
+
+    let entry = format!(
+        "<entry xmlns=\"http://www.w3.org/2005/Atom\"><content type=\"application/xml\">\
+         <AppleRegistrationDescription xmlns=\"{CONNECT}\"><Tags>a</Tags><DeviceToken>{}</DeviceToken>\
+         </AppleRegistrationDescription></content></entry>",
+        crate::world::apple_token(3)
+    );
+    let headers = [("content-type", "application/atom+xml;type=entry;charset=utf-8")];
+    let path = "/brief/registrations?api-version=2020-06";
+    let made = root.send("POST", path, &headers, entry.as_bytes()).await.expect(200);
+    assert!(!made.text().contains("<ExpirationTime>9999"), "{}", made.text());
 }
+
+const CONNECT: &str = "http://schemas.microsoft.com/netservices/2010/10/servicebus/connect";

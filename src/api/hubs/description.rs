@@ -16,7 +16,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::xml::{CONNECT, Element, INSTANCE, Xml};
+use super::xml::{CONNECT, INSTANCE, Xml};
 use crate::api::document::Object;
 use crate::api::native::hub_form;
 use crate::directory::settings::{ApnsAuth, Described, FcmAccount, HubSettings, WnsAuth};
@@ -24,6 +24,7 @@ use crate::directory::{ChangeError, Hub};
 use crate::identity::keys::{AccessRule, Rights};
 use crate::identity::secret::Secret;
 use crate::model::field::FieldError;
+use crate::model::xml::{self, Element};
 
 const ROOT: &str = "NotificationHubDescription";
 
@@ -46,7 +47,7 @@ const UNSENT: [(&str, &str); 5] = [
 
 /// The description within a body: the root itself, or within an Atom entry.
 pub fn of_body(body: &[u8]) -> Result<Element, FieldError> {
-    let mut element = Element::parse(body)?;
+    let mut element = xml::parse(body)?;
     for name in ["content", ROOT] {
         if element.name == ROOT {
             break;
@@ -62,13 +63,13 @@ pub fn of_body(body: &[u8]) -> Result<Element, FieldError> {
 pub fn read(description: &Element, current: Option<&HubSettings>) -> Result<HubSettings, ChangeError> {
     let mut body = current.map(hub_form::accounts).unwrap_or_default();
     for (element, rule) in UNSENT {
-        let named = description.child(element).filter(|child| !child.is_nil());
+        let named = description.child(element);
         if named.is_some_and(|child| !properties(child).is_empty()) {
             return Err(FieldError::new(element, rule).into());
         }
     }
     for (element, member, translate) in TRANSLATED {
-        let named = description.child(element).filter(|child| !child.is_nil()).map(properties);
+        let named = description.child(element).map(properties);
         let present = body.remove(member).and_then(|value| value.as_object().cloned());
         if let Some(properties) = named.filter(|properties| !properties.is_empty()) {
             body.insert(member.to_owned(), translate(&properties, present.unwrap_or_default(), current)?.into());
@@ -77,7 +78,7 @@ pub fn read(description: &Element, current: Option<&HubSettings>) -> Result<HubS
     if let Some(current) = current {
         body.insert("weight".to_owned(), current.weight.into());
     }
-    if let Some(rules) = description.child("AuthorizationRules").filter(|rules| !rules.is_nil()) {
+    if let Some(rules) = description.child("AuthorizationRules") {
         body.insert("keys".to_owned(), keys(rules)?.into());
     }
     let body = Value::Object(body).to_string();
@@ -253,7 +254,7 @@ fn described(description: &Element, current: Option<&HubSettings>) -> Result<Des
         None => present.registration_ttl_seconds,
         Some(text) => life(text)?,
     };
-    let user_metadata = match description.child("UserMetadata").filter(|child| !child.is_nil()) {
+    let user_metadata = match description.child("UserMetadata") {
         None => present.user_metadata,
         Some(note) if note.text.chars().count() > LONGEST_METADATA => {
             return Err(FieldError::new("UserMetadata", "must have at most 1024 characters"));

@@ -28,7 +28,7 @@ fn done() -> Response {
 pub(super) async fn put(State(app): State<Arc<App>>, visit: Visit, Whole(body): Whole) -> Result<Response, ApiError> {
     let hub = on(&visit, Rights::LISTEN)?;
     let mut installation = Installation::parse(&body, Some(visit.param("id")), &app.limits.installation)?;
-    hub.settings.limit_life(&mut installation, app.clock.now());
+    installation.expires = hub.settings.latest_end(installation.expires, app.clock.now());
     apply(&app, hub.id, Change::Put(Box::new(installation))).await?;
     Ok(done())
 }

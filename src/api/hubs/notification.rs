@@ -19,7 +19,6 @@ use serde_json::{Map, Value};
 
 use super::here::text;
 use super::legacy_fcm;
-use super::xml::Element;
 use crate::api::error::ApiError;
 use crate::model::audience::{Audience, AudienceLimits, Term};
 use crate::model::broadcast::{BroadcastRequest, Content, LONGEST_TTL_SECONDS, Lane, Priority, Raw};
@@ -182,7 +181,7 @@ fn payload(word: &str, platform: Platform, body: &[u8]) -> Result<String, FieldE
         (_, Platform::Fcm) => Ok(Value::Object(message(object()?)?).to_string()),
         // Raw notifications are anything; the gateway looks at toasts, tiles and badges.
         (_, Platform::Wns) => Ok(text.to_owned()),
-        (_, Platform::Mpns) => Element::parse(text.as_bytes()).map(|_| text.to_owned()),
+        (_, Platform::Mpns) => crate::model::xml::parse(text.as_bytes()).map(|_| text.to_owned()),
         // What a page's worker understands is its own business, and old clients send Baidu's as a form.
         (_, Platform::WebPush | Platform::Baidu) => Ok(text.to_owned()),
         _ => object().map(|_| text.to_owned()),

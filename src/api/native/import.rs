@@ -29,6 +29,7 @@ use crate::api::error::ApiError;
 use crate::api::refusals::{Refused, Unpacked};
 use crate::api::request::{Visit, check_is_plain};
 use crate::api::{App, Limits};
+use crate::directory::Hub;
 use crate::identity::keys::Rights;
 use crate::model::field::FieldError;
 use crate::model::id::HubId;
@@ -79,7 +80,7 @@ struct Sum {
     ),
 )]
 pub(super) async fn import(State(app): State<Arc<App>>, visit: Visit, request: Request) -> Result<Response, ApiError> {
-    let hub = visit.hub(Rights::MANAGE)?.id;
+    let hub = visit.hub(Rights::MANAGE)?.clone();
     check_is_plain(request.headers())?;
     let (answers, waiting) = mpsc::channel(ANSWERS_WAITING);
     // A task of its own: a caller that hangs up must not drop what it sent.
@@ -100,7 +101,7 @@ fn patient(body: Body, patience: Duration) -> impl Stream<Item = Result<Bytes, (
 
 struct Import {
     app: Arc<App>,
-    hub: HubId,
+    hub: Arc<Hub>,
     answers: mpsc::Sender<Bytes>,
     sum: Sum,
 }
@@ -129,7 +130,11 @@ impl Import {
         let mut ids_under_way: HashSet<Box<str>> = HashSet::new();
         while let Some((number, line)) = lines.next().await {
             let installation = match parse(&line, &self.app.limits) {
-                Ok(Some(installation)) => installation,
+                Ok(Some(mut installation)) => {
+                    let now = self.app.clock.now();
+                    installation.expires = self.hub.settings.latest_end(installation.expires, now);
+                    installation
+                }
                 Ok(None) => continue,
                 Err(error) => {
                     self.bad(&[number], &error).await;
@@ -151,14 +156,14 @@ impl Import {
                 self.settle(committed, &mut ids_under_way).await;
             }
             ids_under_way.extend(batch.ids.iter().cloned());
-            under_way.push(commit(self.app.clone(), self.hub, std::mem::take(&mut batch)));
+            under_way.push(commit(self.app.clone(), self.hub.id, std::mem::take(&mut batch)));
             // The first poll hands it to the store, so that the next batch is read meanwhile.
             while let Some(Some(committed)) = under_way.next().now_or_never() {
                 self.settle(committed, &mut ids_under_way).await;
             }
         }
         if !batch.lines.is_empty() {
-            under_way.push(commit(self.app.clone(), self.hub, batch));
+            under_way.push(commit(self.app.clone(), self.hub.id, batch));
         }
         while let Some(committed) = under_way.next().await {
             self.settle(committed, &mut ids_under_way).await;

@@ -43,7 +43,7 @@ use crate::store::{Applied, Change, StoreError};
 pub(super) async fn put(State(app): State<Arc<App>>, visit: Visit, Body(body): Body) -> Result<Response, ApiError> {
     let hub = visit.hub(Rights::LISTEN)?;
     let mut installation = Installation::parse(&body, Some(visit.param("id")), &app.limits.installation)?;
-    hub.settings.limit_life(&mut installation, app.clock.now());
+    installation.expires = hub.settings.latest_end(installation.expires, app.clock.now());
     Ok(said(apply(&app, hub.id, Change::Put(Box::new(installation))).await?))
 }
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use crate::gateway::SharedRequest;
-use crate::model::broadcast::{BroadcastRequest, Content, Notification, Priority};
+use crate::model::broadcast::{BroadcastRequest, Native, Notification, Priority};
 use crate::model::field::FieldError;
 use crate::model::id::BroadcastId;
 use crate::model::platform::Platform;
@@ -61,23 +61,13 @@ fn check<'a>(field: &'static str, message: &'a Map<String, Value>) -> Result<&'a
 
 fn message(request: &BroadcastRequest) -> Result<(&'static str, Map<String, Value>), FieldError> {
     const FIELD: &str = "payloads.adm";
-    let raw = |payload: &String| match serde_json::from_str(payload) {
+    let raw = |payload: &str| match serde_json::from_str(payload) {
         Ok(Value::Object(members)) => Ok((FIELD, members)),
         _ => Err(FieldError::new(FIELD, "must be a JSON object: the message with its data")),
     };
-    let label = Platform::Adm.label();
-    match &request.content {
-        Content::Notification { notification, payloads } => match payloads.get(label) {
-            Some(payload) => raw(payload),
-            None => Ok(("notification", render(notification)?)),
-        },
-        Content::Payloads(payloads) => match payloads.get(label) {
-            Some(payload) => raw(payload),
-            None => Err(FieldError::new(FIELD, "must be given")),
-        },
-        Content::Raw(own) if own.platform == Platform::Adm => raw(&own.body),
-        Content::Raw(_) => Err(FieldError::new(FIELD, "must be given")),
-        Content::Template(_) => Err(FieldError::new("template", "must be rendered to a payload first")),
+    match request.content.native(Platform::Adm)? {
+        Native::Payload(payload) => raw(payload),
+        Native::Portable(notification) => Ok(("notification", render(notification)?)),
     }
 }
 
@@ -115,7 +105,7 @@ pub(super) fn path(channel: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::broadcast::{Lane, Payloads};
+    use crate::model::broadcast::{Content, Lane, Payloads};
 
     const NOW: Timestamp = Timestamp::from_millis(1_000_000);
 

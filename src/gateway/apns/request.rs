@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::gateway::{SharedRequest, header_value};
-use crate::model::broadcast::{BroadcastRequest, Content, Notification, Priority};
+use crate::model::broadcast::{BroadcastRequest, Native, Notification, Priority};
 use crate::model::field::FieldError;
 use crate::model::id::BroadcastId;
 use crate::model::platform::Platform;
@@ -243,19 +243,10 @@ fn checked_collapse_id(key: &str) -> Result<String, FieldError> {
 }
 
 fn body(request: &BroadcastRequest) -> Result<(&'static str, Bytes), FieldError> {
-    let raw = |payload: &String| ("payloads.apns", Bytes::copy_from_slice(payload.as_bytes()));
-    let label = Platform::Apns.label();
-    match &request.content {
-        Content::Notification { notification, payloads } => match payloads.get(label) {
-            Some(payload) => Ok(raw(payload)),
-            None => Ok(("notification", render(notification)?)),
-        },
-        Content::Payloads(payloads) => {
-            payloads.get(label).map(raw).ok_or_else(|| FieldError::new("payloads.apns", "must be given"))
-        }
-        Content::Raw(own) if own.platform == Platform::Apns => Ok(raw(&own.body)),
-        Content::Raw(_) => Err(FieldError::new("payloads.apns", "must be given")),
-        Content::Template(_) => Err(FieldError::new("template", "must be rendered to a payload first")),
+    const PAYLOAD: &str = "payloads.apns";
+    match request.content.native(Platform::Apns)? {
+        Native::Payload(payload) => Ok((PAYLOAD, Bytes::copy_from_slice(payload.as_bytes()))),
+        Native::Portable(notification) => Ok(("notification", render(notification)?)),
     }
 }
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use crate::gateway::SharedRequest;
-use crate::model::broadcast::{BroadcastRequest, Content, Notification, Priority};
+use crate::model::broadcast::{BroadcastRequest, Native, Notification, Priority};
 use crate::model::field::FieldError;
 use crate::model::id::BroadcastId;
 use crate::model::platform::Platform;
@@ -95,24 +95,14 @@ fn assemble(
 
 fn message(request: &BroadcastRequest) -> Result<(&'static str, Map<String, Value>), FieldError> {
     const FIELD: &str = "payloads.fcm";
-    let raw = |payload: &String| match serde_json::from_str(payload) {
+    let raw = |payload: &str| match serde_json::from_str(payload) {
         Ok(Value::Object(members)) if !members.is_empty() => Ok((FIELD, members)),
         Ok(Value::Object(_)) => Err(FieldError::new(FIELD, "must not be an empty object")),
         _ => Err(FieldError::new(FIELD, "must be a JSON object: the message without its target")),
     };
-    let label = Platform::Fcm.label();
-    match &request.content {
-        Content::Notification { notification, payloads } => match payloads.get(label) {
-            Some(payload) => raw(payload),
-            None => Ok(("notification", render(notification)?)),
-        },
-        Content::Payloads(payloads) => match payloads.get(label) {
-            Some(payload) => raw(payload),
-            None => Err(FieldError::new(FIELD, "must be given")),
-        },
-        Content::Raw(own) if own.platform == Platform::Fcm => raw(&own.body),
-        Content::Raw(_) => Err(FieldError::new(FIELD, "must be given")),
-        Content::Template(_) => Err(FieldError::new("template", "must be rendered to a payload first")),
+    match request.content.native(Platform::Fcm)? {
+        Native::Payload(payload) => raw(payload),
+        Native::Portable(notification) => Ok(("notification", render(notification)?)),
     }
 }
 
@@ -306,7 +296,7 @@ fn is_fid(channel: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::broadcast::{Lane, Payloads};
+    use crate::model::broadcast::{Content, Lane, Payloads};
 
     const NOW: Timestamp = Timestamp::from_millis(1_000_000);
     /// After 42 of 60 seconds' life.

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::encryption::LONGEST;
 use crate::gateway::SharedRequest;
-use crate::model::broadcast::{BroadcastRequest, Content, Notification, Priority};
+use crate::model::broadcast::{BroadcastRequest, Native, Notification, Priority};
 use crate::model::field::FieldError;
 use crate::model::id::BroadcastId;
 use crate::model::platform::Platform;
@@ -64,22 +64,13 @@ fn topic(key: &str) -> String {
 }
 
 fn body(id: BroadcastId, request: &BroadcastRequest, key: Option<&str>) -> Result<(&'static str, Bytes), FieldError> {
-    let raw = |payload: &String| ("payloads.web_push", Bytes::copy_from_slice(payload.as_bytes()));
-    let label = Platform::WebPush.label();
-    match &request.content {
-        Content::Notification { notification, payloads } => match payloads.get(label) {
-            Some(payload) => Ok(raw(payload)),
-            None => {
-                let tag = key.map_or_else(|| id.to_string(), str::to_owned);
-                Ok(("notification", render(notification, tag)?.into()))
-            }
-        },
-        Content::Payloads(payloads) => {
-            payloads.get(label).map(raw).ok_or_else(|| FieldError::new("payloads.web_push", "must be given"))
+    const PAYLOAD: &str = "payloads.web_push";
+    match request.content.native(Platform::WebPush)? {
+        Native::Payload(payload) => Ok((PAYLOAD, Bytes::copy_from_slice(payload.as_bytes()))),
+        Native::Portable(notification) => {
+            let tag = key.map_or_else(|| id.to_string(), str::to_owned);
+            Ok(("notification", render(notification, tag)?.into()))
         }
-        Content::Raw(own) if own.platform == Platform::WebPush => Ok(raw(&own.body)),
-        Content::Raw(_) => Err(FieldError::new("payloads.web_push", "must be given")),
-        Content::Template(_) => Err(FieldError::new("template", "must be rendered to a payload first")),
     }
 }
 
@@ -104,7 +95,7 @@ fn render(notification: &Notification, tag: String) -> Result<String, FieldError
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::broadcast::{Lane, Payloads};
+    use crate::model::broadcast::{Content, Lane, Payloads};
 
     const NOW: Timestamp = Timestamp::from_millis(1_000_000);
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::toast::{self, Kind};
 use crate::gateway::{SharedRequest, header_value};
-use crate::model::broadcast::{BroadcastRequest, Content, Priority};
+use crate::model::broadcast::{BroadcastRequest, Native, Priority};
 use crate::model::field::FieldError;
 use crate::model::id::BroadcastId;
 use crate::model::platform::Platform;
@@ -149,26 +149,17 @@ fn tag(kind: Kind, request: &BroadcastRequest) -> Result<Option<String>, FieldEr
 }
 
 fn body(request: &BroadcastRequest) -> Result<(&'static str, Bytes), FieldError> {
-    let raw = |payload: &String| ("payloads.wns", Bytes::copy_from_slice(payload.as_bytes()));
-    let label = Platform::Wns.label();
-    match &request.content {
-        Content::Notification { notification, payloads } => match payloads.get(label) {
-            Some(payload) => Ok(raw(payload)),
-            None => Ok(("notification", toast::render(notification)?.into())),
-        },
-        Content::Payloads(payloads) => {
-            payloads.get(label).map(raw).ok_or_else(|| FieldError::new("payloads.wns", "must be given"))
-        }
-        Content::Raw(own) if own.platform == Platform::Wns => Ok(raw(&own.body)),
-        Content::Raw(_) => Err(FieldError::new("payloads.wns", "must be given")),
-        Content::Template(_) => Err(FieldError::new("template", "must be rendered to a payload first")),
+    const PAYLOAD: &str = "payloads.wns";
+    match request.content.native(Platform::Wns)? {
+        Native::Payload(payload) => Ok((PAYLOAD, Bytes::copy_from_slice(payload.as_bytes()))),
+        Native::Portable(notification) => Ok(("notification", toast::render(notification)?.into())),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::broadcast::{Lane, Notification, Payloads, Raw};
+    use crate::model::broadcast::{Content, Lane, Notification, Payloads, Raw};
 
     const NOW: Timestamp = Timestamp::from_millis(1_000_000);
 

@@ -29,9 +29,22 @@ fn whatever_could_cost_more_than_its_length_is_refused() {
 
 #[test]
 fn what_is_no_document_is_refused() {
-    for document in
-        ["", " ", "x", "<a>", "</a>", "<a></b>", "<a/><b/>", "<a/>x", "<a>&#0;</a>", "<a>&#xd800;</a>", "<a b></a>"]
-    {
+    for document in [
+        "",
+        " ",
+        "x",
+        "<a>",
+        "</a>",
+        "<a></b>",
+        "<a/><b/>",
+        "<a/>x",
+        "<a>&#0;</a>",
+        "<a>&#xd800;</a>",
+        "<a b></a>",
+        "x<a/>",
+        "<a x='1' x='2'/>",
+        "<a x='&own;'/>",
+    ] {
         assert!(parse(document.as_bytes()).is_err(), "{document}");
     }
     assert_eq!(parse(b"<a>\xff</a>").unwrap_err().to_string(), "body must be UTF-8");

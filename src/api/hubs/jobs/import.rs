@@ -170,7 +170,12 @@ fn change(running: &Running, line: u64, text: &[u8]) -> Result<RegistrationChang
         JobKind::Create => (id.unwrap_or_else(|| made(&running.leased.job.id, line)), Precondition::Absent),
         _ => (id.unwrap_or_else(|| made(&running.leased.job.id, line)), Precondition::None),
     };
-    Ok(RegistrationChange::Put { registration: Box::new(draft.named(id)), only })
+    let mut registration = draft.named(id);
+    // One that is deleted meanwhile is found out by the write.
+    if let Some(hub) = running.app.directory.by_number(running.hub) {
+        registration.expires = hub.settings.latest_end(registration.expires, now);
+    }
+    Ok(RegistrationChange::Put { registration: Box::new(registration), only })
 }
 
 /// An id for a line that names none: the same whenever the line is read.

@@ -115,9 +115,10 @@ async fn written(
     app: &App,
     hub: &Hub,
     here: &Here,
-    registration: Registration,
+    mut registration: Registration,
     only: Precondition,
 ) -> Result<Response, ApiError> {
+    registration.expires = hub.settings.latest_end(registration.expires, app.clock.now());
     let change = RegistrationChange::Put { registration: Box::new(registration.clone()), only };
     match apply(app, hub, change).await? {
         Registered::Created { etag, at } | Registered::Updated { etag, at } => {

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::model::broadcast::{Lane, Payloads, Raw};
+use crate::model::broadcast::{Content, Lane, Payloads, Raw};
 
 const TOPIC_ID: &str = "com.example.app";
 const EXPIRES: Timestamp = Timestamp::from_millis(1_800_000_060_999);
