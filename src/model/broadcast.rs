@@ -165,6 +165,24 @@ pub struct BroadcastRequest {
     pub schedule_at: Option<Timestamp>,
 }
 
+#[cfg(test)]
+impl BroadcastRequest {
+    /// An everyday one to everyone: urgent, for a minute.
+    pub fn everyday(content: Content) -> Self {
+        Self {
+            audience: String::new(),
+            content,
+            ttl_seconds: 60,
+            collapse_key: None,
+            priority: Priority::High,
+            lane: Lane::Bulk,
+            weight: 1,
+            rate_per_second: 0,
+            schedule_at: None,
+        }
+    }
+}
+
 /// What its owner wants of a broadcast; the holders of its shards carry it out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub enum Wish {
@@ -289,17 +307,7 @@ mod tests {
         Broadcast {
             id: BroadcastId::new(0),
             hub: HubId(1),
-            request: BroadcastRequest {
-                audience: String::new(),
-                content: Content::Payloads(Payloads::new()),
-                ttl_seconds: 60,
-                collapse_key: None,
-                priority: Priority::High,
-                lane: Lane::Bulk,
-                weight: 1,
-                rate_per_second: 0,
-                schedule_at: None,
-            },
+            request: BroadcastRequest::everyday(Content::Payloads(Payloads::new())),
             times: Milestones { expires: Timestamp::from_millis(60_000), ..Milestones::default() },
             wish: Wish::Run,
             failure: None,

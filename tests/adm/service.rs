@@ -1,7 +1,6 @@
 //! A hub's account with ADM, from PUT or configuration to outcomes.
 
 use std::ffi::OsString;
-use std::time::Duration;
 
 use fanfare::config::Config;
 use fanfare::service::{Options, Running};
@@ -68,21 +67,8 @@ impl World {
     /// Sends and follows to the end.
     async fn send(&self, content: Value) -> Value {
         let accepted = self.admin.post(&format!("{HUB}/broadcasts"), &content).await.expect(202).json();
-        let path = format!("{HUB}/broadcasts/{}/events", accepted["id"].as_str().unwrap());
-        let following = async {
-            let mut events = self.admin.begin("GET", &path, &[]).await;
-            events.head().await.expect(200);
-            while let Some(event) = events.next_chunk().await {
-                let event = String::from_utf8(event).unwrap();
-                let Some((_, data)) = event.trim_end().split_once("\ndata: ") else { continue };
-                let progress: Value = serde_json::from_str(data).unwrap();
-                if !progress["finished_at"].is_null() {
-                    return progress;
-                }
-            }
-            panic!("the events ended");
-        };
-        tokio::time::timeout(Duration::from_secs(60), following).await.unwrap()
+        let path = format!("{HUB}/broadcasts/{}", accepted["id"].as_str().unwrap());
+        self.admin.follow(&path, |progress| !progress["finished_at"].is_null()).await
     }
 }
 

@@ -37,8 +37,7 @@ async fn a_broadcast_reaches_its_audience_and_every_device_can_be_asked_about() 
     assert_eq!((rest["items"].as_array().unwrap().len(), &rest["next_cursor"]), (5, &Value::Null));
     let none = sender.get(&format!("{BROADCASTS}/{id}/outcomes?outcome=pending")).await.json();
     assert_eq!(none["items"], json!([]));
-    let one = sender.get(&format!("{BROADCASTS}/{id}/outcomes/dev-4")).await.expect(200).json();
-    let item = &one["items"][0];
+    let item = sender.outcome(&format!("{BROADCASTS}/{id}"), "dev-4").await;
     assert_eq!((&item["installation"], &item["target"]), (&json!("dev-4"), &json!("native")));
     assert_eq!((&item["platform"], &item["outcome"]), (&json!("apns"), &json!("delivered")));
     let missed = sender.get(&format!("{BROADCASTS}/{id}/outcomes/dev-5")).await;

@@ -6,6 +6,9 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
+/// What no test takes unless something hangs.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
+
 /// Somebody with a key.
 #[derive(Clone)]
 pub struct Client {
@@ -87,6 +90,40 @@ impl Client {
         let mut exchange = self.begin(method, path, &headers).await;
         exchange.write(body).await;
         exchange.answer().await
+    }
+
+    /// Follows the events of the broadcast at this path until one is as wanted.
+    pub async fn follow(&self, broadcast: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let mut last = Value::Null;
+        let following = async {
+            let mut events = self.begin("GET", &format!("{broadcast}/events"), &[]).await;
+            events.head().await.expect(200);
+            while let Some(event) = events.next_chunk().await {
+                let event = String::from_utf8(event).unwrap();
+                let Some((_, data)) = event.trim_end().split_once("\ndata: ") else { continue };
+                last = serde_json::from_str(data).unwrap();
+                if wanted(&last) {
+                    return true;
+                }
+            }
+            false
+        };
+        let came = tokio::time::timeout(PATIENCE, following).await == Ok(true);
+        assert!(came, "{last}");
+        last
+    }
+
+    /// Imports installations into the hub at this path.
+    pub async fn import(&self, hub: &str, documents: impl IntoIterator<Item = Value>) {
+        let lines: Vec<String> = documents.into_iter().map(|document| document.to_string()).collect();
+        let path = format!("{hub}/installations:import");
+        let answer = self.send("POST", &path, &[], lines.join("\n").as_bytes()).await.expect(200);
+        assert_eq!(answer.lines(), [serde_json::json!({"imported": lines.len(), "failed": 0})]);
+    }
+
+    /// What became of an installation's first target in the broadcast at this path.
+    pub async fn outcome(&self, broadcast: &str, installation: &str) -> Value {
+        self.get(&format!("{broadcast}/outcomes/{installation}")).await.expect(200).json()["items"][0].take()
     }
 
     /// Sends the head of a request; what follows is the caller's.

@@ -13,9 +13,7 @@ use crate::world::{broadcast, document, finished, send, until};
 const PROBE: Duration = Duration::from_secs(30);
 
 async fn register(admin: &Client, devices: u64) {
-    let lines: String = (0..devices).map(|device| document(device).to_string() + "\n").collect();
-    let answer = admin.send("POST", "/v1/hubs/demo/installations:import", &[], lines.as_bytes()).await.expect(200);
-    assert_eq!(answer.lines(), [json!({"imported": devices, "failed": 0})]);
+    admin.import("/v1/hubs/demo", (0..devices).map(document)).await;
 }
 
 /// Sends to everybody and waits until the sender is paused for its credentials; nobody is dropped.

@@ -61,11 +61,8 @@ async fn what_the_service_receives_is_what_the_templates_say() {
     ];
     let expected = (0..).zip(expected.map(|body| vec![body.to_owned()])).collect::<BTreeMap<_, _>>();
     assert_eq!(received(&real), expected);
-    let outcome = real.admin.get(&format!("/v1/hubs/demo/broadcasts/{id}/outcomes/dev-4")).await.expect(200).json();
-    assert_eq!(
-        (&outcome["items"][0]["target"], &outcome["items"][0]["outcome"]),
-        (&json!("template:t"), &json!("delivered"))
-    );
+    let item = real.admin.outcome(&format!("/v1/hubs/demo/broadcasts/{id}"), "dev-4").await;
+    assert_eq!((&item["target"], &item["outcome"]), (&json!("template:t"), &json!("delivered")));
 }
 
 #[tokio::test]

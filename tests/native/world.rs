@@ -61,9 +61,7 @@ impl World {
 
     /// Registers devices `0..devices` with the tags `all` and `even` or `odd`.
     pub async fn register(&self, devices: u64) {
-        let lines: String = (0..devices).map(|device| document(device).to_string() + "\n").collect();
-        let answer = self.admin.send("POST", "/v1/hubs/demo/installations:import", &[], lines.as_bytes()).await;
-        assert_eq!(answer.expect(200).lines(), [json!({"imported": devices, "failed": 0})]);
+        self.admin.import("/v1/hubs/demo", (0..devices).map(document)).await;
     }
 
     /// Follows a broadcast's events to their end and answers its last state.
@@ -103,16 +101,7 @@ pub async fn until(admin: &Client, id: &str, wanted: impl Fn(&Value) -> bool) ->
 
 /// The same for the broadcast at this path.
 pub async fn until_at(admin: &Client, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-    let mut events = admin.begin("GET", &format!("{path}/events"), &[]).await;
-    events.head().await.expect(200);
-    loop {
-        let event = String::from_utf8(events.next_chunk().await.expect("another event")).unwrap();
-        let (_, data) = event.trim_end().split_once("\ndata: ").unwrap();
-        let progress = serde_json::from_str(data).unwrap();
-        if wanted(&progress) {
-            return progress;
-        }
-    }
+    admin.follow(path, wanted).await
 }
 
 /// Accepts a broadcast of the hub `demo` and answers its id.

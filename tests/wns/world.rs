@@ -3,7 +3,6 @@
 use std::ffi::OsString;
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
 
 use fanfare::config::Config;
 use fanfare::service::{Options, Running};
@@ -17,9 +16,6 @@ use crate::client::Client;
 const ADMIN: &str = "the-admin-key";
 pub(crate) const HUB: &str = "/v1/hubs/demo";
 const TOPIC: &str = "com.example.app";
-
-/// What no test takes unless something hangs.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) struct World {
     folder: tempfile::TempDir,
@@ -121,10 +117,7 @@ impl World {
 
     /// Registers documents.
     pub(crate) async fn register(&self, documents: impl IntoIterator<Item = Value>) {
-        let lines: Vec<String> = documents.into_iter().map(|document| document.to_string()).collect();
-        let path = format!("{HUB}/installations:import");
-        let answer = self.admin.send("POST", &path, &[], lines.join("\n").as_bytes()).await.expect(200);
-        assert_eq!(answer.lines(), [json!({"imported": lines.len(), "failed": 0})]);
+        self.admin.import(HUB, documents).await;
     }
 
     /// Registers Windows devices.
@@ -147,24 +140,7 @@ impl World {
 
     /// Follows a broadcast's events until one is as wanted.
     pub(crate) async fn until(&self, id: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-        let path = format!("{HUB}/broadcasts/{id}/events");
-        let mut last = Value::Null;
-        let following = async {
-            let mut events = self.admin.begin("GET", &path, &[]).await;
-            events.head().await.expect(200);
-            while let Some(event) = events.next_chunk().await {
-                let event = String::from_utf8(event).unwrap();
-                let Some((_, data)) = event.trim_end().split_once("\ndata: ") else { continue };
-                last = serde_json::from_str(data).unwrap();
-                if wanted(&last) {
-                    return true;
-                }
-            }
-            false
-        };
-        let came = tokio::time::timeout(PATIENCE, following).await == Ok(true);
-        assert!(came, "{last}");
-        last
+        self.admin.follow(&format!("{HUB}/broadcasts/{id}"), wanted).await
     }
 
     /// Follows a broadcast to its end.
@@ -174,9 +150,7 @@ impl World {
 
     /// Outcome and reason of one device.
     pub(crate) async fn outcome(&self, id: &str, installation: &str) -> (String, String) {
-        let path = format!("{HUB}/broadcasts/{id}/outcomes/{installation}");
-        let told = self.admin.get(&path).await.expect(200).json();
-        let item = if told["items"].is_array() { told["items"][0].clone() } else { told };
+        let item = self.admin.outcome(&format!("{HUB}/broadcasts/{id}"), installation).await;
         let part = |name: &str| item[name].as_str().unwrap_or_default().to_owned();
         (part("outcome"), part("reason"))
     }

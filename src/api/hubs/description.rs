@@ -8,23 +8,28 @@
 //! | `WnsCredential`: `PackageSid`, `SecretKey`, `WindowsLiveEndpoint` | `wns` with `auth` `live` |
 //! | `AuthorizationRules` | `keys` |
 //! | `RegistrationTtl`, `UserMetadata` | the hub's own |
-//! | credentials of services that Fanfare has no sender for | refused, unless they are empty |
+//! | other credentials | refused, unless they are empty |
 //!
 //! As in the native API a service that is not named is gone, and one that is named without its secret keeps the secret
 //! that belongs to it, so that a description can be read, changed and written back: secrets are never read back. What a
-//! description cannot say of an account (roots, connections, paces) stays as it is.
+//! description cannot say of an account (roots, connections, paces) stays as it is, and so do the accounts with Web Push
+//! and ADM, of which it says nothing.
 
 use serde_json::{Map, Value, json};
+
+use credentials::{Google, TRANSLATED, properties, set};
 
 use super::xml::{CONNECT, INSTANCE, Xml};
 use crate::api::document::Object;
 use crate::api::native::hub_form;
-use crate::directory::settings::{ApnsAuth, Described, FcmAccount, HubSettings, WnsAuth};
+use crate::directory::settings::{ApnsAuth, Described, HubSettings, WnsAuth};
 use crate::directory::{ChangeError, Hub};
 use crate::identity::keys::{AccessRule, Rights};
 use crate::identity::secret::Secret;
 use crate::model::field::FieldError;
 use crate::model::xml::{self, Element};
+
+mod credentials;
 
 const ROOT: &str = "NotificationHubDescription";
 
@@ -36,7 +41,7 @@ const ENDLESS_DAYS: u64 = 10_675_199;
 
 const LONGEST_METADATA: usize = 1_024;
 
-/// Services that Fanfare does not send to, with what to do instead.
+/// Credentials that are not taken, with what to do instead.
 const UNSENT: [(&str, &str); 5] = [
     ("GcmCredential", "must be absent: the legacy service is gone, give FcmV1Credential instead"),
     ("MpnsCredential", "must be absent: the service is gone"),
@@ -88,146 +93,6 @@ pub fn read(description: &Element, current: Option<&HubSettings>) -> Result<HubS
     settings.web_push = current.and_then(|current| current.web_push.clone());
     settings.adm = current.and_then(|current| current.adm.clone());
     Ok(settings)
-}
-
-type Properties<'a> = Vec<(&'a str, &'a str)>;
-type Translate =
-    fn(&Properties<'_>, Map<String, Value>, Option<&HubSettings>) -> Result<Map<String, Value>, FieldError>;
-
-const TRANSLATED: [(&str, &str, Translate); 3] =
-    [("ApnsCredential", "apns", apns), ("FcmV1Credential", "fcm", fcm), ("WnsCredential", "wns", wns)];
-
-/// The named values of a credential, those without a value left out.
-fn properties(credential: &Element) -> Properties<'_> {
-    let list = credential.child("Properties").map_or(&[][..], |list| &list.children[..]);
-    let mut pairs = Vec::new();
-    for property in list {
-        if let (Some(name), Some(value)) = (property.text_of("Name"), property.text_of("Value"))
-            && !value.is_empty()
-        {
-            pairs.push((name, value));
-        }
-    }
-    pairs
-}
-
-fn value<'a>(properties: &Properties<'a>, name: &str) -> Option<&'a str> {
-    properties.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| *value)
-}
-
-fn set(form: &mut Map<String, Value>, member: &str, value: Option<&str>) {
-    if let Some(value) = value {
-        form.insert(member.to_owned(), value.into());
-    }
-}
-
-fn apns(
-    properties: &Properties<'_>,
-    mut form: Map<String, Value>,
-    _: Option<&HubSettings>,
-) -> Result<Map<String, Value>, FieldError> {
-    for name in ["ApnsCertificate", "CertificateKey"] {
-        if value(properties, name).is_some() {
-            let rule = "must be absent: give a signing key in Token, or a PEM certificate through the native API";
-            return Err(FieldError::new(format!("ApnsCredential.{name}"), rule));
-        }
-    }
-    set(&mut form, "topic", value(properties, "AppName"));
-    set(&mut form, "team_id", value(properties, "AppId"));
-    set(&mut form, "key_id", value(properties, "KeyId"));
-    let key = value(properties, "Token").map(|key| pem("PRIVATE KEY", key));
-    set(&mut form, "key", key.as_deref());
-    let endpoint = value(properties, "Endpoint").map(apns_endpoint);
-    set(&mut form, "endpoint", endpoint.as_deref());
-    Ok(form)
-}
-
-/// The service's origin. Of the binary interface, long gone, only the environment counts.
-fn apns_endpoint(written: &str) -> String {
-    let bare = written.strip_prefix("https://").unwrap_or(written);
-    let authority = bare.split('/').next().unwrap_or_default();
-    let authority = authority.strip_suffix(":443").unwrap_or(authority);
-    let host = match authority {
-        "gateway.push.apple.com" => "api.push.apple.com",
-        "gateway.sandbox.push.apple.com" => "api.sandbox.push.apple.com",
-        own => own,
-    };
-    format!("https://{host}")
-}
-
-/// A key as PEM: portals show it without its frame.
-fn pem(label: &str, key: &str) -> String {
-    let key = key.replace("\\n", "\n");
-    if key.contains("-----BEGIN") {
-        key
-    } else {
-        format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", key.trim())
-    }
-}
-
-fn fcm(
-    properties: &Properties<'_>,
-    mut form: Map<String, Value>,
-    current: Option<&HubSettings>,
-) -> Result<Map<String, Value>, FieldError> {
-    let present = current.and_then(|hub| hub.fcm.as_ref()).map(Google::of);
-    let own = |name: &'static str| value(properties, name);
-    let required =
-        |name: &'static str| own(name).ok_or_else(|| FieldError::new(format!("FcmV1Credential.{name}"), "is required"));
-    let (project, email) = (required("ProjectId")?, required("ClientEmail")?);
-    let same = present.filter(|present| present.project == project && present.email == email);
-    match (own("PrivateKey"), same) {
-        (Some(key), same) => {
-            let token_uri = same.map_or_else(|| GOOGLE_TOKENS.to_owned(), |same| same.token_uri);
-            let account = json!({
-                "type": "service_account",
-                "project_id": project,
-                "client_email": email,
-                "private_key": pem("PRIVATE KEY", key),
-                "token_uri": token_uri,
-            });
-            form.insert("service_account".to_owned(), account.to_string().into());
-            Ok(form)
-        }
-        // What was read back is written back: the present account stays.
-        (None, Some(_)) => Ok(form),
-        (None, None) => Err(FieldError::new("FcmV1Credential.PrivateKey", "is required")),
-    }
-}
-
-/// Where Google gives access tokens.
-const GOOGLE_TOKENS: &str = "https://oauth2.googleapis.com/token";
-
-/// What of a service account is no secret.
-struct Google {
-    project: String,
-    email: String,
-    token_uri: String,
-}
-
-impl Google {
-    fn of(account: &FcmAccount) -> Self {
-        let json: Value = serde_json::from_str(account.service_account.expose()).unwrap_or_default();
-        let text = |name: &str| json[name].as_str().unwrap_or_default().to_owned();
-        Self { project: text("project_id"), email: text("client_email"), token_uri: text("token_uri") }
-    }
-}
-
-fn wns(
-    properties: &Properties<'_>,
-    mut form: Map<String, Value>,
-    _: Option<&HubSettings>,
-) -> Result<Map<String, Value>, FieldError> {
-    let client_id = value(properties, "PackageSid");
-    if client_id.is_some() && form.get("client_id").and_then(Value::as_str) != client_id {
-        form.insert("auth".to_owned(), "live".into());
-        form.remove("tenant_id");
-        form.remove("token_endpoint");
-    }
-    set(&mut form, "client_id", client_id);
-    set(&mut form, "client_secret", value(properties, "SecretKey"));
-    set(&mut form, "token_endpoint", value(properties, "WindowsLiveEndpoint"));
-    Ok(form)
 }
 
 fn keys(rules: &Element) -> Result<Map<String, Value>, FieldError> {

@@ -173,7 +173,7 @@ fn body(content: &Content) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::broadcast::{BroadcastRequest, Lane, Milestones, Priority, Raw, Wish};
+    use crate::model::broadcast::{BroadcastRequest, Milestones, Raw, Wish};
     use crate::model::id::HubId;
     use crate::model::outcome::Counters;
 
@@ -191,14 +191,7 @@ mod tests {
             hub: HubId(1),
             request: BroadcastRequest {
                 audience: "news && !muted".to_owned(),
-                content: Content::Raw(raw),
-                ttl_seconds: 60,
-                collapse_key: None,
-                priority: Priority::High,
-                lane: Lane::Bulk,
-                weight: 1,
-                rate_per_second: 0,
-                schedule_at: None,
+                ..BroadcastRequest::everyday(Content::Raw(raw))
             },
             times: Milestones {
                 expires: Timestamp::from_millis(60_000),

@@ -105,22 +105,12 @@ pub(super) fn path(channel: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::broadcast::{Content, Lane, Payloads};
+    use crate::model::broadcast::{Content, Payloads};
 
     const NOW: Timestamp = Timestamp::from_millis(1_000_000);
 
     fn asked(content: Content) -> BroadcastRequest {
-        BroadcastRequest {
-            audience: String::new(),
-            content,
-            ttl_seconds: 600,
-            collapse_key: None,
-            priority: Priority::High,
-            lane: Lane::Bulk,
-            weight: 1,
-            rate_per_second: 0,
-            schedule_at: None,
-        }
+        BroadcastRequest { ttl_seconds: 600, ..BroadcastRequest::everyday(content) }
     }
 
     fn payload(text: &str) -> BroadcastRequest {

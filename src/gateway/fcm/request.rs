@@ -296,7 +296,7 @@ fn is_fid(channel: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::broadcast::{Content, Lane, Payloads};
+    use crate::model::broadcast::{Content, Payloads};
 
     const NOW: Timestamp = Timestamp::from_millis(1_000_000);
     /// After 42 of 60 seconds' life.
@@ -304,15 +304,9 @@ mod tests {
 
     fn request(content: Content) -> BroadcastRequest {
         BroadcastRequest {
-            audience: String::new(),
-            content,
-            ttl_seconds: 60,
             collapse_key: Some("score".into()),
             priority: Priority::Normal,
-            lane: Lane::Bulk,
-            weight: 1,
-            rate_per_second: 0,
-            schedule_at: None,
+            ..BroadcastRequest::everyday(content)
         }
     }
 

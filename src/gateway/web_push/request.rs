@@ -95,22 +95,12 @@ fn render(notification: &Notification, tag: String) -> Result<String, FieldError
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::broadcast::{Content, Lane, Payloads};
+    use crate::model::broadcast::{Content, Payloads};
 
     const NOW: Timestamp = Timestamp::from_millis(1_000_000);
 
     fn asked(payload: &str) -> BroadcastRequest {
-        BroadcastRequest {
-            audience: String::new(),
-            content: Content::Payloads(Payloads::from([("web_push".to_owned(), payload.to_owned())])),
-            ttl_seconds: 60,
-            collapse_key: None,
-            priority: Priority::High,
-            lane: Lane::Bulk,
-            weight: 1,
-            rate_per_second: 0,
-            schedule_at: None,
-        }
+        BroadcastRequest::everyday(Content::Payloads(Payloads::from([("web_push".to_owned(), payload.to_owned())])))
     }
 
     fn made(request: &BroadcastRequest) -> Result<SharedRequest, FieldError> {

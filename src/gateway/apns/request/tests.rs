@@ -1,23 +1,13 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::model::broadcast::{Content, Lane, Payloads, Raw};
+use crate::model::broadcast::{Content, Payloads, Raw};
 
 const TOPIC_ID: &str = "com.example.app";
 const EXPIRES: Timestamp = Timestamp::from_millis(1_800_000_060_999);
 
 fn asked(content: Content) -> BroadcastRequest {
-    BroadcastRequest {
-        audience: String::new(),
-        content,
-        ttl_seconds: 60,
-        collapse_key: None,
-        priority: Priority::High,
-        lane: Lane::Bulk,
-        weight: 1,
-        rate_per_second: 0,
-        schedule_at: None,
-    }
+    BroadcastRequest::everyday(content)
 }
 
 fn raw(payload: &str) -> BroadcastRequest {

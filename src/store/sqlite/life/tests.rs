@@ -1,5 +1,6 @@
 //! Plans of many steps: seqs are set far apart, so that a few thousand targets fill hundreds of chunks.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::Connection;
@@ -9,7 +10,7 @@ use super::super::engine::Precedence;
 use super::super::{Mode, SqliteStore};
 use crate::clock::ManualClock;
 use crate::model::audience::{Audience, AudienceLimits};
-use crate::model::broadcast::{BroadcastRequest, Content, Lane, Payloads, Priority, Wish};
+use crate::model::broadcast::{BroadcastRequest, Content, Payloads, Wish};
 use crate::model::id::{BroadcastId, HubId, HubName};
 use crate::model::installation::{Installation, InstallationLimits};
 use crate::model::outcome::{Outcome, Place};
@@ -48,16 +49,21 @@ fn device(n: u64, channel: u64) -> Change {
 }
 
 impl Bench {
+    /// More devices in the first chunk than an inline plan holds.
+    fn with(clock: Arc<ManualClock>) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("fanfare.db");
+        let store = SqliteStore::open(&file, Mode::Inline, clock, Retention::default()).unwrap();
+        let hub = wait(store.put_hub(&HubName::parse("demo").unwrap(), Vec::new())).unwrap().id;
+        wait(store.apply(hub, (0..=INLINE_TARGETS).map(|n| device(n, n)).collect())).unwrap();
+        Self { store, hub, _directory: directory }
+    }
+
     /// One device in each of so many chunks after a first one that holds more than an inline plan. Those in `twins` have
     /// the handle of device 0.
     fn spread(chunks: u64, twins: &[u64]) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("fanfare.db");
-        let clock = ManualClock::starting_at(START);
-        let store = SqliteStore::open(&file, Mode::Inline, clock, Retention::default()).unwrap();
-        let hub = wait(store.put_hub(&HubName::parse("demo").unwrap(), Vec::new())).unwrap().id;
-        let bench = Self { store, hub, _directory: directory };
-        wait(bench.store.apply(hub, (0..=INLINE_TARGETS).map(|n| device(n, n)).collect())).unwrap();
+        let bench = Self::with(ManualClock::starting_at(START));
+        let hub = bench.hub;
         for chunk in 1..chunks {
             bench.write(move |tx| {
                 tx.execute("UPDATE hub SET next_seq = ?", [i64::try_from(chunk << 14).unwrap()])?;
@@ -77,14 +83,8 @@ impl Bench {
     fn accept(&self) -> BroadcastId {
         let request = BroadcastRequest {
             audience: "all".to_owned(),
-            content: Content::Payloads(Payloads::from([("apns".to_owned(), "{}".to_owned())])),
             ttl_seconds: 3_600,
-            collapse_key: None,
-            priority: Priority::High,
-            lane: Lane::Bulk,
-            weight: 1,
-            rate_per_second: 0,
-            schedule_at: None,
+            ..BroadcastRequest::everyday(Content::Payloads(Payloads::from([("apns".to_owned(), "{}".to_owned())])))
         };
         let audience = Audience::parse(&request.audience, &AudienceLimits::default()).unwrap();
         let new = NewBroadcast { hub: self.hub, request, audience, idempotency: None, sample: None };
@@ -199,13 +199,8 @@ fn an_audience_that_cannot_be_read_any_more_fails_the_broadcast() {
 
 #[test]
 fn retention_leaves_no_row_behind() {
-    let directory = tempfile::tempdir().unwrap();
     let clock = ManualClock::starting_at(START);
-    let file = directory.path().join("fanfare.db");
-    let store = SqliteStore::open(&file, Mode::Inline, clock.clone(), Retention::default()).unwrap();
-    let hub = wait(store.put_hub(&HubName::parse("demo").unwrap(), Vec::new())).unwrap().id;
-    let bench = Bench { store, hub, _directory: directory };
-    wait(bench.store.apply(hub, (0..=INLINE_TARGETS).map(|n| device(n, n)).collect())).unwrap();
+    let bench = Bench::with(clock.clone());
     let id = bench.accept();
     bench.steps(id, 1);
     bench.run(id, Outcome::Rejected);
@@ -222,13 +217,8 @@ fn retention_leaves_no_row_behind() {
 
 #[test]
 fn setting_the_clock_neither_ends_nor_prolongs_a_lease() {
-    let directory = tempfile::tempdir().unwrap();
     let clock = ManualClock::starting_at(START);
-    let file = directory.path().join("fanfare.db");
-    let store = SqliteStore::open(&file, Mode::Inline, clock.clone(), Retention::default()).unwrap();
-    let hub = wait(store.put_hub(&HubName::parse("demo").unwrap(), Vec::new())).unwrap().id;
-    let bench = Bench { store, hub, _directory: directory };
-    wait(bench.store.apply(hub, (0..=INLINE_TARGETS).map(|n| device(n, n)).collect())).unwrap();
+    let bench = Bench::with(clock.clone());
     let id = bench.accept();
     bench.steps(id, 1);
     let ready = || wait(bench.store.ready(Some(id), Duration::ZERO, 9)).unwrap();
