@@ -53,7 +53,9 @@ pub(super) struct Active {
 /// The shards of one broadcast and platform in this process.
 #[derive(Debug)]
 pub(super) struct Leases {
-    /// Held. A paced broadcast gives its slots up while it waits, and must not lease its whole plan meanwhile.
+    /// Held: twice the slots. A paced broadcast gives its slots up while it waits, and must not lease its whole plan
+    /// meanwhile; but as many must wait for slots as are at work, because shards that began together end together, and
+    /// who has nobody waiting in that moment loses the turns it is owed.
     pub held: Semaphore,
     /// Next, so that one that ends is followed at once.
     pub line: Semaphore,
@@ -187,9 +189,10 @@ impl Active {
         request
     }
 
-    /// How many of its shards may be held here at once on a platform, and how many may wait for that.
-    pub(super) fn leases(&self, platform: Platform, most: usize) -> Arc<Leases> {
-        let new = || Arc::new(Leases { held: Semaphore::new(most), line: Semaphore::new(most) });
+    /// How many of its shards may be held here at once on a platform, and how many may wait for that. `slots` is how many
+    /// may send.
+    pub(super) fn leases(&self, platform: Platform, slots: usize) -> Arc<Leases> {
+        let new = || Arc::new(Leases { held: Semaphore::new(2 * slots), line: Semaphore::new(slots.div_ceil(2)) });
         self.leases.lock().entry(platform).or_insert_with(new).clone()
     }
 }

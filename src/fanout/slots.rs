@@ -133,6 +133,9 @@ impl Drop for Slot {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::SystemClock;
+    use crate::fanout::active::Actives;
+    use crate::fanout::pace::Fleet;
     use crate::model::broadcast::Lane;
     use futures_util::FutureExt;
 
@@ -207,6 +210,43 @@ mod tests {
             late = (number % 7 == 0).then_some(weight);
         }
         assert!(served[&3].abs_diff(300) <= 3, "{served:?}");
+    }
+
+    /// Shards of one size that began together end together, and what a shard held is free only after its slot.
+    #[test]
+    fn turns_go_by_weight_also_when_all_slots_come_free_at_once() {
+        const EACH: usize = 4;
+        let slots = Slots::new(EACH);
+        let actives = Actives::new(SystemClock::shared(), Fleet::default());
+        let broadcasts = [1, 3].map(|weight| {
+            let active = actives.enter(BroadcastId::new(u64::from(weight)));
+            (weight, active.id, active.leases(Platform::Apns, EACH))
+        });
+        let mut served = BTreeMap::new();
+        let (mut running, mut waiting, mut kept) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..100 {
+            for (weight, id, leases) in &broadcasts {
+                while let Ok(held) = leases.held.try_acquire() {
+                    waiting.push((*weight, Box::pin(slots.take(KEY, *id, *weight)), held));
+                }
+            }
+            // The first look puts them into the line, the second one finds who was served.
+            let mut ended = std::mem::take(&mut running);
+            for _ in 0..2 {
+                for (weight, mut turn, held) in std::mem::take(&mut waiting) {
+                    match (&mut turn).now_or_never() {
+                        Some(slot) => {
+                            *served.entry(weight).or_insert(0u32) += 1;
+                            running.push((slot, held));
+                        }
+                        None => waiting.push((weight, turn, held)),
+                    }
+                }
+                kept.extend(ended.drain(..).map(|(_slot, held)| held));
+            }
+            kept.clear();
+        }
+        assert!(served[&3].abs_diff(3 * served[&1]) <= 12, "{served:?}");
     }
 
     #[tokio::test]

@@ -3,6 +3,7 @@
 use std::{process::ExitCode, time::Duration};
 
 use anyhow::{Context, ensure};
+use fanfare::model::chunk_set::CHUNK_SIZE;
 use serde::Serialize;
 use serde_json::json;
 
@@ -32,6 +33,9 @@ pub struct Args {
     /// Broadcasts of the other hub during the large one
     #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
     starts: u32,
+    /// How often two broadcasts of weights 1 and 3 share the workers
+    #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
+    rounds: u32,
     /// Worker nodes
     #[arg(long, default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=16))]
     workers: u8,
@@ -55,6 +59,9 @@ struct Report {
     installations: u64,
     starts_ms: Vec<f64>,
     weights: [u32; 2],
+    /// Of each round.
+    shares: Vec<f64>,
+    /// Of all rounds together.
     share: f64,
     good: bool,
 }
@@ -74,8 +81,17 @@ pub(super) async fn measure(args: Args) -> anyhow::Result<ExitCode> {
     for (number, millis) in (1..).zip(&starts_ms) {
         say(format_args!("the other hub's broadcast {number} began after {millis:.0} ms"))?;
     }
-    field.settle(REST).await?;
-    let share = share(&field, &large, &args).await?;
+    let mut shares = Vec::new();
+    let mut both = [0; 2];
+    for round in 1..=args.rounds {
+        field.settle(REST).await?;
+        let reached = shared(&field, &large, &args).await?;
+        let share = ratio(reached);
+        say(format_args!("round {round}: {} and {} devices, 1:{share:.2}", grouped(reached[0]), grouped(reached[1])))?;
+        shares.push(share);
+        both = [both[0] + reached[0], both[1] + reached[1]];
+    }
+    let share = ratio(both);
     let worst = starts_ms.iter().copied().fold(0.0, f64::max);
     let wanted = f64::from(WEIGHTS[1]) / f64::from(WEIGHTS[0]);
     let good = worst < MOST && (share / wanted - 1.0).abs() <= OFF;
@@ -86,7 +102,7 @@ pub(super) async fn measure(args: Args) -> anyhow::Result<ExitCode> {
         OFF * 100.0
     ))?;
     field.strike().await?;
-    let report = Report { installations: args.installations, starts_ms, weights: WEIGHTS, share, good };
+    let report = Report { installations: args.installations, starts_ms, weights: WEIGHTS, shares, share, good };
     write_json(args.measured.json.as_deref(), &report)?;
     Ok(exit(good))
 }
@@ -131,9 +147,25 @@ async fn starts(
     Ok(took)
 }
 
-/// What the heavier of two broadcasts to the same audience gets for each device of the lighter one, from when both send until
-/// the heavier one is nearly through.
-async fn share(field: &Field, large: &Door, args: &Args) -> anyhow::Result<f64> {
+/// What the heavier one got for each device of the lighter one.
+fn ratio([light, heavy]: [u64; 2]) -> f64 {
+    heavy as f64 / light.max(1) as f64
+}
+
+/// The stretch of the heavier broadcast, in devices it reached, in which shards of both wait in the queue: from when the
+/// lighter one is through with the slots that it had for itself at first, until the workers hold all that is left of the
+/// heavier one (two and a half for each slot) and no longer choose between the two.
+fn contested(args: &Args) -> anyhow::Result<(u64, u64)> {
+    let held =
+        5 * u64::from(args.measured.tuning.shards_in_flight) / 2 * u64::from(args.workers) * u64::from(CHUNK_SIZE);
+    let (from, to) = (args.installations / 4, args.installations.saturating_sub(held));
+    ensure!(to >= 2 * from, "too few installations for that many slots: {} and more are wanted", grouped(2 * held));
+    Ok((from, to))
+}
+
+/// How many devices of two broadcasts to the same audience, of weights 1 and 3, were reached while both contended.
+async fn shared(field: &Field, large: &Door, args: &Args) -> anyhow::Result<[u64; 2]> {
+    let (from, to) = contested(args)?;
     let within = Duration::from_secs(args.measured.within_seconds);
     field.fleet.apns.reset();
     let mut ids = Vec::new();
@@ -145,27 +177,21 @@ async fn share(field: &Field, large: &Door, args: &Args) -> anyhow::Result<f64> 
     }
     let delivered = async |id: &str| anyhow::Ok(large.api.standing(id).await?.counters.delivered);
     let (light, heavy) = (ids.first().context("no broadcast")?, ids.last().context("no broadcast")?);
-    // The first one had the fleet for itself for a moment, and holds what it took until it is through with it: counting
-    // begins when both have been under way for a while, and ends before the heavier one has few shards left.
-    let from = args.installations / 4;
-    let to = args.installations * 85 / 100;
     let watching = async {
-        let mut begun = None;
+        let mut begun: Option<[u64; 2]> = None;
         loop {
-            let now = (delivered(light).await?, delivered(heavy).await?);
+            let now = [delivered(light).await?, delivered(heavy).await?];
             match begun {
-                None if now.1 >= from => begun = Some(now),
-                Some((light, heavy)) if now.1 >= to => {
-                    return anyhow::Ok((now.1 - heavy) as f64 / (now.0 - light).max(1) as f64);
-                }
+                None if now[1] >= from => begun = Some(now),
+                Some([light, heavy]) if now[1] >= to => return anyhow::Ok([now[0] - light, now[1] - heavy]),
                 _ => {}
             }
             tokio::time::sleep(LOOK).await;
         }
     };
-    let share = tokio::time::timeout(within, watching).await.context("the broadcasts do not go on")??;
+    let reached = tokio::time::timeout(within, watching).await.context("the broadcasts do not go on")??;
     for id in &ids {
         over(std::slice::from_ref(large), id, within).await?;
     }
-    Ok(share)
+    Ok(reached)
 }
