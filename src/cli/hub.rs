@@ -58,7 +58,7 @@ pub(super) enum Hub {
     Resume {
         /// The hub
         hub: String,
-        /// apns, fcm, wns, web_push or adm
+        /// apns, fcm, wns, web_push, adm, baidu or xiaomi
         platform: String,
     },
 }

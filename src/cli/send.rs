@@ -30,8 +30,8 @@ pub(super) struct Send {
     /// Data for the app; may be repeated
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair, help_heading = "What to say")]
     data: Vec<(String, String)>,
-    /// A raw payload for apns, fcm, wns, web_push or adm; may be repeated. Alone it reaches only those platforms, beside
-    /// --title, --body or --data it stands in for that platform
+    /// A raw payload for apns, fcm, wns, web_push, adm, baidu or xiaomi; may be repeated. Alone it reaches only those
+    /// platforms, beside --title, --body or --data it stands in for that platform
     #[arg(long, value_name = "PLATFORM=FILE", value_parser = pair, help_heading = "What to say")]
     payload: Vec<(String, String)>,
     /// The whole request as JSON (the body of `POST /v1/hubs/{hub}/broadcasts`); - reads stdin. Other options stand

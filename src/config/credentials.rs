@@ -112,6 +112,17 @@ fn gateways(name: &str, hub: &super::HubConfig) -> Result<(), ConfigError> {
     if let Some(adm) = &hub.adm {
         roots(&at("adm", "ca_file"), adm.gateway.ca_file.as_deref())?;
     }
+    if let Some(baidu) = &hub.baidu {
+        roots(&at("baidu", "ca_file"), baidu.gateway.ca_file.as_deref())?;
+    }
+    if let Some(xiaomi) = &hub.xiaomi {
+        let file = xiaomi.app_secret_file.as_deref();
+        if !xiaomi.app_secret.expose().bytes().all(|byte| byte.is_ascii_graphic()) {
+            let spot = at("xiaomi", secret_key("app_secret", file));
+            return Err(bad(&spot, file, "must be visible ASCII characters"));
+        }
+        roots(&at("xiaomi", "ca_file"), xiaomi.gateway.ca_file.as_deref())?;
+    }
     Ok(())
 }
 
@@ -122,6 +133,7 @@ fn secret_key(key: &'static str, file: Option<&Path>) -> &'static str {
         ("key", _) => "key_file",
         ("cert_key", _) => "cert_key_file",
         ("service_account", _) => "service_account_file",
+        ("app_secret", _) => "app_secret_file",
         _ => "vapid_private_key_file",
     }
 }

@@ -1,4 +1,4 @@
-//! `[hubs.*.apns]`, `fcm`, `wns`, `web_push` and `adm`: where each push service is and how Fanfare proves who it is there.
+//! `[hubs.*.apns]`, `fcm`, `wns`, `web_push`, `adm`, `baidu` and `xiaomi`: where each push service is and how Fanfare proves who it is there.
 //!
 //! Only `https`: a gateway's credentials travel with each request, and simulated gateways speak TLS as well (`ca_file`).
 
@@ -320,6 +320,65 @@ impl AdmConfig {
             token_endpoint: token_endpoint
                 .or_else(|| url::https("https://api.amazon.com/auth/O2/token"))
                 .ok_or_else(|| s.fail("token_endpoint", ENDPOINT))?,
+            gateway: GatewayConfig::read(s)?,
+        })
+    }
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct BaiduConfig {
+    pub api_key: String,
+    pub secret_key: Secret,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret_key_file: Option<PathBuf>,
+    pub endpoint: ServiceUrl,
+    #[serde(flatten)]
+    pub gateway: GatewayConfig,
+}
+
+impl BaiduConfig {
+    pub(super) fn read(s: &Section<'_>) -> Result<Self, ConfigError> {
+        s.only(&["api_key", "secret_key", "secret_key_file", "endpoint", "ca_file", "rate_per_second"])?;
+        let api_key =
+            s.required("api_key", "must be the API key of an app", |t| word(t).filter(|key| key.is_ascii()))?;
+        let secret = s.required_secret("secret_key")?;
+        Ok(Self {
+            api_key,
+            secret_key: secret.text,
+            secret_key_file: secret.file,
+            endpoint: endpoint(s, "https://api.tuisong.baidu.com")?,
+            gateway: GatewayConfig::read(s)?,
+        })
+    }
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct XiaomiConfig {
+    pub app_secret: Secret,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub app_secret_file: Option<PathBuf>,
+    /// The app that alone shows the messages.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub package_name: Option<String>,
+    pub endpoint: ServiceUrl,
+    #[serde(flatten)]
+    pub gateway: GatewayConfig,
+}
+
+impl XiaomiConfig {
+    pub(super) fn read(s: &Section<'_>) -> Result<Self, ConfigError> {
+        s.only(&["app_secret", "app_secret_file", "package_name", "endpoint", "ca_file", "rate_per_second"])?;
+        let secret = s.required_secret("app_secret")?;
+        let rule = "must be an app's package name: letters, digits, '.' or '_', at most 255";
+        let package_name = s.parsed("package_name", rule, |t| {
+            let letter = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_');
+            ((1..=255).contains(&t.len()) && t.bytes().all(letter)).then(|| t.to_owned())
+        })?;
+        Ok(Self {
+            app_secret: secret.text,
+            app_secret_file: secret.file,
+            package_name,
+            endpoint: endpoint(s, "https://api.xmpush.xiaomi.com")?,
             gateway: GatewayConfig::read(s)?,
         })
     }

@@ -2,7 +2,7 @@
 
 use super::{
     error::ConfigError,
-    gateway::{AdmConfig, ApnsConfig, FcmConfig, WebPushConfig, WnsConfig},
+    gateway::{AdmConfig, ApnsConfig, BaiduConfig, FcmConfig, WebPushConfig, WnsConfig, XiaomiConfig},
     host::{self, HostPattern},
     section::Section,
 };
@@ -30,6 +30,10 @@ pub struct HubConfig {
     pub web_push: Option<WebPushConfig>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub adm: Option<AdmConfig>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub baidu: Option<BaiduConfig>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub xiaomi: Option<XiaomiConfig>,
     pub jobs: JobsConfig,
 }
 
@@ -44,7 +48,7 @@ impl HubConfig {
         if !is_hub_name(s.name()) {
             return Err(s.fail_name(HUB_NAME));
         }
-        s.only(&["weight", "keys", "apns", "fcm", "wns", "web_push", "adm", "jobs"])?;
+        s.only(&["weight", "keys", "apns", "fcm", "wns", "web_push", "adm", "baidu", "xiaomi", "jobs"])?;
         let keys = s.section("keys")?.sections()?;
         distinct(&keys, "must differ from every other rule's name in more than case")?;
         Ok(Self {
@@ -55,6 +59,8 @@ impl HubConfig {
             wns: s.optional_section("wns")?.map(|g| WnsConfig::read(&g)).transpose()?,
             web_push: s.optional_section("web_push")?.map(|g| WebPushConfig::read(&g)).transpose()?,
             adm: s.optional_section("adm")?.map(|g| AdmConfig::read(&g)).transpose()?,
+            baidu: s.optional_section("baidu")?.map(|g| BaiduConfig::read(&g)).transpose()?,
+            xiaomi: s.optional_section("xiaomi")?.map(|g| XiaomiConfig::read(&g)).transpose()?,
             jobs: JobsConfig::read(&s.section("jobs")?)?,
         })
     }

@@ -31,7 +31,10 @@ mod url;
 mod worker;
 
 pub use error::ConfigError;
-pub use gateway::{AdmConfig, ApnsAuth, ApnsConfig, FcmConfig, GatewayConfig, WebPushConfig, WnsAuth, WnsConfig};
+pub use gateway::{
+    AdmConfig, ApnsAuth, ApnsConfig, BaiduConfig, FcmConfig, GatewayConfig, WebPushConfig, WnsAuth, WnsConfig,
+    XiaomiConfig,
+};
 pub use host::HostPattern;
 pub use hub::{HubConfig, JobsConfig};
 pub use mobile::{

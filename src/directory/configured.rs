@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::settings::{
-    AdmAccount, ApnsAccount, ApnsAuth, Described, FcmAccount, HubSettings, NoRandomness, WebPushAccount, WnsAccount,
-    WnsAuth, default_rules,
+    AdmAccount, ApnsAccount, ApnsAuth, BaiduAccount, Described, FcmAccount, HubSettings, NoRandomness, WebPushAccount,
+    WnsAccount, WnsAuth, XiaomiAccount, default_rules,
 };
 use crate::config::{self, ConfigError, HubConfig};
 use crate::identity::keys::AccessRule;
@@ -35,7 +35,10 @@ pub(super) fn settings(
     let wns = hub.wns.as_ref().map(|wns| self::wns(name, wns)).transpose()?;
     let web_push = hub.web_push.as_ref().map(|web_push| self::web_push(name, web_push)).transpose()?;
     let adm = hub.adm.as_ref().map(|adm| self::adm(name, adm)).transpose()?;
-    Ok(HubSettings { weight: hub.weight, keys, apns, fcm, wns, web_push, adm, described: Described::default() })
+    let baidu = hub.baidu.as_ref().map(|baidu| self::baidu(name, baidu)).transpose()?;
+    let xiaomi = hub.xiaomi.as_ref().map(|xiaomi| self::xiaomi(name, xiaomi)).transpose()?;
+    let described = Described::default();
+    Ok(HubSettings { weight: hub.weight, keys, apns, fcm, wns, web_push, adm, baidu, xiaomi, described })
 }
 
 fn apns(hub: &str, apns: &config::ApnsConfig) -> Result<ApnsAccount, ConfigError> {
@@ -104,6 +107,28 @@ fn adm(hub: &str, adm: &config::AdmConfig) -> Result<AdmAccount, ConfigError> {
         token_endpoint: adm.token_endpoint.expose().to_owned(),
         ca: ca.transpose()?,
         rate_per_second: adm.gateway.rate_per_second,
+    })
+}
+
+fn baidu(hub: &str, baidu: &config::BaiduConfig) -> Result<BaiduAccount, ConfigError> {
+    let ca = baidu.gateway.ca_file.as_deref().map(|path| text_of(&format!("hubs.{hub}.baidu.ca_file"), path));
+    Ok(BaiduAccount {
+        api_key: baidu.api_key.clone(),
+        secret_key: baidu.secret_key.clone(),
+        endpoint: baidu.endpoint.expose().to_owned(),
+        ca: ca.transpose()?,
+        rate_per_second: baidu.gateway.rate_per_second,
+    })
+}
+
+fn xiaomi(hub: &str, xiaomi: &config::XiaomiConfig) -> Result<XiaomiAccount, ConfigError> {
+    let ca = xiaomi.gateway.ca_file.as_deref().map(|path| text_of(&format!("hubs.{hub}.xiaomi.ca_file"), path));
+    Ok(XiaomiAccount {
+        app_secret: xiaomi.app_secret.clone(),
+        package_name: xiaomi.package_name.clone(),
+        endpoint: xiaomi.endpoint.expose().to_owned(),
+        ca: ca.transpose()?,
+        rate_per_second: xiaomi.gateway.rate_per_second,
     })
 }
 

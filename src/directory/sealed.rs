@@ -5,7 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
 use super::settings::{
-    AdmAccount, ApnsAccount, ApnsAuth, Described, FcmAccount, HubSettings, WebPushAccount, WnsAccount, WnsAuth,
+    AdmAccount, ApnsAccount, ApnsAuth, BaiduAccount, Described, FcmAccount, HubSettings, WebPushAccount, WnsAccount,
+    WnsAuth, XiaomiAccount,
 };
 use crate::identity::keys::{AccessRule, Rights};
 use crate::identity::secret::Secret;
@@ -39,6 +40,10 @@ struct StoredHub {
     web_push: Option<StoredWebPush>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     adm: Option<StoredAdm>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    baidu: Option<StoredBaidu>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    xiaomi: Option<StoredXiaomi>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -112,6 +117,27 @@ struct StoredAdm {
     rate_per_second: u32,
 }
 
+#[derive(Serialize, Deserialize)]
+struct StoredBaidu {
+    api_key: String,
+    secret_key: String,
+    endpoint: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ca: Option<String>,
+    rate_per_second: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredXiaomi {
+    app_secret: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    package_name: Option<String>,
+    endpoint: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ca: Option<String>,
+    rate_per_second: u32,
+}
+
 /// Fields that secrets are bound to. They never change: what is sealed under one opens under no other.
 const APNS_KEY: &str = "apns.key";
 const APNS_CERT_KEY: &str = "apns.cert_key";
@@ -119,6 +145,8 @@ const FCM_SERVICE_ACCOUNT: &str = "fcm.service_account";
 const WNS_CLIENT_SECRET: &str = "wns.client_secret";
 const WEB_PUSH_KEY: &str = "web_push.vapid_private_key";
 const ADM_CLIENT_SECRET: &str = "adm.client_secret";
+const BAIDU_SECRET_KEY: &str = "baidu.secret_key";
+const XIAOMI_APP_SECRET: &str = "xiaomi.app_secret";
 
 fn rule_field(rule: &str, which: &str) -> String {
     format!("keys.{rule}.{which}")
@@ -198,6 +226,24 @@ pub(super) fn write(vault: &Vault, hub: &HubName, settings: &HubSettings) -> Res
             rate_per_second: adm.rate_per_second,
         })
     };
+    let baidu = |baidu: &BaiduAccount| {
+        Ok(StoredBaidu {
+            api_key: baidu.api_key.clone(),
+            secret_key: seal(BAIDU_SECRET_KEY, &baidu.secret_key)?,
+            endpoint: baidu.endpoint.clone(),
+            ca: baidu.ca.clone(),
+            rate_per_second: baidu.rate_per_second,
+        })
+    };
+    let xiaomi = |xiaomi: &XiaomiAccount| {
+        Ok(StoredXiaomi {
+            app_secret: seal(XIAOMI_APP_SECRET, &xiaomi.app_secret)?,
+            package_name: xiaomi.package_name.clone(),
+            endpoint: xiaomi.endpoint.clone(),
+            ca: xiaomi.ca.clone(),
+            rate_per_second: xiaomi.rate_per_second,
+        })
+    };
     let stored = StoredHub {
         weight: settings.weight,
         keys: settings.keys.iter().map(rule).collect::<Result<_, SealError>>()?,
@@ -208,6 +254,8 @@ pub(super) fn write(vault: &Vault, hub: &HubName, settings: &HubSettings) -> Res
         user_metadata: settings.described.user_metadata.clone(),
         web_push: settings.web_push.as_ref().map(web_push).transpose()?,
         adm: settings.adm.as_ref().map(adm).transpose()?,
+        baidu: settings.baidu.as_ref().map(baidu).transpose()?,
+        xiaomi: settings.xiaomi.as_ref().map(xiaomi).transpose()?,
     };
     serde_json::to_vec(&stored).map_err(|_| SealError::Format)
 }
@@ -295,91 +343,31 @@ pub(super) fn read(vault: &Vault, hub: &HubName, stored: &[u8]) -> Result<(HubSe
             rate_per_second: adm.rate_per_second,
         }),
     };
+    let baidu = match stored.baidu {
+        None => None,
+        Some(baidu) => Some(BaiduAccount {
+            api_key: baidu.api_key,
+            secret_key: open(BAIDU_SECRET_KEY, &baidu.secret_key)?,
+            endpoint: baidu.endpoint,
+            ca: baidu.ca,
+            rate_per_second: baidu.rate_per_second,
+        }),
+    };
+    let xiaomi = match stored.xiaomi {
+        None => None,
+        Some(xiaomi) => Some(XiaomiAccount {
+            app_secret: open(XIAOMI_APP_SECRET, &xiaomi.app_secret)?,
+            package_name: xiaomi.package_name,
+            endpoint: xiaomi.endpoint,
+            ca: xiaomi.ca,
+            rate_per_second: xiaomi.rate_per_second,
+        }),
+    };
     let described =
         Described { registration_ttl_seconds: stored.registration_ttl_seconds, user_metadata: stored.user_metadata };
-    Ok((HubSettings { weight: stored.weight, keys, apns, fcm, wns, web_push, adm, described }, stale))
+    let weight = stored.weight;
+    Ok((HubSettings { weight, keys, apns, fcm, wns, web_push, adm, baidu, xiaomi, described }, stale))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn vault(key: &str, previous: &[&str]) -> Vault {
-        let text = |digits: &&str| Secret::new(digits.repeat(32));
-        Vault::from_texts(&text(&key), &previous.iter().map(text).collect::<Vec<_>>()).unwrap()
-    }
-
-    fn settings() -> HubSettings {
-        let mut settings = HubSettings::fresh().unwrap();
-        settings.apns = Some(ApnsAccount {
-            endpoint: "https://api.push.apple.com".into(),
-            topic: "com.example.app".into(),
-            auth: ApnsAuth::Certificate { cert: "CERT".into(), key: Secret::new("very private") },
-            ca: Some("CA".into()),
-            connections: 3,
-            rate_per_second: 9,
-        });
-        settings.fcm = Some(FcmAccount {
-            endpoint: "https://fcm.googleapis.com".into(),
-            service_account: Secret::new("very private too"),
-            ca: None,
-            rate_per_second: 7,
-        });
-        settings.wns = Some(wns(WnsAuth::Entra { tenant_id: "contoso.com".into() }));
-        settings.adm = Some(AdmAccount {
-            client_id: "app".into(),
-            client_secret: Secret::new("very private in the end"),
-            endpoint: "https://api.amazon.com".into(),
-            token_endpoint: "https://api.amazon.com/auth/O2/token".into(),
-            ca: None,
-            rate_per_second: 2,
-        });
-        settings.web_push = Some(WebPushAccount {
-            subject: "mailto:a@b.example".into(),
-            vapid_private_key: Secret::new("very private again"),
-            allow_private_networks: true,
-            ca: Some("CA".into()),
-            rate_per_second: 3,
-        });
-        settings
-    }
-
-    fn wns(auth: WnsAuth) -> WnsAccount {
-        WnsAccount {
-            auth,
-            client_id: "app".into(),
-            client_secret: Secret::new("very private as well"),
-            token_endpoint: "https://login.example/{tenant_id}".into(),
-            allowed_hosts: vec!["*.notify.windows.com".into(), "localhost:8445".into()],
-            ca: Some("CA".into()),
-            rate_per_second: 5,
-        }
-    }
-
-    #[test]
-    fn settings_read_back_and_no_secret_rests_in_the_clear() {
-        let (vault, demo) = (vault("01", &[]), HubName::parse("demo").unwrap());
-        let settings = settings();
-        let live = HubSettings { wns: Some(wns(WnsAuth::Live)), ..settings.clone() };
-        let stored = write(&vault, &demo, &live).unwrap();
-        assert!(read(&vault, &demo, &stored).unwrap().0.same_as(&live));
-        let stored = write(&vault, &demo, &settings).unwrap();
-        let text = String::from_utf8(stored.clone()).unwrap();
-        assert!(!text.contains("very private"));
-        assert!(settings.keys.iter().flat_map(AccessRule::keys).all(|key| !text.contains(key.expose())));
-        let (read_back, stale) = read(&vault, &demo, &stored).unwrap();
-        assert!(read_back.same_as(&settings) && !stale);
-    }
-
-    #[test]
-    fn another_hub_or_key_opens_nothing_and_a_previous_key_is_stale() {
-        let demo = HubName::parse("demo").unwrap();
-        let stored = write(&vault("01", &[]), &demo, &settings()).unwrap();
-        let error = read(&vault("01", &[]), &HubName::parse("Demo").unwrap(), &stored).unwrap_err();
-        assert!(matches!(error, UnreadableHub::Sealed { source: SealError::Refused, .. }), "{error}");
-        let error = read(&vault("02", &[]), &demo, &stored).unwrap_err();
-        assert!(matches!(error, UnreadableHub::Sealed { source: SealError::UnknownKey, .. }), "{error}");
-        assert!(read(&vault("02", &["01"]), &demo, &stored).unwrap().1);
-        assert!(read(&vault("01", &[]), &demo, b"{").is_err());
-    }
-}
+mod tests;

@@ -30,6 +30,8 @@ pub struct HubSettings {
     pub wns: Option<WnsAccount>,
     pub web_push: Option<WebPushAccount>,
     pub adm: Option<AdmAccount>,
+    pub baidu: Option<BaiduAccount>,
+    pub xiaomi: Option<XiaomiAccount>,
     pub described: Described,
 }
 
@@ -137,6 +139,35 @@ pub struct AdmAccount {
     pub rate_per_second: u32,
 }
 
+/// How Fanfare speaks to Baidu for a hub.
+#[derive(Clone, Debug)]
+pub struct BaiduAccount {
+    /// Of the app; no secret.
+    pub api_key: String,
+    /// Signs each request.
+    pub secret_key: Secret,
+    /// `https://host[:port]`.
+    pub endpoint: String,
+    /// PEM roots that are trusted besides the public ones.
+    pub ca: Option<String>,
+    /// All nodes together; 0 is unpaced.
+    pub rate_per_second: u32,
+}
+
+/// How Fanfare speaks to Xiaomi for a hub.
+#[derive(Clone, Debug)]
+pub struct XiaomiAccount {
+    pub app_secret: Secret,
+    /// The app that alone shows the messages.
+    pub package_name: Option<String>,
+    /// `https://host[:port]`.
+    pub endpoint: String,
+    /// PEM roots that are trusted besides the public ones.
+    pub ca: Option<String>,
+    /// All nodes together; 0 is unpaced.
+    pub rate_per_second: u32,
+}
+
 /// One of a hub's accounts.
 #[derive(Clone, Copy, Debug)]
 pub enum Account<'a> {
@@ -145,6 +176,8 @@ pub enum Account<'a> {
     Wns(&'a WnsAccount),
     WebPush(&'a WebPushAccount),
     Adm(&'a AdmAccount),
+    Baidu(&'a BaiduAccount),
+    Xiaomi(&'a XiaomiAccount),
 }
 
 /// The system gives no random bytes.
@@ -163,6 +196,8 @@ impl HubSettings {
             wns: None,
             web_push: None,
             adm: None,
+            baidu: None,
+            xiaomi: None,
             described: Described::default(),
         })
     }
@@ -175,9 +210,16 @@ impl HubSettings {
 
     /// Its accounts, one for each platform that it can send to.
     pub fn accounts(&self) -> impl Iterator<Item = Account<'_>> {
-        let (apns, fcm, wns) = (self.apns.iter(), self.fcm.iter(), self.wns.iter());
-        let (web_push, adm) = (self.web_push.iter().map(Account::WebPush), self.adm.iter().map(Account::Adm));
-        apns.map(Account::Apns).chain(fcm.map(Account::Fcm)).chain(wns.map(Account::Wns)).chain(web_push).chain(adm)
+        let all = [
+            self.apns.as_ref().map(Account::Apns),
+            self.fcm.as_ref().map(Account::Fcm),
+            self.wns.as_ref().map(Account::Wns),
+            self.web_push.as_ref().map(Account::WebPush),
+            self.adm.as_ref().map(Account::Adm),
+            self.baidu.as_ref().map(Account::Baidu),
+            self.xiaomi.as_ref().map(Account::Xiaomi),
+        ];
+        all.into_iter().flatten()
     }
 
     /// Whether both say the same, secrets included.
@@ -204,6 +246,8 @@ impl Account<'_> {
             Self::Wns(_) => Platform::Wns,
             Self::WebPush(_) => Platform::WebPush,
             Self::Adm(_) => Platform::Adm,
+            Self::Baidu(_) => Platform::Baidu,
+            Self::Xiaomi(_) => Platform::Xiaomi,
         }
     }
 
@@ -215,6 +259,8 @@ impl Account<'_> {
             Self::Wns(wns) => wns.rate_per_second,
             Self::WebPush(web_push) => web_push.rate_per_second,
             Self::Adm(adm) => adm.rate_per_second,
+            Self::Baidu(baidu) => baidu.rate_per_second,
+            Self::Xiaomi(xiaomi) => xiaomi.rate_per_second,
         }
     }
 
@@ -226,6 +272,8 @@ impl Account<'_> {
             (Self::Wns(own), Account::Wns(other)) => own.same_way(other),
             (Self::WebPush(own), Account::WebPush(other)) => own.same_way(other),
             (Self::Adm(own), Account::Adm(other)) => own.same_way(other),
+            (Self::Baidu(own), Account::Baidu(other)) => own.same_way(other),
+            (Self::Xiaomi(own), Account::Xiaomi(other)) => own.same_way(other),
             _ => false,
         }
     }
@@ -288,6 +336,24 @@ impl AdmAccount {
     }
 }
 
+impl BaiduAccount {
+    fn same_way(&self, other: &Self) -> bool {
+        self.api_key == other.api_key
+            && self.secret_key.matches(other.secret_key.expose())
+            && self.endpoint == other.endpoint
+            && self.ca == other.ca
+    }
+}
+
+impl XiaomiAccount {
+    fn same_way(&self, other: &Self) -> bool {
+        self.app_secret.matches(other.app_secret.expose())
+            && self.package_name == other.package_name
+            && self.endpoint == other.endpoint
+            && self.ca == other.ca
+    }
+}
+
 fn same_rule(one: &AccessRule, other: &AccessRule) -> bool {
     let same_secondary = match (&one.secondary, &other.secondary) {
         (Some(one), Some(other)) => one.matches(other.expose()),
@@ -316,119 +382,4 @@ pub fn fresh_key() -> Result<Secret, NoRandomness> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn account() -> ApnsAccount {
-        ApnsAccount {
-            endpoint: "https://api.push.apple.com".into(),
-            topic: "com.example.app".into(),
-            auth: ApnsAuth::Token { team_id: "T".into(), key_id: "K".into(), key: Secret::new("one") },
-            ca: None,
-            connections: 4,
-            rate_per_second: 0,
-        }
-    }
-
-    #[test]
-    fn a_pace_needs_no_new_gateway_and_a_key_does() {
-        let (own, mut paced, mut rekeyed) = (account(), account(), account());
-        paced.rate_per_second = 100;
-        rekeyed.auth = ApnsAuth::Token { team_id: "T".into(), key_id: "K".into(), key: Secret::new("two") };
-        assert!(Account::Apns(&own).same_way(Account::Apns(&paced)));
-        assert!(!Account::Apns(&own).same_way(Account::Apns(&rekeyed)));
-        let hub = |apns| HubSettings { apns, keys: Vec::new(), ..HubSettings::fresh().unwrap() };
-        assert!(hub(Some(own.clone())).same_as(&hub(Some(account()))));
-        assert!(!hub(Some(own.clone())).same_as(&hub(Some(paced))));
-        assert!(!hub(Some(own)).same_as(&hub(None)));
-    }
-
-    #[test]
-    fn whatever_wns_is_told_but_the_pace_needs_a_new_gateway() {
-        let own = WnsAccount {
-            auth: WnsAuth::Entra { tenant_id: "contoso.com".into() },
-            client_id: "app".into(),
-            client_secret: Secret::new("one"),
-            token_endpoint: "https://login.example/t".into(),
-            allowed_hosts: vec!["*.notify.windows.com".into()],
-            ca: None,
-            rate_per_second: 0,
-        };
-        let same = |change: fn(&mut WnsAccount)| {
-            let mut other = own.clone();
-            change(&mut other);
-            Account::Wns(&own).same_way(Account::Wns(&other))
-        };
-        assert!(same(|wns| wns.rate_per_second = 9));
-        let changes: [fn(&mut WnsAccount); 6] = [
-            |wns| wns.auth = WnsAuth::Live,
-            |wns| wns.client_id.push('2'),
-            |wns| wns.client_secret = Secret::new("two"),
-            |wns| wns.token_endpoint.push('2'),
-            |wns| wns.allowed_hosts.clear(),
-            |wns| wns.ca = Some("CA".into()),
-        ];
-        assert!(changes.into_iter().all(|change| !same(change)));
-    }
-
-    #[test]
-    fn whatever_web_push_is_told_but_the_pace_needs_a_new_gateway() {
-        let own = WebPushAccount {
-            subject: "mailto:a@b.example".into(),
-            vapid_private_key: Secret::new("one"),
-            allow_private_networks: false,
-            ca: None,
-            rate_per_second: 0,
-        };
-        let same = |change: fn(&mut WebPushAccount)| {
-            let mut other = own.clone();
-            change(&mut other);
-            Account::WebPush(&own).same_way(Account::WebPush(&other))
-        };
-        assert!(same(|web_push| web_push.rate_per_second = 9));
-        let changes: [fn(&mut WebPushAccount); 4] = [
-            |web_push| web_push.subject.push('2'),
-            |web_push| web_push.vapid_private_key = Secret::new("two"),
-            |web_push| web_push.allow_private_networks = true,
-            |web_push| web_push.ca = Some("CA".into()),
-        ];
-        assert!(changes.into_iter().all(|change| !same(change)));
-    }
-
-    #[test]
-    fn whatever_adm_is_told_but_the_pace_needs_a_new_gateway() {
-        let own = AdmAccount {
-            client_id: "app".into(),
-            client_secret: Secret::new("one"),
-            endpoint: "https://api.amazon.com".into(),
-            token_endpoint: "https://api.amazon.com/t".into(),
-            ca: None,
-            rate_per_second: 0,
-        };
-        let same = |change: fn(&mut AdmAccount)| {
-            let mut other = own.clone();
-            change(&mut other);
-            Account::Adm(&own).same_way(Account::Adm(&other))
-        };
-        assert!(same(|adm| adm.rate_per_second = 9));
-        let changes: [fn(&mut AdmAccount); 5] = [
-            |adm| adm.client_id.push('2'),
-            |adm| adm.client_secret = Secret::new("two"),
-            |adm| adm.endpoint.push('2'),
-            |adm| adm.token_endpoint.push('2'),
-            |adm| adm.ca = Some("CA".into()),
-        ];
-        assert!(changes.into_iter().all(|change| !same(change)));
-    }
-
-    #[test]
-    fn a_fresh_hub_has_two_rules_with_four_distinct_keys() {
-        let hub = HubSettings::fresh().unwrap();
-        let mut keys: Vec<_> = hub.keys.iter().flat_map(AccessRule::keys).map(|key| key.expose().to_owned()).collect();
-        assert!(keys.iter().all(|key| key.len() == 44));
-        keys.sort();
-        keys.dedup();
-        assert_eq!(keys.len(), 4);
-        assert_eq!(hub.keys[1].rights, Rights::LISTEN);
-    }
-}
+mod tests;

@@ -27,6 +27,7 @@ use crate::model::verdict::{Reason, Verdict};
 
 pub mod adm;
 pub mod apns;
+pub mod baidu;
 pub mod client_runtime;
 pub mod connect;
 pub mod endpoint;
@@ -41,6 +42,7 @@ pub mod tls;
 pub mod transport;
 pub mod web_push;
 pub mod wns;
+pub mod xiaomi;
 
 /// The most targets in one batch.
 pub const BATCH_TARGETS: usize = 1_000;

@@ -33,6 +33,8 @@ impl Channel {
                 &serde_json::from_str(text).map_err(|_| rule("must be a subscription object or its JSON text"))?,
             )?,
             (Platform::Wns | Platform::Mpns, Value::String(text)) => channel_uri(text)?,
+            // The service takes lists of ids: with a comma in it one would be two devices'.
+            (Platform::Xiaomi, Value::String(text)) if text.contains(',') => return Err(rule("must not have a comma")),
             (_, Value::String(text)) => opaque_token(text)?,
             (Platform::WebPush, _) => return Err(rule("must be a subscription object or its JSON text")),
             _ => return Err(rule("must be a string")),
@@ -149,6 +151,7 @@ mod tests {
         }
         assert!(Channel::parse(Platform::Wns, json!("http://x.notify.windows.com/")).is_err());
         assert!(Channel::parse(Platform::Fcm, json!("a b")).is_err());
+        assert!(Channel::parse(Platform::Xiaomi, json!("a,b")).is_err());
         assert!(Channel::parse(Platform::Apns, json!(7)).is_err());
     }
 

@@ -18,6 +18,7 @@ use super::installation::{Installation, TargetSpec, Template};
 use super::platform::PlatformWord;
 use super::tag::Tag;
 use super::target::TargetKind;
+use super::template::BAIDU_MESSAGE_TYPE;
 use super::time::Timestamp;
 
 pub mod filter;
@@ -56,8 +57,6 @@ pub struct OneTemplate {
     pub template: Template,
     /// Of Apple: a text as it was written.
     pub priority: Option<String>,
-    /// Of Baidu.
-    pub message_type: Option<String>,
 }
 
 impl Registration {
@@ -97,7 +96,6 @@ impl Registration {
             name: name.to_string(),
             template: template.clone(),
             priority: None,
-            message_type: None,
         });
         Self {
             id,
@@ -120,7 +118,7 @@ impl Registration {
             headers: it.template.headers.clone(),
             expiry: it.template.expiry.clone(),
             priority: it.priority.clone(),
-            message_type: it.message_type.clone(),
+            message_type: None,
         });
         let form = StoredForm {
             key: self.id.key(),
@@ -145,11 +143,13 @@ impl Registration {
         let platform = PlatformWord::parse(&form.platform)
             .ok_or_else(|| FieldError::new("platform", "is not one that registrations have"))?;
         let id = RegistrationId::of_key(&form.key).ok_or_else(|| FieldError::new("installationId", "is no key"))?;
-        let template = form.template.map(|it| OneTemplate {
-            name: it.name,
-            template: Template { body: it.body, headers: it.headers, expiry: it.expiry, tags: Vec::new() },
-            priority: it.priority,
-            message_type: it.message_type,
+        let template = form.template.map(|mut it| {
+            it.headers.extend(it.message_type.map(|kind| (BAIDU_MESSAGE_TYPE.to_owned(), kind)));
+            OneTemplate {
+                name: it.name,
+                template: Template { body: it.body, headers: it.headers, expiry: it.expiry, tags: Vec::new() },
+                priority: it.priority,
+            }
         });
         let registration = Self {
             id,
@@ -199,7 +199,8 @@ struct StoredTemplate {
     expiry: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     priority: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Of Baidu, as it was kept before it was a header.
+    #[serde(default, skip_serializing)]
     message_type: Option<String>,
 }
 

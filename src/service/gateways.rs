@@ -7,11 +7,13 @@ use crate::clock::SharedClock;
 use crate::config::{Transport, WorkerConfig};
 use crate::directory::GatewayFactory;
 use crate::directory::settings::{
-    self, Account, AdmAccount, ApnsAccount, ApnsAuth, FcmAccount, WebPushAccount, WnsAccount,
+    self, Account, AdmAccount, ApnsAccount, ApnsAuth, BaiduAccount, FcmAccount, WebPushAccount, WnsAccount,
+    XiaomiAccount,
 };
 use crate::gateway::Gateway;
 use crate::gateway::adm::{AdmGateway, AdmSettings};
 use crate::gateway::apns::{self, ApnsGateway, ApnsSettings, Mints};
+use crate::gateway::baidu::{BaiduGateway, BaiduSettings};
 use crate::gateway::client_runtime::ClientRuntime;
 use crate::gateway::connect::Client;
 use crate::gateway::fcm::{FcmGateway, FcmSettings};
@@ -19,6 +21,7 @@ use crate::gateway::senders::Senders;
 use crate::gateway::transport::GatewayMeter;
 use crate::gateway::web_push::{WebPushGateway, WebPushSettings};
 use crate::gateway::wns::{WnsAuth, WnsGateway, WnsSettings};
+use crate::gateway::xiaomi::{XiaomiGateway, XiaomiSettings};
 use crate::model::field::FieldError;
 use crate::model::id::HubName;
 use crate::telemetry::Metrics;
@@ -86,6 +89,19 @@ impl Opener {
             .with_ca(account.ca.as_deref());
         AdmGateway::open(&settings, &self.clients, &self.shared.clock, meter)
     }
+
+    fn baidu(&self, account: &BaiduAccount, meter: Arc<GatewayMeter>) -> Result<BaiduGateway, FieldError> {
+        let settings = BaiduSettings::new(&account.api_key, account.secret_key.expose(), &account.endpoint)?
+            .with_ca(account.ca.as_deref());
+        BaiduGateway::open(&settings, &self.clients, &self.shared.clock, meter)
+    }
+
+    fn xiaomi(&self, account: &XiaomiAccount, meter: Arc<GatewayMeter>) -> Result<XiaomiGateway, FieldError> {
+        let settings = XiaomiSettings::new(account.app_secret.expose(), &account.endpoint)?
+            .with_package_name(account.package_name.as_deref())?
+            .with_ca(account.ca.as_deref());
+        XiaomiGateway::open(&settings, &self.clients, &self.shared.clock, meter)
+    }
 }
 
 fn client(transport: Transport) -> Client {
@@ -104,6 +120,8 @@ impl GatewayFactory for Opener {
             Account::Wns(wns) => Arc::new(self.wns(wns, meter.clone())?),
             Account::WebPush(web_push) => Arc::new(self.web_push(web_push, meter.clone())?),
             Account::Adm(adm) => Arc::new(self.adm(adm, meter.clone())?),
+            Account::Baidu(baidu) => Arc::new(self.baidu(baidu, meter.clone())?),
+            Account::Xiaomi(xiaomi) => Arc::new(self.xiaomi(xiaomi, meter.clone())?),
         };
         self.metrics.watch_gateway(hub, account.platform(), &meter);
         Ok(gateway)

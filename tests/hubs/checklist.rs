@@ -245,10 +245,13 @@ async fn c13_a_test_tells_what_became_of_each_device() {
     assert_eq!(nobody.text(), outcome("<Success>0</Success><Failure>0</Failure><Results/>"));
     assert!(nobody.header("location").is_some());
     world.install("bad", &json!({"platform": "apns", "pushChannel": apple_token(0xfe), "tags": ["bad"]})).await;
+    // The registration that the installation is seen as.
+    let listed = world.full.get("/hub1/registrations?api-version=2020-06").await.expect(200);
+    let id = listed.text().split_once("<RegistrationId>").unwrap().1.split_once('<').unwrap().0.to_owned();
     let bad = world.send("&test=true", &[APPLE, ("ServiceBusNotification-Tags", "bad")], ALERT).await.expect(201);
     let result = format!(
         "<Success>0</Success><Failure>1</Failure><Results><RegistrationResult><ApplicationPlatform>apple\
-         </ApplicationPlatform><PnsHandle>{}</PnsHandle><RegistrationId>bad</RegistrationId><Outcome>The Push \
+         </ApplicationPlatform><PnsHandle>{}</PnsHandle><RegistrationId>{id}</RegistrationId><Outcome>The Push \
          Notification System handle for the registration is invalid</Outcome></RegistrationResult></Results>",
         apple_token(0xfe)
     );

@@ -103,6 +103,18 @@ async fn whatever_is_registered_lives_no_longer_than_its_hub_says() {
     let read = root.get("/brief/installations/dev-1").await.expect(200).json();
     assert!(!read["expirationTime"].as_str().unwrap().starts_with("9999"), "{read}");
 
+    // Neither face lets a patch say otherwise.
+    let later = r#"[{"op": "replace", "path": "/expirationTime", "value": "2999-01-01T00:00:00Z"}]"#;
+    let never = r#"[{"op": "remove", "path": "/expirationTime"}]"#;
+    for path in ["/brief/installations/dev-1", "/v1/hubs/brief/installations/dev-1"] {
+        for patch in [later, never] {
+            root.send("PATCH", path, &[], patch.as_bytes()).await.expect(200);
+            let read = root.get("/brief/installations/dev-1").await.expect(200).json();
+            let end = read["expirationTime"].as_str().unwrap();
+            assert!(!end.starts_with("2999") && !end.starts_with("9999"), "{path}: {patch}: {read}");
+        }
+    }
+
     let line = serde_json::json!({
         "installationId": "dev-2", "platform": "apns", "pushChannel": crate::world::apple_token(2),
         "expirationTime": "2999-01-01T00:00:00Z",

@@ -179,6 +179,55 @@ async fn a_job_goes_on_after_a_restart() {
     assert_eq!(count.json()["count"], 5_000);
 }
 
+/// A step commits its lines, and then what became of them: here the second is not written, as in a crash between them.
+async fn broken_off(steps_before: u32) {
+    const LINES: u64 = 2_000;
+    /// Of a step.
+    const STEP: u64 = 512;
+    let broken = format!(
+        "CREATE TABLE written (steps INTEGER); INSERT INTO written VALUES (0);
+         CREATE TRIGGER crash BEFORE UPDATE OF state ON job WHEN (SELECT steps FROM written) >= {steps_before}
+             BEGIN SELECT RAISE(ABORT, 'broken off'); END;
+         CREATE TRIGGER counted AFTER UPDATE OF state ON job BEGIN UPDATE written SET steps = steps + 1; END;"
+    );
+    let world = World::start().await.restart_after(&broken).await;
+    let input: String = (0..LINES).map(|n| line("", &format!("t{n}"), "a")).collect();
+    let (output, address, _) = prepared(&world, &input).await;
+    let id = submit(&world.full, "ImportCreateRegistrations", &output, Some(&address)).await;
+    let registered = async |world: &World| {
+        let asked = serde_json::json!({"audience": "a"});
+        world.admin.post("/v1/hubs/demo/audience", &asked).await.expect(200).json()["count"].as_u64().unwrap()
+    };
+    let applied = STEP * (u64::from(steps_before) + 1);
+    while registered(&world).await < applied {
+        tokio::task::yield_now().await;
+    }
+    let world = world.restart_after("DROP TRIGGER crash; DROP TRIGGER counted; DROP TABLE written;").await;
+    let entry = finished(&world.full, &id).await;
+    assert!(entry.contains("<Status>Completed<"), "{entry}");
+    assert_eq!(registered(&world).await, LINES, "none is lost, none is doubled");
+    let (path, query) = output.split_once('?').unwrap();
+    let path = path.split_once("/demo/").unwrap().1;
+    let file = async |name: &str| {
+        let file = nobody(&world).get(&format!("/demo/{path}/demo/{id}/{name}?{query}")).await.expect(200);
+        file.text().to_owned()
+    };
+    assert_eq!(file("Failed.txt").await, "");
+    let told = file("Output.txt").await;
+    let lines = told.lines().zip(1..).filter(|(line, n)| line.starts_with(&format!("{n},created "))).count();
+    assert_eq!((lines, told.lines().count()), (2_000, 2_000), "{steps_before}");
+}
+
+#[tokio::test]
+async fn a_job_that_broke_off_within_its_first_batch_goes_on() {
+    broken_off(0).await;
+}
+
+#[tokio::test]
+async fn a_job_that_broke_off_within_a_later_batch_goes_on() {
+    broken_off(2).await;
+}
+
 type Blobs = Arc<Mutex<BTreeMap<String, Vec<u8>>>>;
 
 /// A blob service of somebody else.

@@ -41,8 +41,16 @@ impl World {
 
     /// Stops the service and starts another one on the same folder.
     pub async fn restart(self) -> Self {
+        self.restart_after("").await
+    }
+
+    /// The same, with this done to its store in between.
+    pub async fn restart_after(self, sql: &str) -> Self {
         let Self { folder, running, allowed, .. } = self;
         assert!(running.stop().await, "everything ends by itself");
+        let store = rusqlite::Connection::open(folder.path().join("fanfare.db")).unwrap();
+        store.execute_batch(sql).unwrap();
+        store.close().unwrap();
         Self::on(folder, allowed).await
     }
 

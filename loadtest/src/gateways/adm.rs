@@ -183,7 +183,7 @@ impl Api for Adm {
             token: device(head),
             body: body_hash(body),
             collapse: message["consolidationKey"].as_str().map_or(0, |key| collapse_hash(key.as_bytes())),
-            clear: None,
+            ..Pushed::default()
         };
         Judged { pushed, refusal: self.refusal(head, body, now) }
     }

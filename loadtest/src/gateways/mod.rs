@@ -7,6 +7,8 @@
 //! - [`wns`]: the service of Windows, with its token endpoints.
 //! - [`web_push`]: the services of browsers, with browsers that read what they get.
 //! - [`adm`]: the service of Amazon's devices, with its token endpoint.
+//! - [`baidu`]: Baidu's service, which checks each request's signature.
+//! - [`xiaomi`]: Xiaomi's service, which takes many devices a request.
 //! - [`script`], [`answer`]: what happens beside verification.
 //! - [`receipts`], [`token`], [`counters`]: what came.
 //! - [`control`]: the same over plain HTTP, for scripts and other processes.
@@ -20,6 +22,7 @@ pub mod adm;
 pub mod answer;
 pub mod apns;
 pub mod authority;
+pub mod baidu;
 pub mod control;
 pub mod counters;
 pub mod fcm;
@@ -33,11 +36,13 @@ mod session;
 pub mod token;
 pub mod web_push;
 pub mod wns;
+pub mod xiaomi;
 
 pub use adm::{AdmConfig, AdmSim};
 pub use answer::Answer;
 pub use apns::{ApnsConfig, ApnsSim, ProviderKey};
 pub use authority::Authority;
+pub use baidu::{BaiduConfig, BaiduSim};
 pub use counters::Counts;
 pub use fcm::{FcmConfig, FcmSim};
 pub use fleet::{Fleet, FleetConfig};
@@ -48,6 +53,7 @@ pub use script::Script;
 pub use token::Token;
 pub use web_push::{WebPushConfig, WebPushSim};
 pub use wns::{WnsConfig, WnsSim};
+pub use xiaomi::{XiaomiConfig, XiaomiSim};
 
 use self::{script::ActiveScript, session::Shared};
 

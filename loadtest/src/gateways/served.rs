@@ -58,9 +58,14 @@ pub(super) trait Api: Send + Sync + 'static {
     /// An answer as the service writes it.
     fn said(&self, answer: &Answer, judged: &Pushed) -> Said;
 
-    /// Whether that status says that the device gets the push; receipts book it as 200.
-    fn is_accepted(&self, status: u16) -> bool {
-        status == 200
+    /// Whether a script's answer for one device is said of it within an answer that accepts the others.
+    fn is_apart(&self, _answer: &Answer) -> bool {
+        false
+    }
+
+    /// Whether that answer says that the device gets the push; receipts book it as 200, and nothing else.
+    fn is_accepted(&self, answer: &Answer) -> bool {
+        answer.status == 200
     }
 }
 
@@ -72,9 +77,14 @@ pub(super) struct Judged {
 }
 
 /// What was pushed, as receipts have it.
+#[derive(Default)]
 pub(super) struct Pushed {
     /// None when the request named none that can be read.
     pub(super) token: Option<Token>,
+    /// The devices that the same request names besides.
+    pub(super) more: Vec<Token>,
+    /// Of all these whom the script has the answer name apart.
+    pub(super) apart: Vec<Token>,
     /// `body_hash` of the body, without what differs from device to device.
     pub(super) body: u64,
     /// `collapse_hash`, 0 without a key.
@@ -241,14 +251,20 @@ async fn answer<A: Api>(request: Request<Incoming>, state: Arc<State<A>>) -> Res
 async fn push<A: Api>(head: &Parts, body: &[u8], state: &State<A>) -> Result<Said, Cut> {
     let shared = &state.shared;
     let active = Arc::clone(&shared.script.borrow());
-    let Judged { pushed, refusal } = state.api.judge(head, body, shared.clock.unix_seconds());
-    let token = pushed.token.clone().unwrap_or_else(Token::unreadable);
-    let (act, latency) = match &refusal {
-        Some(_) => (None, 0),
-        None => active.decide(&token),
-    };
-    let draft = Draft {
-        token,
+    let Judged { mut pushed, refusal } = state.api.judge(head, body, shared.clock.unix_seconds());
+    let mut tokens = vec![pushed.token.clone().unwrap_or_else(Token::unreadable)];
+    tokens.append(&mut pushed.more);
+    let (mut act, mut latency) = (None, 0);
+    for token in tokens.iter().filter(|_| refusal.is_none()) {
+        let (its, slow) = active.decide(token);
+        latency = latency.max(slow);
+        match its {
+            Some(Act::Answer(answer)) if state.api.is_apart(answer) => pushed.apart.push(token.clone()),
+            its => act = act.or(its),
+        }
+    }
+    let draft = |token: &Token| Draft {
+        token: token.clone(),
         id: uuid::Uuid::now_v7().into_bytes(),
         status: 0,
         reason: None,
@@ -257,26 +273,35 @@ async fn push<A: Api>(head: &Parts, body: &[u8], state: &State<A>) -> Result<Sai
         collapse: pushed.collapse,
         full: shared.keep_requests.then(|| Box::new(full(head, pushed.clear.as_deref().unwrap_or(body)))),
     };
+    let unanswered = |accepted, fate| {
+        shared.receipts.add(&mut tokens.iter().map(|token| unanswered(draft(token), accepted, fate)).collect());
+    };
     let answer = match (refusal, act) {
         (Some(refusal), _) => refusal,
         (None, None) => Answer::accepted(),
         (None, Some(Act::Answer(answer))) => answer.clone(),
         (None, Some(Act::Reset { accepted, code })) => {
-            shared.receipts.add(&mut vec![unanswered(draft, *accepted, Fate::Reset)]);
+            unanswered(*accepted, Fate::Reset);
             return Err(Cut::with(*code));
         }
         (None, Some(Act::Stall { accepted })) => {
-            shared.receipts.add(&mut vec![unanswered(draft, *accepted, Fate::Stalled)]);
+            unanswered(*accepted, Fate::Stalled);
             shared.counters.announce();
             return std::future::pending().await;
         }
     };
     let said = state.api.said(&answer, &pushed);
-    let mut booked = draft.outcome(Fate::Answered, &answer);
-    if state.api.is_accepted(answer.status) {
-        booked.status = 200;
-    }
-    shared.receipts.add(&mut vec![booked]);
+    let is_accepted = state.api.is_accepted(&answer);
+    let booked = |token: &Token| {
+        let mut booked = draft(token).outcome(Fate::Answered, &answer);
+        booked.status = match booked.status {
+            _ if is_accepted && !pushed.apart.contains(token) => 200,
+            200 => 400,
+            status => status,
+        };
+        booked
+    };
+    shared.receipts.add(&mut tokens.iter().map(booked).collect());
     let delay = answer.delay_ms.unwrap_or(latency);
     if delay > 0 {
         tokio::time::sleep(Duration::from_millis(delay)).await;

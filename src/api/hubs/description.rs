@@ -6,14 +6,18 @@
 //! | `ApnsCredential`: `AppName`, `AppId`, `KeyId`, `Token`, `Endpoint` | `apns`: `topic`, `team_id`, `key_id`, `key`, `endpoint` |
 //! | `FcmV1Credential`: `ProjectId`, `ClientEmail`, `PrivateKey` | `fcm.service_account` |
 //! | `WnsCredential`: `PackageSid`, `SecretKey`, `WindowsLiveEndpoint` | `wns` with `auth` `live` |
+//! | `BrowserCredential`: `Subject`, `VapidPrivateKey`; `VapidPublicKey` is checked | `web_push`: `subject`, `vapid_private_key` |
+//! | `AdmCredential`: `ClientId`, `ClientSecret`, `AuthTokenUrl`, `SendUrlTemplate` | `adm`: `client_id`, `client_secret`, `token_endpoint`, `endpoint` |
+//! | `BaiduCredential`: `BaiduApiKey`, `BaiduSecretKey`, `BaiduEndPoint` | `baidu`: `api_key`, `secret_key`, `endpoint` |
+//! | `XiaomiCredential`: `AppSecret`, `Endpoint` | `xiaomi`: `app_secret`, `endpoint` |
 //! | `AuthorizationRules` | `keys` |
 //! | `RegistrationTtl`, `UserMetadata` | the hub's own |
 //! | other credentials | refused, unless they are empty |
 //!
 //! As in the native API a service that is not named is gone, and one that is named without its secret keeps the secret
 //! that belongs to it, so that a description can be read, changed and written back: secrets are never read back. What a
-//! description cannot say of an account (roots, connections, paces) stays as it is, and so do the accounts with Web Push
-//! and ADM, of which it says nothing.
+//! description cannot say of an account (roots, connections, paces) stays as it is. Of Xiaomi no client of the field knows:
+//! its account stays where it is not named, and is gone where it is named without any property.
 
 use serde_json::{Map, Value, json};
 
@@ -42,12 +46,9 @@ const ENDLESS_DAYS: u64 = 10_675_199;
 const LONGEST_METADATA: usize = 1_024;
 
 /// Credentials that are not taken, with what to do instead.
-const UNSENT: [(&str, &str); 5] = [
+const UNSENT: [(&str, &str); 2] = [
     ("GcmCredential", "must be absent: the legacy service is gone, give FcmV1Credential instead"),
     ("MpnsCredential", "must be absent: the service is gone"),
-    ("AdmCredential", "must be absent: give adm through the native API"),
-    ("BaiduCredential", "must be absent: this build has no sender for it"),
-    ("BrowserCredential", "must be absent: give web_push through the native API"),
 ];
 
 /// The description within a body: the root itself, or within an Atom entry.
@@ -75,6 +76,9 @@ pub fn read(description: &Element, current: Option<&HubSettings>) -> Result<HubS
     }
     for (element, member, translate) in TRANSLATED {
         let named = description.child(element).map(properties);
+        if named.is_none() && element == credentials::XIAOMI {
+            continue;
+        }
         let present = body.remove(member).and_then(|value| value.as_object().cloned());
         if let Some(properties) = named.filter(|properties| !properties.is_empty()) {
             body.insert(member.to_owned(), translate(&properties, present.unwrap_or_default(), current)?.into());
@@ -89,9 +93,6 @@ pub fn read(description: &Element, current: Option<&HubSettings>) -> Result<HubS
     let body = Value::Object(body).to_string();
     let mut settings = hub_form::read(Object::of_body(body.as_bytes())?, current)?;
     settings.described = described(description, current)?;
-    // A description says nothing of these: they are given through the native API.
-    settings.web_push = current.and_then(|current| current.web_push.clone());
-    settings.adm = current.and_then(|current| current.adm.clone());
     Ok(settings)
 }
 
@@ -177,8 +178,28 @@ pub fn write(xml: &mut Xml, hub: &Hub, with_keys: bool) {
         write_rule(xml, rule, with_keys);
     }
     xml.close("AuthorizationRules").leaf_if("UserMetadata", settings.described.user_metadata.as_deref());
+    if let Some(adm) = &settings.adm {
+        let properties = [
+            ("AuthTokenUrl", adm.token_endpoint.clone()),
+            ("ClientId", adm.client_id.clone()),
+            ("SendUrlTemplate", format!("{}{}", adm.endpoint.trim_end_matches('/'), credentials::ADM_PATH)),
+        ];
+        credential(xml, "AdmCredential", &properties);
+    }
+    if let Some(baidu) = &settings.baidu {
+        let properties = [("BaiduApiKey", baidu.api_key.clone()), ("BaiduEndPoint", baidu.endpoint.clone())];
+        credential(xml, "BaiduCredential", &properties);
+    }
     if let Some(fcm) = settings.fcm.as_ref().map(Google::of) {
         credential(xml, "FcmV1Credential", &[("ProjectId", fcm.project), ("ClientEmail", fcm.email)]);
+    }
+    if let Some(web_push) = &settings.web_push {
+        let mut properties = vec![("Subject", web_push.subject.clone())];
+        properties.extend(credentials::public_key(web_push).map(|key| ("VapidPublicKey", key)));
+        credential(xml, "BrowserCredential", &properties);
+    }
+    if let Some(xiaomi) = &settings.xiaomi {
+        credential(xml, credentials::XIAOMI, &[("Endpoint", xiaomi.endpoint.clone())]);
     }
     xml.close(ROOT);
 }
@@ -218,113 +239,4 @@ fn duration(seconds: u64) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn description(inner: &str) -> Element {
-        let text = format!(
-            "<entry xmlns = \"http://www.w3.org/2005/Atom\"><content type=\"application/xml\">\
-             <NotificationHubDescription xmlns = \"x\">{inner}</NotificationHubDescription></content></entry>"
-        );
-        of_body(text.as_bytes()).unwrap()
-    }
-
-    fn properties(element: &str, pairs: &[(&str, &str)]) -> String {
-        let pairs =
-            pairs.iter().map(|(name, value)| format!("<Property><Name>{name}</Name><Value>{value}</Value></Property>"));
-        format!("<{element}><Properties>{}</Properties></{element}>", pairs.collect::<String>())
-    }
-
-    #[test]
-    fn credentials_become_accounts_and_keep_their_secrets() {
-        let apns = [
-            ("Endpoint", "https://api.push.apple.com:443/3/device"),
-            ("AppName", "com.example.app"),
-            ("AppId", "TEAM123456"),
-            ("KeyId", "KEY1234567"),
-        ];
-        let with_token = [&apns[..], &[("Token", "MIGHAgEA")]].concat();
-        let fcm = [("ProjectId", "p"), ("PrivateKey", "line\\nline"), ("ClientEmail", "e@p")];
-        let wns = [
-            ("PackageSid", "ms-app://x"),
-            ("SecretKey", "hush"),
-            ("WindowsLiveEndpoint", "https://login.live.com/accesstoken.srf"),
-        ];
-        let all = format!(
-            "{}{}{}",
-            properties("ApnsCredential", &with_token),
-            properties("FcmV1Credential", &fcm),
-            properties("WnsCredential", &wns)
-        );
-        let made = read(&description(&all), None).unwrap();
-        let own = made.apns.as_ref().unwrap();
-        assert_eq!((own.endpoint.as_str(), own.topic.as_str()), ("https://api.push.apple.com", "com.example.app"));
-        assert!(
-            matches!(&own.auth, ApnsAuth::Token { key, .. } if key.expose().starts_with("-----BEGIN PRIVATE KEY-----\nMIGHAgEA\n"))
-        );
-        let account: Value = serde_json::from_str(made.fcm.as_ref().unwrap().service_account.expose()).unwrap();
-        assert!(account["private_key"].as_str().unwrap().contains("\nline\nline\n"));
-        assert_eq!(made.wns.as_ref().unwrap().auth, WnsAuth::Live);
-        assert_eq!(made.keys.len(), 2);
-        // What was read back has no secrets; they stay. What is not named is gone.
-        let back =
-            format!("{}{}", properties("ApnsCredential", &apns), properties("FcmV1Credential", &[fcm[0], fcm[2]]));
-        let again = read(&description(&back), Some(&made)).unwrap();
-        assert!(
-            matches!(&again.apns.as_ref().unwrap().auth, ApnsAuth::Token { key, .. } if key.expose().contains("MIGHAgEA"))
-        );
-        assert!(again.fcm.is_some() && again.wns.is_none());
-        assert!(again.keys[0].primary.matches(made.keys[0].primary.expose()));
-    }
-
-    #[test]
-    fn rules_lives_and_notes_are_read() {
-        let rule = "<AuthorizationRules><AuthorizationRule i:type=\"SharedAccessAuthorizationRule\" xmlns:i=\"i\"><Rights>\
-                    <AccessRights>Listen</AccessRights><AccessRights>Send</AccessRights></Rights><KeyName>app</KeyName>\
-                    <PrimaryKey>one</PrimaryKey></AuthorizationRule></AuthorizationRules>";
-        let text = format!("<UserMetadata>note</UserMetadata>{rule}<RegistrationTtl>P90D</RegistrationTtl>");
-        let made = read(&description(&text), None).unwrap();
-        assert_eq!((made.keys.len(), made.keys[0].rights), (1, Rights::LISTEN | Rights::SEND));
-        assert_eq!(made.described.registration_ttl_seconds, Some(90 * DAY));
-        assert_eq!(made.described.user_metadata.as_deref(), Some("note"));
-        let kept = read(&description(""), Some(&made)).unwrap();
-        assert_eq!((kept.described, kept.keys.len()), (made.described, 1));
-    }
-
-    #[test]
-    fn each_bad_part_is_named() {
-        let metadata = format!("<UserMetadata>{}</UserMetadata>", "x".repeat(1_025));
-        for (text, rule) in [
-            (properties("GcmCredential", &[("GoogleApiKey", "x")]), "GcmCredential must be absent: the legacy"),
-            (properties("ApnsCredential", &[("ApnsCertificate", "x")]), "ApnsCredential.ApnsCertificate must be absent"),
-            (properties("ApnsCredential", &[("AppName", "t")]), "apns.key is required"),
-            (properties("FcmV1Credential", &[("ProjectId", "p")]), "FcmV1Credential.ClientEmail is required"),
-            (properties("WnsCredential", &[("PackageSid", "p")]), "wns.client_secret is required"),
-            ("<RegistrationTtl>PT5M</RegistrationTtl>".to_owned(), "RegistrationTtl must be a duration"),
-            (metadata, "UserMetadata must have at most"),
-            ("<AuthorizationRules><AuthorizationRule/></AuthorizationRules>".to_owned(), "AuthorizationRule.KeyName is required"),
-            (
-                "<AuthorizationRules><AuthorizationRule><KeyName>a</KeyName><Rights><AccessRights>Manage</AccessRights></Rights></AuthorizationRule></AuthorizationRules>".to_owned(),
-                "keys.a.rights must include",
-            ),
-        ] {
-            let told = read(&description(&text), None).unwrap_err().to_string();
-            assert!(told.starts_with(rule), "{text}: {told}");
-        }
-        assert!(read(&description("<GcmCredential><Properties/></GcmCredential>"), None).is_ok());
-        assert!(of_body(b"<entry><content/></entry>").is_err());
-    }
-
-    #[test]
-    fn lives_are_durations() {
-        for (text, seconds) in
-            [("P90D", Some(90 * DAY)), ("P1DT1H1M1.5S", Some(DAY + 3_661)), ("PT48H", Some(2 * DAY)), (NEVER, None)]
-        {
-            assert_eq!(life(text).unwrap(), seconds, "{text}");
-        }
-        for text in ["", "P", "90", "P1M", "PT1D", "P1DT", "P-1D", "P23H", "P99999999999999999999D", "PT1S1H"] {
-            assert!(life(text).is_err() || text == "P1DT", "{text}");
-        }
-        assert_eq!((duration(90 * DAY), duration(DAY + 3_661)), ("P90D".to_owned(), "P1DT1H1M1S".to_owned()));
-    }
-}
+mod tests;

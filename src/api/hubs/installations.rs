@@ -47,7 +47,7 @@ pub(super) async fn get(State(app): State<Arc<App>>, visit: Visit) -> Result<Res
 pub(super) async fn patch(State(app): State<Arc<App>>, visit: Visit, Whole(body): Whole) -> Result<Response, ApiError> {
     let hub = on(&visit, Rights::LISTEN)?;
     let id = InstallationId::parse(visit.param("id"))?;
-    patch_one(&app, hub.id, &id, Patch::parse(&body)?).await?;
+    patch_one(&app, hub, &id, Patch::parse(&body)?).await?;
     Ok(done())
 }
 

@@ -18,6 +18,7 @@ use crate::directory::Hub;
 use crate::identity::keys::Rights;
 use crate::model::field::FieldError;
 use crate::model::id::BroadcastId;
+use crate::model::platform::Platform;
 use crate::model::time::Timestamp;
 use crate::store::NewBroadcast;
 
@@ -85,9 +86,8 @@ pub(super) fn check_length(body: &[u8]) -> Result<(), ApiError> {
 pub(super) fn call(headers: &HeaderMap, bodies: &[&[u8]]) -> Option<(String, [u8; 32])> {
     let id = headers.get(CALL)?.to_str().ok().filter(|id| (1..=128).contains(&id.len()))?;
     let mut hash = digest::Context::new(&digest::SHA256);
-    let varies = |name: &str| {
-        name.starts_with("servicebusnotification-") || name.starts_with("apns-") || name.starts_with("x-wns-")
-    };
+    let varies =
+        |name: &str| ["servicebusnotification-", "apns-", "x-wns-", "x-baidu-"].iter().any(|own| name.starts_with(own));
     for (name, value) in headers.iter().filter(|(name, _)| varies(name.as_str())) {
         hash.update(name.as_str().as_bytes());
         hash.update(b"\n");
@@ -162,7 +162,7 @@ fn due(schedule_at: Option<Timestamp>, now: Timestamp) -> Timestamp {
 /// Gateways name members of the native API's request; here the payload is the body.
 fn of_payload(error: FieldError) -> FieldError {
     let below = |label: &str| error.field.strip_prefix("payloads.").and_then(|rest| rest.strip_prefix(label));
-    let field = ["apns", "fcm", "wns", "web_push"].into_iter().find_map(below).map(|rest| format!("body{rest}"));
+    let field = Platform::ALL.into_iter().map(Platform::label).find_map(below).map(|rest| format!("body{rest}"));
     match field {
         Some(field) => error.at(field),
         None => error,
@@ -202,6 +202,7 @@ mod tests {
             ("payloads.apns", "body"),
             ("payloads.fcm.data.a", "body.data.a"),
             ("payloads.web_push", "body"),
+            ("payloads.xiaomi.title", "body.title"),
             ("apns-priority", "apns-priority"),
         ] {
             assert_eq!(of_payload(FieldError::new(field, "is wrong")).field, here);

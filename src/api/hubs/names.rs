@@ -25,7 +25,9 @@ fn rejected(reason: &str) -> &'static str {
     match known {
         Some((_, name)) => name,
         // Rules that a payload broke when it was to be sent: `FIELD must …`.
-        None if reason.contains(" must have at most ") => "InvalidNotificationSize",
+        None if reason.contains(" must have at most ") || reason.contains(" must have fewer than ") => {
+            "InvalidNotificationSize"
+        }
         None if reason.contains(" must ") => "InvalidNotificationFormat",
         None => "UnknownError",
     }
@@ -47,13 +49,34 @@ const REASONS: [(&[&str], &str); 10] = [
             "APNS_AUTH_ERROR",
             "PERMISSION_DENIED",
             "UNAUTHENTICATED",
+            "AccessTokenExpired",
+            "invalid_client",
+            "error_code 30603",
+            "error_code 30612",
+            "status 401",
         ],
         "InvalidCredentials",
     ),
-    (&["BadDeviceToken", "BadPath", "MissingDeviceToken", "channel is of no allowed host"], BAD_CHANNEL),
-    (&["Unregistered", "ExpiredToken", "UNREGISTERED", "NOT_FOUND", "status 404", "status 410"], EXPIRED_CHANNEL),
+    (
+        &["BadDeviceToken", "BadPath", "MissingDeviceToken", "channel is of no allowed host", "InvalidRegistrationId"],
+        BAD_CHANNEL,
+    ),
+    (
+        &[
+            "Unregistered",
+            "ExpiredToken",
+            "UNREGISTERED",
+            "NOT_FOUND",
+            "error_code 30607",
+            "error_code 30608",
+            "bad_regids",
+            "status 404",
+            "status 410",
+        ],
+        EXPIRED_CHANNEL,
+    ),
     (&["DeviceTokenNotForTopic", "SENDER_ID_MISMATCH", "status 403"], "WrongToken"),
-    (&["PayloadTooLarge", "status 413"], "InvalidNotificationSize"),
+    (&["PayloadTooLarge", "MessageTooLarge", "code 65015", "status 413"], "InvalidNotificationSize"),
     (
         &[
             "PayloadEmpty",
@@ -64,13 +87,31 @@ const REASONS: [(&[&str], &str); 10] = [
             "InvalidPushType",
             "DuplicateHeaders",
             "INVALID_ARGUMENT",
+            "InvalidData",
+            "InvalidConsolidationKey",
+            "InvalidExpiration",
+            "InvalidChecksum",
+            "InvalidType",
+            "error_code 30601",
+            "error_code 30602",
             "status 400",
         ],
         "InvalidNotificationFormat",
     ),
     (&["dropped"], "Dropped"),
     (&["channelthrottled"], "ChannelThrottled"),
-    (&["TooManyRequests", "QUOTA_EXCEEDED", "RESOURCE_EXHAUSTED", "status 429", "status 406"], "Throttled"),
+    (
+        &[
+            "TooManyRequests",
+            "QUOTA_EXCEEDED",
+            "RESOURCE_EXHAUSTED",
+            "MaxRateExceeded",
+            "error_code 30604",
+            "status 429",
+            "status 406",
+        ],
+        "Throttled",
+    ),
     (&["gave_up", "status 500", "status 502", "status 503", "INTERNAL", "UNAVAILABLE"], "PnsServerError"),
 ];
 
@@ -132,6 +173,11 @@ mod tests {
             (Outcome::Rejected, Some("template must be rendered"), "InvalidNotificationFormat"),
             (Outcome::Rejected, Some("dropped"), "Dropped"),
             (Outcome::Rejected, Some("gave_up"), "PnsServerError"),
+            (Outcome::Rejected, Some("error_code 30608"), "ExpiredChannel"),
+            (Outcome::Rejected, Some("error_code 30603"), "InvalidCredentials"),
+            (Outcome::Rejected, Some("code 65015"), "InvalidNotificationSize"),
+            (Outcome::Rejected, Some("bad_regids"), "ExpiredChannel"),
+            (Outcome::Rejected, Some("InvalidRegistrationId"), "BadChannel"),
             (Outcome::Rejected, Some("a word that nobody knows"), "UnknownError"),
             (Outcome::Rejected, None, "UnknownError"),
         ] {

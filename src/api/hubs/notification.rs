@@ -25,6 +25,7 @@ use crate::model::broadcast::{BroadcastRequest, Content, LONGEST_TTL_SECONDS, La
 use crate::model::channel::Channel;
 use crate::model::field::FieldError;
 use crate::model::platform::Platform;
+use crate::model::template::Written;
 use crate::model::time::Timestamp;
 
 pub const FORMAT: &str = "ServiceBusNotification-Format";
@@ -149,7 +150,7 @@ fn properties(body: &[u8]) -> Result<BTreeMap<String, String>, FieldError> {
     let rule = "must be a JSON object of strings, the templates' properties";
     let members: Map<String, Value> =
         serde_json::from_slice(body).map_err(|error| FieldError::json("body", rule, &error))?;
-    let mut properties = BTreeMap::new();
+    let mut properties = Written::default();
     for (name, value) in members {
         let text = match value {
             Value::String(text) => text,
@@ -160,9 +161,9 @@ fn properties(body: &[u8]) -> Result<BTreeMap<String, String>, FieldError> {
                 return Err(FieldError::new(format!("body.{name}"), "must be a string"));
             }
         };
-        properties.insert(name, text);
+        properties.add("body", name, text)?;
     }
-    Ok(properties)
+    Ok(properties.texts())
 }
 
 /// The body as the platform's gateway takes it. What the service itself asks of it, the gateway checks.
@@ -182,8 +183,8 @@ fn payload(word: &str, platform: Platform, body: &[u8]) -> Result<String, FieldE
         // Raw notifications are anything; the gateway looks at toasts, tiles and badges.
         (_, Platform::Wns) => Ok(text.to_owned()),
         (_, Platform::Mpns) => crate::model::xml::parse(text.as_bytes()).map(|_| text.to_owned()),
-        // What a page's worker understands is its own business, and old clients send Baidu's as a form.
-        (_, Platform::WebPush | Platform::Baidu) => Ok(text.to_owned()),
+        // What a page's worker understands is its own business.
+        (_, Platform::WebPush) => Ok(text.to_owned()),
         _ => object().map(|_| text.to_owned()),
     }
 }

@@ -12,6 +12,7 @@ use crate::model::broadcast::{Broadcast, Content, Wish};
 use crate::model::id::BroadcastId;
 use crate::model::outcome::Outcome;
 use crate::model::platform::{Platform, PlatformWord};
+use crate::model::registration::{Registrant, RegistrationId};
 use crate::model::target::TargetKind;
 use crate::store::{ControlError, OutcomeItem, OutcomeQuery};
 
@@ -105,10 +106,17 @@ impl Device {
         if let Some(handle) = &item.handle {
             return Ok(Self { platform: word, handle: handle.clone(), registration: String::new() });
         }
-        let Some(id) = item.installation() else {
-            return Ok(Self { platform: word, handle: String::new(), registration: String::new() });
+        let id = match &item.registrant {
+            Some(Registrant::Installation(id)) => id,
+            Some(Registrant::Registration(id)) => {
+                let stored = app.store.registration(hub.id, id).await?;
+                let handle = stored.map_or_else(String::new, |stored| stored.registration.channel.text());
+                return Ok(Self { platform: word, handle, registration: id.to_string() });
+            }
+            None => return Ok(Self { platform: word, handle: String::new(), registration: String::new() }),
         };
-        let registration = id.as_str().to_owned();
+        // As the target is listed among registrations.
+        let registration = RegistrationId::of_target(item.seq).to_string();
         let Some(stored) = app.store.installation(hub.id, id).await? else {
             return Ok(Self { platform: word, handle: String::new(), registration });
         };

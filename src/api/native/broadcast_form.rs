@@ -1,6 +1,6 @@
 //! A broadcast as JSON: what POST takes, checked member by member, and what GET shows.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -16,15 +16,12 @@ use crate::model::field::FieldError;
 use crate::model::id::BroadcastId;
 use crate::model::outcome::Counters;
 use crate::model::platform::Platform;
+use crate::model::template::Written;
 use crate::model::time::Timestamp;
 use crate::store::Hold;
 
 /// How long a message lives unless told, in seconds.
 const DAY: u32 = 86_400;
-
-/// The longest name of a property, in characters, and the most bytes of all together: no service takes more in a message.
-const PROPERTY_NAME: usize = 120;
-const PROPERTIES: usize = 65_536;
 
 /// The fastest pace that can be asked for.
 pub(super) const RATES: std::ops::RangeInclusive<u32> = 0..=100_000_000;
@@ -107,8 +104,9 @@ fn notification_of(mut form: Object<'_>) -> Result<Notification, FieldError> {
 fn payloads(mut form: Object<'_>) -> Result<Payloads, FieldError> {
     let mut payloads = Payloads::new();
     for (label, value) in form.rest() {
-        let platform = Platform::from_label(&label)
-            .ok_or_else(|| form.fault(&label, "is no platform; those are apns, fcm, wns, web_push and adm"))?;
+        let platform = Platform::from_label(&label).ok_or_else(|| {
+            form.fault(&label, "is no platform; those are apns, fcm, wns, web_push, adm, baidu and xiaomi")
+        })?;
         let text = payload(platform, value).map_err(|rule| form.fault(&label, rule))?;
         payloads.insert(label, text);
     }
@@ -117,15 +115,8 @@ fn payloads(mut form: Object<'_>) -> Result<Payloads, FieldError> {
 
 /// What templates are filled with. Numbers and booleans are their text.
 fn properties(mut form: Object<'_>) -> Result<BTreeMap<String, String>, FieldError> {
-    let mut properties: BTreeMap<String, String> = BTreeMap::new();
-    let (mut names, mut bytes) = (BTreeSet::new(), 0);
+    let mut properties = Written::default();
     for (name, value) in form.rest() {
-        if !(1..=PROPERTY_NAME).contains(&name.chars().count()) {
-            return Err(FieldError::new("template", format!("must have names of 1 to {PROPERTY_NAME} characters")));
-        }
-        if !names.insert(name.to_ascii_lowercase()) {
-            return Err(form.fault(&name, "must not stand twice: names are the same in capitals or not"));
-        }
         let raw = value.get();
         let text = match raw.as_bytes().first() {
             Some(b'"') => serde_json::from_str(raw).ok(),
@@ -133,13 +124,9 @@ fn properties(mut form: Object<'_>) -> Result<BTreeMap<String, String>, FieldErr
             Some(_) => Some(raw.to_owned()),
         };
         let text = text.ok_or_else(|| form.fault(&name, "must be a string, a number or a boolean"))?;
-        bytes += name.len() + text.len();
-        properties.insert(name, text);
+        properties.add("template", name, text)?;
     }
-    if bytes > PROPERTIES {
-        return Err(FieldError::new("template", format!("must not have more than {PROPERTIES} bytes together")));
-    }
-    Ok(properties)
+    Ok(properties.texts())
 }
 
 /// A payload's text: of an object the bytes as they were written, of a string what it says.

@@ -57,6 +57,10 @@ pub(super) struct Payloads {
     web_push: Option<WebPushPayload>,
     /// The message with its `data`.
     adm: Option<BTreeMap<String, Value>>,
+    /// The `msg`: shown when it has a `description`.
+    baidu: Option<BTreeMap<String, Value>>,
+    /// The fields of the form, `extra` as an object.
+    xiaomi: Option<BTreeMap<String, Value>>,
 }
 
 #[derive(ToSchema)]

@@ -7,7 +7,9 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::api::document::Object;
-use crate::directory::settings::{ApnsAccount, ApnsAuth, FcmAccount, HubSettings, WEIGHTS, default_rules, fresh_key};
+use crate::directory::settings::{
+    Account, ApnsAccount, ApnsAuth, FcmAccount, HubSettings, WEIGHTS, default_rules, fresh_key,
+};
 use crate::directory::{ChangeError, Hub};
 use crate::identity::keys::{AccessRule, Rights};
 use crate::identity::secret::Secret;
@@ -17,8 +19,10 @@ use crate::model::time::Timestamp;
 use crate::store::Hold;
 
 mod adm;
+mod baidu;
 mod web_push;
 mod wns;
+mod xiaomi;
 
 /// What GET adds and PUT takes back without a word, so that an answer can be edited and sent again.
 const READ_ONLY: [&str; 3] = ["name", "read_only", "senders"];
@@ -52,9 +56,13 @@ pub(in crate::api) fn read(mut body: Object<'_>, current: Option<&HubSettings>) 
         web_push.map(|form| web_push::read(form, current.and_then(|hub| hub.web_push.as_ref()))).transpose()?;
     let adm = body.object("adm")?;
     let adm = adm.map(|form| adm::read(form, current.and_then(|hub| hub.adm.as_ref()))).transpose()?;
+    let baidu = body.object("baidu")?;
+    let baidu = baidu.map(|form| baidu::read(form, current.and_then(|hub| hub.baidu.as_ref()))).transpose()?;
+    let xiaomi = body.object("xiaomi")?;
+    let xiaomi = xiaomi.map(|form| xiaomi::read(form, current.and_then(|hub| hub.xiaomi.as_ref()))).transpose()?;
     body.finish()?;
     let described = current.map(|hub| hub.described.clone()).unwrap_or_default();
-    Ok(HubSettings { weight, keys, apns, fcm, wns, web_push, adm, described })
+    Ok(HubSettings { weight, keys, apns, fcm, wns, web_push, adm, baidu, xiaomi, described })
 }
 
 fn keys(rules: Object<'_>, current: &[AccessRule]) -> Result<Vec<AccessRule>, ChangeError> {
@@ -191,28 +199,21 @@ pub(super) fn show(hub: &Hub, blocked: &BTreeMap<Platform, Hold>, with_keys: boo
     for (service, account) in accounts(&hub.settings) {
         shown[service] = account;
     }
-    if let Some(web_push) = &hub.settings.web_push {
-        shown["web_push"] = web_push::show(web_push);
-    }
-    if let Some(adm) = &hub.settings.adm {
-        shown["adm"] = adm::show(adm);
-    }
     shown
 }
 
 /// A hub's accounts with push services, each under its name and without its secrets.
 pub(in crate::api) fn accounts(settings: &HubSettings) -> Map<String, Value> {
-    let mut accounts = Map::new();
-    if let Some(apns) = &settings.apns {
-        accounts.insert("apns".to_owned(), show_apns(apns));
-    }
-    if let Some(fcm) = &settings.fcm {
-        accounts.insert("fcm".to_owned(), show_fcm(fcm));
-    }
-    if let Some(wns) = &settings.wns {
-        accounts.insert("wns".to_owned(), wns::show(wns));
-    }
-    accounts
+    let shown = |account: Account<'_>| match account {
+        Account::Apns(apns) => show_apns(apns),
+        Account::Fcm(fcm) => show_fcm(fcm),
+        Account::Wns(wns) => wns::show(wns),
+        Account::WebPush(web_push) => web_push::show(web_push),
+        Account::Adm(adm) => adm::show(adm),
+        Account::Baidu(baidu) => baidu::show(baidu),
+        Account::Xiaomi(xiaomi) => xiaomi::show(xiaomi),
+    };
+    settings.accounts().map(|own| (own.platform().label().to_owned(), shown(own))).collect()
 }
 
 /// A rule, with or without its keys.
@@ -316,6 +317,8 @@ mod tests {
             (r#"{"wns":{}}"#, "wns.tenant_id is required"),
             (r#"{"web_push":{}}"#, "web_push.subject is required"),
             (r#"{"adm":{}}"#, "adm.client_id is required"),
+            (r#"{"baidu":{}}"#, "baidu.api_key is required"),
+            (r#"{"xiaomi":{}}"#, "xiaomi.app_secret is required"),
             (r#"{"keys":{"a":{}}}"#, "keys.a.rights is required"),
             (r#"{"keys":{"a":{"rights":["own"]}}}"#, "keys.a.rights may hold only listen, send and manage"),
             (r#"{"keys":{"a b":{"rights":["send"]}}}"#, "keys.a b must have a name of letters"),

@@ -22,6 +22,8 @@ pub(super) struct HubSettings {
     wns: Option<WnsSettings>,
     web_push: Option<WebPushSettings>,
     adm: Option<AdmSettings>,
+    baidu: Option<BaiduSettings>,
+    xiaomi: Option<XiaomiSettings>,
     /// Taken back and ignored, so that an answer can be edited and sent again.
     read_only: Option<bool>,
     /// Taken back and ignored.
@@ -164,6 +166,41 @@ pub(super) struct AdmSettings {
     rate_per_second: Option<u32>,
 }
 
+/// How to reach Baidu's phones: the keys of the app.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BaiduSettings {
+    api_key: String,
+    /// Never read back. Left out, it stays as long as `api_key` does.
+    #[schema(write_only)]
+    secret_key: Option<String>,
+    #[schema(default = "https://api.tuisong.baidu.com")]
+    endpoint: Option<String>,
+    /// Roots that are trusted besides the public ones, as PEM.
+    ca: Option<String>,
+    /// All nodes together; 0 is as fast as the service takes it.
+    #[schema(minimum = 0, maximum = 100_000_000, default = 0)]
+    rate_per_second: Option<u32>,
+}
+
+/// How to reach Xiaomi's phones.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct XiaomiSettings {
+    /// Never read back. Left out, it stays as long as `endpoint` does.
+    #[schema(write_only)]
+    app_secret: Option<String>,
+    /// The app that alone shows the messages, unless a payload names others.
+    package_name: Option<String>,
+    #[schema(default = "https://api.xmpush.xiaomi.com")]
+    endpoint: Option<String>,
+    /// Roots that are trusted besides the public ones, as PEM.
+    ca: Option<String>,
+    /// All nodes together; 0 is as fast as the service takes it.
+    #[schema(minimum = 0, maximum = 100_000_000, default = 0)]
+    rate_per_second: Option<u32>,
+}
+
 #[derive(ToSchema)]
 #[serde(untagged)]
 pub(super) enum ServiceAccount {
@@ -199,6 +236,10 @@ pub(super) struct Hub {
     web_push: Option<WebPushShown>,
     #[schema(nullable = false)]
     adm: Option<AdmShown>,
+    #[schema(nullable = false)]
+    baidu: Option<BaiduShown>,
+    #[schema(nullable = false)]
+    xiaomi: Option<XiaomiShown>,
 }
 
 /// An access rule as it is shown.
@@ -314,6 +355,27 @@ pub(super) struct AdmShown {
     client_id: String,
     endpoint: String,
     token_endpoint: String,
+    rate_per_second: u32,
+    #[schema(nullable = false)]
+    ca: Option<String>,
+}
+
+/// Baidu's settings as they are shown: without the secret.
+#[derive(ToSchema)]
+pub(super) struct BaiduShown {
+    api_key: String,
+    endpoint: String,
+    rate_per_second: u32,
+    #[schema(nullable = false)]
+    ca: Option<String>,
+}
+
+/// Xiaomi's settings as they are shown: without the secret.
+#[derive(ToSchema)]
+pub(super) struct XiaomiShown {
+    #[schema(nullable = false)]
+    package_name: Option<String>,
+    endpoint: String,
     rate_per_second: u32,
     #[schema(nullable = false)]
     ca: Option<String>,

@@ -16,6 +16,7 @@ use crate::api::App;
 use crate::api::error::ApiError;
 use crate::api::refusals::{BodyRefused, Refused};
 use crate::api::request::{Body, Params, Visit};
+use crate::directory::Hub;
 use crate::identity::keys::Rights;
 use crate::model::audience::Audience;
 use crate::model::id::{HubId, InstallationId, Seq};
@@ -100,7 +101,7 @@ pub(super) async fn get(State(app): State<Arc<App>>, visit: Visit) -> Result<Res
 pub(super) async fn patch(State(app): State<Arc<App>>, visit: Visit, Body(body): Body) -> Result<Response, ApiError> {
     let hub = visit.hub(Rights::LISTEN)?;
     let id = InstallationId::parse(visit.param("id"))?;
-    Ok(said(patch_one(&app, hub.id, &id, Patch::parse(&body)?).await?))
+    Ok(said(patch_one(&app, hub, &id, Patch::parse(&body)?).await?))
 }
 
 /// Forgets an installation; also right when there is none.
@@ -159,13 +160,14 @@ pub(super) async fn list(State(app): State<Arc<App>>, visit: Visit, mut params: 
 /// Changes parts of one installation, while there is room for one more.
 pub(in crate::api) async fn patch_one(
     app: &App,
-    hub: HubId,
+    hub: &Hub,
     id: &InstallationId,
     patch: Patch,
 ) -> Result<Applied, ApiError> {
     let _slot = app.registrations.try_acquire().map_err(|_| ApiError::overloaded())?;
-    let applied = app.store.patch(hub, id, patch, app.limits.installation).await?;
-    app.metrics.registered(hub, &[applied]);
+    let patch = patch.ending_by(hub.settings.latest_end(None, app.clock.now()));
+    let applied = app.store.patch(hub.id, id, patch, app.limits.installation).await?;
+    app.metrics.registered(hub.id, &[applied]);
     Ok(applied)
 }
 

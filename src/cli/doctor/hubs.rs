@@ -76,10 +76,15 @@ async fn account(opener: &Opener, name: &HubName, account: Account<'_>) -> Vec<F
             let text = "the key signs; whether each browser's push service takes it shows with the first push";
             Finding::ok(about, text)
         }
+        Ok(Probe::Works) if matches!(account, Account::Baidu(_) | Account::Xiaomi(_)) => {
+            Finding::ok(about, "the service is there; whether it takes the key for sure shows with the first push")
+        }
         Ok(Probe::Works) => Finding::ok(about, "the service is there and takes the credentials"),
         Ok(Probe::Refused(reason)) => {
             let text = match account {
                 Account::Wns(_) => "check tenant_id, client_id and client_secret, and that the secret has not expired",
+                Account::Baidu(_) => "check api_key and secret_key of the app, and the system's clock",
+                Account::Xiaomi(_) => "check app_secret of the app",
                 Account::Adm(_) => "check client_id and client_secret of the app's security profile",
                 Account::WebPush(_) => "check the key: P-256 as PEM, or its 32 bytes in base64url",
                 Account::Apns(_) | Account::Fcm(_) => {

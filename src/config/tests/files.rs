@@ -39,6 +39,8 @@ pub(super) fn furnished() -> Place {
         .file("service-account.json", &account(&rsa_pem(), "https://oauth2.googleapis.com/token"))
         .file("wns.secret", "wns\n")
         .file("adm.secret", "adm\n")
+        .file("baidu.secret", "baidu\n")
+        .file("xiaomi.secret", "xiaomi\n")
         .file("google.secret", "google\n")
         .file("auth.key", "0011\n")
         .file("todo.json", r#"[{"text": "first"}]"#)
@@ -128,6 +130,27 @@ fn apns_takes_a_p8_key_or_a_certificate() {
         files_line(&place, &format!("{certificate}cert_key = 'hush'")),
         "config: hubs.demo.apns.cert_key: must be a private key in PEM (got ***)"
     );
+}
+
+#[test]
+fn xiaomis_secret_can_stand_in_a_field() {
+    let place = furnished();
+    place.file("odd.secret", "gehe\u{69}m\u{e9}\n");
+    const RULE: &str = "must be visible ASCII characters";
+    for (line, told) in [
+        ("app_secret_file = 'xiaomi.secret'", "good".to_owned()),
+        (
+            "app_secret_file = 'odd.secret'",
+            format!("config: hubs.demo.xiaomi.app_secret_file: {RULE} (got odd.secret)"),
+        ),
+        ("app_secret = '\u{e9}'", format!("config: hubs.demo.xiaomi.app_secret: {RULE} (got ***)")),
+        (
+            "app_secret = 's'\nca_file = 'AuthKey.p8'",
+            "config: hubs.demo.xiaomi.ca_file: must hold certificates in PEM (got AuthKey.p8)".to_owned(),
+        ),
+    ] {
+        assert_eq!(files_line(&place, &format!("[hubs.demo.xiaomi]\n{line}")), told);
+    }
 }
 
 #[test]

@@ -186,6 +186,33 @@ fn the_other_gateways() {
 }
 
 #[test]
+fn the_smaller_services() {
+    const BAIDU: &str = "[hubs.demo.baidu]\n";
+    const XIAOMI: &str = "[hubs.demo.xiaomi]\n";
+    all(&[
+        (BAIDU, "", "hubs.demo.baidu.api_key: must be given and be the API key of an app (got nothing)"),
+        (BAIDU, "api_key = 'a b'", "hubs.demo.baidu.api_key: must be the API key of an app (got ***)"),
+        (BAIDU, "api_key = 'a'", "hubs.demo.baidu.secret_key: must be given, or secret_key_file (got nothing)"),
+        (
+            BAIDU,
+            "api_key = 'a'\nsecret_key = 's'\nendpoint = 'https://h/rest'",
+            &format!("hubs.demo.baidu.endpoint: {HTTPS} (got https://h/rest)"),
+        ),
+        (XIAOMI, "", "hubs.demo.xiaomi.app_secret: must be given, or app_secret_file (got nothing)"),
+        (
+            XIAOMI,
+            "app_secret = 's'\npackage_name = 'a b'",
+            "hubs.demo.xiaomi.package_name: must be an app's package name: letters, digits, '.' or '_', at most 255 (got a b)",
+        ),
+        (
+            XIAOMI,
+            "app_secret = 's'\nendpoint = 'http://h'",
+            &format!("hubs.demo.xiaomi.endpoint: {HTTPS} (got http://h)"),
+        ),
+    ]);
+}
+
+#[test]
 fn mobile_and_site() {
     const TABLE: &str = "[mobile.tables.todo]\n";
     const AUTH: &str = "[mobile.auth]\nsigning_key = 's'\naudience = 'a'\nissuer = 'i'\n";

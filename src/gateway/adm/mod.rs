@@ -11,8 +11,9 @@ use http_body_util::Full;
 use self::request::path;
 use super::client_runtime::ClientRuntime;
 use super::requests::client::Answer;
-use super::requests::one_host::{OneHost, Service};
-use super::requests::token::{self, AccessToken, Account};
+use super::requests::one_host::{Judged, OneHost, Place, Service};
+use super::requests::ticket::Ticket;
+use super::requests::token::{self, AccessToken, Account, Tokens};
 use super::transport::GatewayMeter;
 use super::{Batch, Gateway, Probe, SharedRequest};
 use crate::clock::SharedClock;
@@ -21,7 +22,6 @@ use crate::model::field::FieldError;
 use crate::model::id::BroadcastId;
 use crate::model::platform::Platform;
 use crate::model::time::Timestamp;
-use crate::model::verdict::{Reason, Verdict};
 
 pub mod request;
 pub mod settings;
@@ -62,31 +62,29 @@ impl AdmGateway {
             usual_life: TOKEN_LIFE,
         };
         let service = Adm { endpoint: settings.endpoint.to_string().into() };
-        let ca = settings.ca_pem.as_deref();
-        let host = OneHost::open(service, &account, ca, &settings.tuning, runtime, clock, meter)?;
+        let place = Place { ca_pem: settings.ca_pem.as_deref(), tuning: &settings.tuning, runtime, clock };
+        let host = OneHost::with_tokens(service, &account, place, meter)?;
         Ok(Self { host, clock: Arc::clone(clock) })
     }
 }
 
 impl Service for Adm {
-    fn request(
-        &self,
-        shared: &SharedRequest,
-        channel: &[u8],
-        token: &AccessToken,
-    ) -> Option<Request<Full<bytes::Bytes>>> {
-        let request = Request::builder().method(Method::POST).uri(format!("{}{}", self.endpoint, path(channel)));
+    type Entry = Tokens;
+
+    fn request(&self, ticket: &Ticket, token: &Arc<AccessToken>, _: Timestamp) -> Option<Request<Full<bytes::Bytes>>> {
+        let uri = format!("{}{}", self.endpoint, path(ticket.channel()));
+        let request = Request::builder().method(Method::POST).uri(uri);
         token::authorize(request, token)
             .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
             .header(ACCEPT, HeaderValue::from_static("application/json"))
             .header("x-amzn-type-version", HeaderValue::from_static(request::MESSAGE_TYPE))
             .header("x-amzn-accept-type", HeaderValue::from_static(request::RESULT_TYPE))
-            .body(Full::new(shared.body.clone()))
+            .body(Full::new(ticket.batch().request.body.clone()))
             .ok()
     }
 
-    fn judge(&self, answer: &Answer, now: Timestamp) -> (Verdict, Option<Reason>) {
-        verdict::judge(answer.status, &answer.body, answer.header(http::header::RETRY_AFTER), now)
+    fn judge(&self, answer: &Answer, now: Timestamp) -> Judged {
+        verdict::judge(answer.status, &answer.body, answer.header(http::header::RETRY_AFTER), now).into()
     }
 }
 

@@ -21,9 +21,12 @@ use crate::model::broadcast::Lane;
 /// Batches that wait in each lane; more make their worker wait.
 const LANE_BATCHES: usize = 4;
 
-/// What a gateway does with one target.
+/// What a gateway does with one target, or with as many as one request may name.
 pub(in crate::gateway) trait Deliver: Send + Sync + 'static {
-    /// Sends to it and answers for it.
+    /// The most targets of one ticket.
+    const AT_ONCE: usize = 1;
+
+    /// Sends to them and answers for them.
     fn deliver(self: Arc<Self>, ticket: Ticket) -> impl Future<Output = ()> + Send;
 }
 
@@ -170,7 +173,7 @@ impl<W: Deliver> Starter<W> {
     }
 
     fn start(&mut self, slot: OwnedSemaphorePermit) {
-        let Some(ticket) = self.waiting.iter_mut().flatten().find_map(Job::start_one) else { return };
+        let Some(ticket) = self.waiting.iter_mut().flatten().find_map(|job| job.start(W::AT_ONCE)) else { return };
         let (way, meter, ending) = (Arc::clone(&self.way), Arc::clone(&self.meter), self.ending.clone());
         self.runtime.spawn(&self.tasks, async move {
             meter.add_streams(1);

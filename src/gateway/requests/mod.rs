@@ -1,9 +1,9 @@
-//! Requests of a library client: what the gateways share whose services speak to one device a request, some over HTTP/1.1,
-//! some to whichever host a device names.
+//! Requests of a library client: what the gateways share whose services speak to one device or a few a request, some over
+//! HTTP/1.1, some to whichever host a device names.
 //!
 //! ```text
 //!  submit ─▶ line (two lanes, bounded) ─▶ the gateway's own delivery, at most `in_flight` at once ─▶ replies, one by one
-//!                                          ├─ tokens: one for all, renewed early and after a refusal
+//!                                          ├─ entry: tokens, one for all, renewed early and after a refusal; or none
 //!                                          └─ client: kept connections by host, to addresses that the guard lets pass
 //! ```
 //!
@@ -14,6 +14,7 @@
 
 pub(super) mod client;
 mod counted;
+pub(super) mod entry;
 pub mod guard;
 pub(super) mod line;
 pub(super) mod one_host;

@@ -8,6 +8,7 @@
 use serde_json::{Map, Value};
 
 use super::super::field::FieldError;
+use super::super::time::Timestamp;
 use super::{Installation, InstallationLimits, wrong_kind};
 
 /// Operations in one patch: each is work inside the store's only writer.
@@ -15,7 +16,11 @@ const OPERATIONS: usize = 1_000;
 
 /// A checked list of changes, applied in their order.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Patch(Vec<Operation>);
+pub struct Patch {
+    operations: Vec<Operation>,
+    /// The result ends no later, whatever the operations say; none where the hub sets no end.
+    latest_end: Option<Timestamp>,
+}
 
 /// One change.
 #[derive(Clone, PartialEq, Eq)]
@@ -75,23 +80,32 @@ impl Patch {
             return Err(FieldError::new("body", format!("must not have more than {OPERATIONS} operations")));
         }
         let read = |(at, operation)| Operation::read(operation).map_err(|error| within(error, at));
-        operations.into_iter().enumerate().map(read).collect::<Result<_, _>>().map(Self)
+        let operations = operations.into_iter().enumerate().map(read).collect::<Result<_, _>>()?;
+        Ok(Self { operations, latest_end: None })
+    }
+
+    /// The same with an end that the result has at the latest.
+    #[must_use]
+    pub fn ending_by(self, latest_end: Option<Timestamp>) -> Self {
+        Self { latest_end, ..self }
     }
 
     /// The document with all changes, or the first rule that one of them, or the result, breaks.
     pub fn apply(&self, to: &Installation, limits: &InstallationLimits) -> Result<Installation, FieldError> {
         let broken = |error: serde_json::Error| FieldError::json("body", "cannot be applied", &error);
         let mut document = serde_json::to_value(to.read_form(false)).map_err(broken)?;
-        for (at, operation) in self.0.iter().enumerate() {
+        for (at, operation) in self.operations.iter().enumerate() {
             operation.apply(&mut document).map_err(|error| within(error, at))?;
         }
         let document = serde_json::to_vec(&document).map_err(broken)?;
-        Installation::parse(&document, Some(to.id.as_str()), limits)
+        let mut changed = Installation::parse(&document, Some(to.id.as_str()), limits)?;
+        changed.expires = changed.expires.into_iter().chain(self.latest_end).min();
+        Ok(changed)
     }
 
     /// Whether it says where the device is to be reached: a report that the channel works.
     pub fn sets_channel(&self) -> bool {
-        self.0.iter().any(|operation| operation.place.way == ["pushChannel"])
+        self.operations.iter().any(|operation| operation.place.way == ["pushChannel"])
     }
 }
 

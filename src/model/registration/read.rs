@@ -13,6 +13,7 @@ use crate::model::field::FieldError;
 use crate::model::installation::{InstallationLimits, Template};
 use crate::model::platform::PlatformWord;
 use crate::model::tag::{Tag, TagError};
+use crate::model::template::BAIDU_MESSAGE_TYPE;
 use crate::model::time::Timestamp;
 use crate::model::xml::{self, Element};
 
@@ -209,9 +210,11 @@ fn template(elements: &Elements<'_>, form: &Form) -> Result<OneTemplate, FieldEr
         }
     }
     let apple = form.platform == PlatformWord::Apns;
-    let message_type = elements.trimmed("MessageType").filter(|_| form.platform == PlatformWord::Baidu);
-    if message_type.as_ref().is_some_and(|number| number.parse::<i32>().is_err()) {
-        return Err(FieldError::new("MessageType", "must be a whole number"));
+    if let Some(kind) = elements.trimmed("MessageType").filter(|_| form.platform == PlatformWord::Baidu) {
+        if !matches!(kind.as_str(), "0" | "1") {
+            return Err(FieldError::new("MessageType", "must be 0 (a message to the app) or 1 (a notification)"));
+        }
+        headers.insert(BAIDU_MESSAGE_TYPE.to_owned(), kind);
     }
     Ok(OneTemplate {
         name,
@@ -222,6 +225,5 @@ fn template(elements: &Elements<'_>, form: &Form) -> Result<OneTemplate, FieldEr
             tags: Vec::new(),
         },
         priority: elements.trimmed("Priority").filter(|_| apple),
-        message_type,
     })
 }

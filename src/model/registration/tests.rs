@@ -319,13 +319,20 @@ fn the_stored_form_comes_back() {
             "<ChannelUri>https://w.example/x</ChannelUri><SecondaryTileName>t</SecondaryTileName>",
         ),
     ];
-    for document in documents {
-        let written = read_one(&document);
+    for document in &documents {
+        let written = read_one(document);
         let bytes = written.stored_form(3);
         assert!(is_stored(&bytes));
         assert_eq!(Registration::from_stored(&bytes, None).unwrap(), (written, 3));
     }
     assert!(!is_stored(br#"{"installationId":"a"}"#));
+    // The kind of Baidu's messages was kept apart once.
+    let baidu = read_one(&documents[1]).stored_form(3);
+    let header = br#""headers":{"x-baidu-message-type":"1"}"#;
+    let text = String::from_utf8(baidu).unwrap();
+    let once = text.replace(std::str::from_utf8(header).unwrap(), r#""messageType":"1""#);
+    assert_ne!(once, text);
+    assert_eq!(Registration::from_stored(once.as_bytes(), None).unwrap().0, read_one(&documents[1]));
 }
 
 /// Every row of the table of filters in 2.4.
@@ -409,7 +416,6 @@ proptest! {
                 name: name.trim().to_owned(),
                 template: Template { body: json!({"a": text}).to_string(), ..Template::default() },
                 priority: None,
-                message_type: None,
             }),
         };
         let mut kept: Vec<Tag> = Vec::new();

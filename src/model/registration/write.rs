@@ -7,6 +7,7 @@ use super::form::{self, Form};
 use super::{Registration, RegistrationId};
 use crate::model::channel::Channel;
 use crate::model::platform::PlatformWord;
+use crate::model::template::BAIDU_MESSAGE_TYPE;
 use crate::model::time::Timestamp;
 use crate::model::xml::{escaped, push, push_cdata};
 
@@ -136,7 +137,8 @@ fn description(out: &mut String, it: &Registration, etag: u64, body: Body) {
         optional(out, "Expiry", template.template.expiry.as_ref().filter(|_| it.platform == PlatformWord::Apns));
         optional(out, "TemplateName", name);
         optional(out, "Priority", template.priority.as_ref());
-        optional(out, "MessageType", template.message_type.as_ref());
+        let told = template.template.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(BAIDU_MESSAGE_TYPE));
+        optional(out, "MessageType", told.map(|(_, kind)| kind).filter(|_| it.platform == PlatformWord::Baidu));
         if !first {
             headers(out, form, template);
         }

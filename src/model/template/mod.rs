@@ -29,12 +29,14 @@ mod xml;
 pub use compiled::{Compiled, Rendered};
 pub use content::{TemplateContent, TemplateId};
 pub use requirements::check;
-pub use values::{Properties, Values};
+pub use values::{Properties, Values, Written};
 
 /// Bytes of a body. Services take 5 KB of a message; the rest is room for expressions.
 pub const LONGEST_BODY: usize = 16_384;
 /// Bytes of a header's or expiry's text.
 pub const LONGEST_HEADER: usize = 1_024;
+/// The one header of a template for Baidu: 0 for a message to the app, 1 for a notification (`notification-hubs.md` 2.5.2).
+pub const BAIDU_MESSAGE_TYPE: &str = "x-baidu-message-type";
 /// Headers of one template.
 pub const MOST_HEADERS: usize = 32;
 /// How deep a body may be nested.

@@ -1,7 +1,7 @@
 //! What each platform wants of a template when it is registered (`notification-hubs.md` 4.5).
 
 use super::compiled::{Compiled, Form};
-use super::{Mode, TemplateContent};
+use super::{BAIDU_MESSAGE_TYPE, Mode, TemplateContent};
 use crate::model::field::FieldError;
 use crate::model::platform::Platform;
 use crate::model::time::Timestamp;
@@ -32,10 +32,11 @@ pub fn check(platform: Platform, content: &TemplateContent) -> Result<Compiled, 
         Platform::Apns => apns(&compiled)?,
         Platform::Wns => wns(&compiled)?,
         Platform::Mpns => mpns(&compiled)?,
+        Platform::Baidu => baidu(&compiled)?,
         _ => {
             is_object(&compiled)?;
             if compiled.header_names().next().is_some() {
-                return Err(FieldError::new("headers", "may stand only in templates for apns, wns and mpns"));
+                return Err(FieldError::new("headers", "may stand only in templates for apns, wns, mpns and baidu"));
             }
         }
     }
@@ -100,6 +101,17 @@ fn wns(compiled: &Compiled) -> Result<(), FieldError> {
             }
             Ok(())
         }
+    }
+}
+
+fn baidu(compiled: &Compiled) -> Result<(), FieldError> {
+    is_object(compiled)?;
+    known_headers(compiled, &[BAIDU_MESSAGE_TYPE])?;
+    match compiled.literal_header(BAIDU_MESSAGE_TYPE) {
+        Some(Some(text)) if !matches!(text.trim(), "0" | "1") => {
+            Err(FieldError::new(format!("headers.{BAIDU_MESSAGE_TYPE}"), "must be 0, 1 or an expression"))
+        }
+        _ => Ok(()),
     }
 }
 

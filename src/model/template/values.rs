@@ -1,6 +1,13 @@
 //! What expressions read: the properties of a message, and behind them the push variables of a device (4.6).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use crate::model::field::FieldError;
+
+/// The longest name of a property, in characters (`notification-hubs.md` section 5), and the most bytes of all together:
+/// no service takes more in a message.
+const LONGEST_NAME: usize = 120;
+const LONGEST: usize = 65_536;
 
 /// Texts by name. Names are compared without case; of two that differ in it alone the later one counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,6 +27,39 @@ impl Properties {
     /// Whether there is one of that name, which is in lower case.
     pub fn has(&self, name: &str) -> bool {
         self.0.contains_key(name)
+    }
+}
+
+/// The properties of a message as its sender writes them, checked one by one.
+#[derive(Debug, Default)]
+pub struct Written {
+    texts: BTreeMap<String, String>,
+    /// In lower case.
+    names: BTreeSet<String>,
+    bytes: usize,
+}
+
+impl Written {
+    /// Takes one more. The error's field is `within`, or below it the property.
+    pub fn add(&mut self, within: &'static str, name: String, text: String) -> Result<(), FieldError> {
+        if !(1..=LONGEST_NAME).contains(&name.chars().count()) {
+            return Err(FieldError::new(within, format!("must have names of 1 to {LONGEST_NAME} characters")));
+        }
+        if !self.names.insert(name.to_ascii_lowercase()) {
+            let rule = "must not stand twice: names are the same in capitals or not";
+            return Err(FieldError::new(format!("{within}.{name}"), rule));
+        }
+        self.bytes += name.len() + text.len();
+        if self.bytes > LONGEST {
+            return Err(FieldError::new(within, format!("must not have more than {LONGEST} bytes together")));
+        }
+        self.texts.insert(name, text);
+        Ok(())
+    }
+
+    /// All of them.
+    pub fn texts(self) -> BTreeMap<String, String> {
+        self.texts
     }
 }
 

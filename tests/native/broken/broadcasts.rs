@@ -64,7 +64,7 @@ fn payloads() -> Vec<Row> {
         send(
             r#"{"payloads":{"pager":{}}}"#,
             "payloads.pager",
-            "is no platform; those are apns, fcm, wns, web_push and adm",
+            "is no platform; those are apns, fcm, wns, web_push, adm, baidu and xiaomi",
         ),
         send(r#"{"payloads":{"apns":"x"}}"#, "payloads.apns", "must be an object"),
         send(r#"{"payloads":{"apns":{}}}"#, "payloads.apns", "must not be an empty object"),

@@ -152,6 +152,7 @@ impl Api for WebPush {
             body: body_hash(clear.as_deref().unwrap_or(body)),
             collapse: text(head, "topic").map_or(0, |topic| collapse_hash(topic.as_bytes())),
             clear,
+            ..Pushed::default()
         };
         Judged { pushed, refusal }
     }
@@ -180,8 +181,8 @@ impl Api for WebPush {
         response
     }
 
-    fn is_accepted(&self, status: u16) -> bool {
-        matches!(status, 200..=202)
+    fn is_accepted(&self, answer: &Answer) -> bool {
+        matches!(answer.status, 200..=202)
     }
 }
 

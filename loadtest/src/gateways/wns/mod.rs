@@ -153,7 +153,7 @@ impl Api for Wns {
             token: verification::device(&head.uri),
             body: body_hash(body),
             collapse: text(head, "x-wns-tag").map_or(0, |tag| collapse_hash(tag.as_bytes())),
-            clear: None,
+            ..Pushed::default()
         };
         Judged { pushed, refusal: verification::refusal(head, body, &self.accounts, now) }
     }

@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::directory::settings::{FcmAccount, HubSettings};
+use crate::directory::settings::{FcmAccount, HubSettings, WebPushAccount};
+use crate::gateway::web_push::VapidKey;
 use crate::model::field::FieldError;
 use crate::model::xml::Element;
 
@@ -10,8 +11,23 @@ pub(super) type Properties<'a> = Vec<(&'a str, &'a str)>;
 pub(super) type Translate =
     fn(&Properties<'_>, Map<String, Value>, Option<&HubSettings>) -> Result<Map<String, Value>, FieldError>;
 
-pub(super) const TRANSLATED: [(&str, &str, Translate); 3] =
-    [("ApnsCredential", "apns", apns), ("FcmV1Credential", "fcm", fcm), ("WnsCredential", "wns", wns)];
+pub(super) const TRANSLATED: [(&str, &str, Translate); 7] = [
+    ("ApnsCredential", "apns", apns),
+    ("FcmV1Credential", "fcm", fcm),
+    ("WnsCredential", "wns", wns),
+    ("BrowserCredential", "web_push", web_push),
+    ("AdmCredential", "adm", adm),
+    ("BaiduCredential", "baidu", baidu),
+    (XIAOMI, "xiaomi", xiaomi),
+];
+
+/// No client of the field has this one; its properties are those of the service's portal.
+pub(super) const XIAOMI: &str = "XiaomiCredential";
+
+/// Where ADM takes a message; the portal writes the registration as `{0}`.
+pub(super) const ADM_PATH: &str = "/messaging/registrations/{0}/messages";
+/// Below this lies all of Baidu's API.
+const BAIDU_PATH: &str = "/rest/3.0";
 
 /// The named values of a credential, those without a value left out.
 pub(super) fn properties(credential: &Element) -> Properties<'_> {
@@ -143,5 +159,78 @@ fn wns(
     set(&mut form, "client_id", client_id);
     set(&mut form, "client_secret", value(properties, "SecretKey"));
     set(&mut form, "token_endpoint", value(properties, "WindowsLiveEndpoint"));
+    Ok(form)
+}
+
+fn web_push(
+    properties: &Properties<'_>,
+    mut form: Map<String, Value>,
+    current: Option<&HubSettings>,
+) -> Result<Map<String, Value>, FieldError> {
+    let key = value(properties, "VapidPrivateKey");
+    set(&mut form, "subject", value(properties, "Subject"));
+    set(&mut form, "vapid_private_key", key);
+    if let Some(public) = value(properties, "VapidPublicKey") {
+        let present = || current.and_then(|hub| hub.web_push.as_ref()).map(|own| own.vapid_private_key.expose());
+        // A private key that cannot be read is refused by that name, where the account is made.
+        let pair = key.or_else(present).and_then(|key| VapidKey::read(key).ok());
+        let plain = public.trim_end_matches('=').replace('+', "-").replace('/', "_");
+        if pair.is_some_and(|pair| pair.public() != plain) {
+            let rule = "must be the public half of VapidPrivateKey, or of the hub's own key where that is left out";
+            return Err(FieldError::new("BrowserCredential.VapidPublicKey", rule));
+        }
+    }
+    Ok(form)
+}
+
+/// What pages subscribe with.
+pub(super) fn public_key(web_push: &WebPushAccount) -> Option<String> {
+    Some(VapidKey::read(web_push.vapid_private_key.expose()).ok()?.public().to_owned())
+}
+
+fn adm(
+    properties: &Properties<'_>,
+    mut form: Map<String, Value>,
+    _: Option<&HubSettings>,
+) -> Result<Map<String, Value>, FieldError> {
+    set(&mut form, "client_id", value(properties, "ClientId"));
+    set(&mut form, "client_secret", value(properties, "ClientSecret"));
+    set(&mut form, "token_endpoint", value(properties, "AuthTokenUrl"));
+    let endpoint = value(properties, "SendUrlTemplate").map(|url| {
+        let rule = || FieldError::new("AdmCredential.SendUrlTemplate", format!("must be https://HOST{ADM_PATH}"));
+        url.strip_suffix(ADM_PATH).ok_or_else(rule)
+    });
+    set(&mut form, "endpoint", endpoint.transpose()?);
+    Ok(form)
+}
+
+fn baidu(
+    properties: &Properties<'_>,
+    mut form: Map<String, Value>,
+    _: Option<&HubSettings>,
+) -> Result<Map<String, Value>, FieldError> {
+    set(&mut form, "api_key", value(properties, "BaiduApiKey"));
+    set(&mut form, "secret_key", value(properties, "BaiduSecretKey"));
+    let endpoint = value(properties, "BaiduEndPoint").map(|url| {
+        let (origin, path) = match url.find(BAIDU_PATH) {
+            Some(at) => url.split_at(at),
+            None => (url, ""),
+        };
+        let is_other = origin.strip_prefix("https://").is_none_or(|host| host.trim_end_matches('/').contains('/'));
+        let is_below = path.strip_prefix(BAIDU_PATH).is_none_or(|rest| rest.is_empty() || rest.starts_with('/'));
+        let rule = || FieldError::new("BaiduCredential.BaiduEndPoint", "must be https://HOST of the REST API 3.0");
+        if is_other || !is_below { Err(rule()) } else { Ok(origin) }
+    });
+    set(&mut form, "endpoint", endpoint.transpose()?);
+    Ok(form)
+}
+
+fn xiaomi(
+    properties: &Properties<'_>,
+    mut form: Map<String, Value>,
+    _: Option<&HubSettings>,
+) -> Result<Map<String, Value>, FieldError> {
+    set(&mut form, "app_secret", value(properties, "AppSecret"));
+    set(&mut form, "endpoint", value(properties, "Endpoint"));
     Ok(form)
 }

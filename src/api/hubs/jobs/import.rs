@@ -15,7 +15,7 @@ use super::state::Read;
 use crate::api::App;
 use crate::api::hubs::registrations::counted;
 use crate::model::job::JobKind;
-use crate::model::registration::{self, RegistrationId};
+use crate::model::registration::{self, Registration, RegistrationId};
 use crate::store::{JobStep, Precondition, Registered, RegistrationChange};
 
 /// Lines of a step, and bytes after which it takes no more.
@@ -215,7 +215,12 @@ async fn is_own_work(running: &Running, change: &RegistrationChange) -> Result<b
         return Ok(false);
     }
     let stored = running.app.store.registration(running.hub, &registration.id).await?;
-    Ok(stored.is_some_and(|stored| stored.etag == 1 && stored.registration == **registration))
+    Ok(stored.is_some_and(|stored| stored.etag == 1 && is_same(&stored.registration, registration)))
+}
+
+/// Whether both are of the same line. Where the hub says how long registrations live, an end is of the time of writing.
+fn is_same(made: &Registration, asked: &Registration) -> bool {
+    *made == Registration { expires: made.expires, ..asked.clone() }
 }
 
 /// A field of CSV.
@@ -232,6 +237,21 @@ mod tests {
         assert_eq!(made("j", 1), made("j", 1));
         assert!(made("j", 1) != made("j", 2) && made("j", 1) != made("k", 1));
         assert_eq!(made("j", 1).target(), None);
+    }
+
+    #[test]
+    fn a_line_is_known_again_whenever_it_was_written() {
+        let limits = crate::model::installation::InstallationLimits::default();
+        let read = |token: &str| {
+            let line = format!(
+                "<FcmV1RegistrationDescription xmlns=\"x\"><FcmV1RegistrationId>{token}</FcmV1RegistrationId>\
+                 </FcmV1RegistrationDescription>"
+            );
+            let now = crate::model::time::Timestamp::default();
+            registration::read(line.as_bytes(), &limits, now).unwrap().named(made("j", 1))
+        };
+        let ending = |at| Registration { expires: Some(crate::model::time::Timestamp::from_millis(at)), ..read("t") };
+        assert!(is_same(&ending(1), &ending(2)) && !is_same(&ending(1), &read("u")));
     }
 
     #[test]

@@ -18,6 +18,8 @@ use crate::store::{JobStep, LeasedJob, StoreError};
 pub(super) const LEASE: Duration = Duration::from_secs(60);
 /// How often a process looks for jobs that another one wrote down or left.
 const LOOK: Duration = Duration::from_secs(5);
+/// The epoch of a job's first lease; each one has the next.
+const FIRST_LEASE: u64 = 1;
 /// Jobs of one process under way.
 const AT_ONCE: usize = 4;
 
@@ -84,7 +86,8 @@ async fn run(app: Arc<App>, leased: LeasedJob) {
         Ok(state) => state,
         Err(error) => return log(&app, error),
     };
-    let uncertain = state.rest.epoch != 0 && state.rest.epoch != leased.epoch.0;
+    // Whoever held it before may have done a step, the first one too, and not written it down.
+    let uncertain = leased.epoch.0 > FIRST_LEASE;
     let mut running = Running { app, hub: leased.hub, leased, state, uncertain };
     let stopped = match running.go_on().await {
         Ok(()) => return,
@@ -160,7 +163,6 @@ impl Running {
     /// Writes a step down under the lease.
     pub(super) async fn write(&mut self, mut step: JobStep, length: Duration) -> Result<(), Stopped> {
         let LeasedJob { epoch, job, .. } = &self.leased;
-        self.state.rest.epoch = epoch.0;
         let sealed = self.state.sealed(&self.app, &job.id);
         step.state = sealed.map_err(|_| Stopped::Failed("the job's state could not be sealed".to_owned()))?;
         step.finished = self.state.rest.status.is_final();

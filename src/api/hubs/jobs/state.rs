@@ -44,8 +44,6 @@ pub(super) struct Rest {
     pub(super) failed: Option<Written>,
     /// Of an export: the next seq. Of an import: lines that were read.
     pub(super) cursor: u64,
-    /// The lease of the last step that was written.
-    pub(super) epoch: u64,
 }
 
 /// Where a job is.
@@ -126,7 +124,6 @@ impl JobState {
             output: None,
             failed: None,
             cursor: 0,
-            epoch: 0,
         };
         Ok(Self { request, rest })
     }

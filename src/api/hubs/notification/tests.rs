@@ -34,7 +34,7 @@ fn each_word_is_a_platform() {
         ("windows", Platform::Wns, "<toast/>"),
         ("windowsphone", Platform::Mpns, "<x/>"),
         ("adm", Platform::Adm, "{\"data\":{}}"),
-        ("baidu", Platform::Baidu, "title=x"),
+        ("baidu", Platform::Baidu, "{\"description\":\"x\"}"),
         ("browser", Platform::WebPush, "{\"title\":\"x\"}"),
         ("xiaomi", Platform::Xiaomi, "{\"a\":1}"),
     ] {
@@ -52,6 +52,22 @@ fn without_a_format_it_is_a_template_send() {
     let properties = [("msg", "x"), ("n", "7"), ("yes", "true")].map(|(name, text)| (name.to_owned(), text.to_owned()));
     assert_eq!(asked.request.content, Content::Template(properties.into()));
     assert_eq!((asked.request.audience.as_str(), asked.request.lane), ("a && !b", Lane::Bulk));
+}
+
+#[test]
+fn the_properties_of_a_template_send_keep_the_rules() {
+    let named = |name: &str| format!("{{\"{name}\":\"x\"}}");
+    for (body, rule) in [
+        (named(""), "body must have names of 1 to 120"),
+        (named(&"n".repeat(121)), "body must have names of 1 to 120"),
+        (r#"{"MSG":"x","msg":"y"}"#.to_owned(), "body.msg must not stand twice"),
+        (named(&"n".repeat(10)).replace('x', &"x".repeat(65_527)), "body must not have more than 65536 bytes"),
+        (r#"{"a":[1]}"#.to_owned(), "body.a must be a string"),
+    ] {
+        let told = asked(&[], &body).unwrap_err();
+        assert!(told.contains(rule), "{told}");
+    }
+    assert!(asked(&[], &named(&"n".repeat(120))).is_ok());
 }
 
 #[test]

@@ -1,29 +1,31 @@
-//! The ADM gateway against the simulated service, over real TLS and HTTP/1.1: alone, and in a whole service.
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "the helpers of a test fail as the test does"
-)]
-
-mod bench;
-#[expect(dead_code, reason = "the tests of the API need more of it")]
-#[path = "../native/client.rs"]
-mod client;
-#[path = "../seam/mod.rs"]
-mod seam;
-mod service;
+//! The ADM gateway against the simulated service.
 
 use std::time::Duration;
 
-use fanfare::gateway::adm::AdmSettings;
+use fanfare::gateway::adm::{AdmGateway, AdmSettings};
 use fanfare::gateway::{Gateway, Probe, Unsent};
 use fanfare::model::verdict::{Reason, ThrottleScope, Verdict};
 use loadtest::gateways::script::Act;
-use loadtest::gateways::{Answer as Scripted, Script, Simulated};
+use loadtest::gateways::{AdmConfig, AdmSim, Answer as Scripted, Script, Simulated};
 use serde_json::Value;
 
-use bench::{Bench, prefix};
+use crate::bench::{Bench, Ground, prefix, token};
+
+type Adm = Bench<AdmSim, AdmGateway>;
+
+async fn scripted(script: Script) -> Adm {
+    let (ground, config) = (Ground::new(), AdmConfig { script, keep_requests: true, ..AdmConfig::default() });
+    let sim = AdmSim::start_under(config.clone(), &ground.authority).await.unwrap();
+    let settings =
+        AdmSettings::new(&config.client_id, &config.client_secret, &sim.endpoint(), &sim.token_endpoint()).unwrap();
+    let gateway = open(&ground, settings.with_tuning(Ground::tuning()));
+    Bench { ground, sim, gateway, channel: |seq| token(seq).to_string() }
+}
+
+fn open(ground: &Ground, settings: AdmSettings) -> AdmGateway {
+    let settings = settings.with_ca(Some(&ground.authority.ca_pem()));
+    AdmGateway::open(&settings, &ground.runtime, &ground.clock, Default::default()).unwrap()
+}
 
 #[tokio::test]
 async fn each_target_gets_the_verdict_of_its_own_answer() {
@@ -46,7 +48,7 @@ async fn each_target_gets_the_verdict_of_its_own_answer() {
     let script = rows.iter().zip(1..).fold(Script::new(), |script, ((status, reason, _), seq)| {
         script.token(&prefix(seq), Act::refuse(*status, reason))
     });
-    let bench = Bench::scripted(script).await;
+    let bench = scripted(script).await;
     let told = bench.send(0..20).await;
     for ((status, reason, verdict), seq) in rows.iter().zip(1..) {
         assert_eq!(told.verdict(seq), (verdict.clone(), *reason), "{status} {reason}");
@@ -60,7 +62,7 @@ async fn each_target_gets_the_verdict_of_its_own_answer() {
 #[tokio::test]
 async fn too_many_requests_throttle_the_project_and_bring_the_rest_back() {
     let slow = Act::Answer(Scripted::refused(429, "MaxRateExceeded").with_retry_after("30"));
-    let bench = Bench::scripted(Script::new().always(slow)).await;
+    let bench = scripted(Script::new().always(slow)).await;
     let told = bench.send(0..300).await;
     let project = Verdict::Throttle { scope: ThrottleScope::Project, after: Some(Duration::from_secs(30)) };
     let refused = told.count(&project);
@@ -70,7 +72,7 @@ async fn too_many_requests_throttle_the_project_and_bring_the_rest_back() {
 
 #[tokio::test]
 async fn a_refused_token_is_renewed_once_and_one_refused_twice_is_the_hubs_trouble() {
-    let bench = Bench::scripted(Script::new()).await;
+    let bench = scripted(Script::new()).await;
     bench.send(0..20).await.assert_all(&Verdict::Delivered);
     bench.sim.forget_tokens();
     bench.send(20..120).await.assert_all(&Verdict::Delivered);
@@ -84,25 +86,25 @@ async fn a_refused_token_is_renewed_once_and_one_refused_twice_is_the_hubs_troub
 
 #[tokio::test]
 async fn a_wrong_secret_and_a_dead_endpoint_are_told_apart() {
-    let mut bench = Bench::scripted(Script::new()).await;
+    let mut bench = scripted(Script::new()).await;
     assert_eq!(bench.gateway.probe().await, Probe::Works);
-    let open = |secret: &str, endpoint: &str, tokens: &str| {
-        AdmSettings::new("amzn1.application-oa2-client.1", secret, endpoint, tokens).unwrap().with_ca(Some(&bench.ca))
+    let account = |secret: &str, endpoint: &str, tokens: &str| {
+        AdmSettings::new("amzn1.application-oa2-client.1", secret, endpoint, tokens).unwrap()
     };
     let (there, tokens) = (bench.sim.endpoint(), bench.sim.token_endpoint());
-    let wrong = open("wrong", &there, &tokens);
-    let no_tokens = open("a secret & more", &there, "https://localhost:1/t");
-    let nobody = open("a secret & more", "https://localhost:1", &tokens);
-    bench.reopen(&wrong);
+    let wrong = account("wrong", &there, &tokens);
+    let no_tokens = account("a secret & more", &there, "https://localhost:1/t");
+    let nobody = account("a secret & more", "https://localhost:1", &tokens);
+    bench.gateway = open(&bench.ground, wrong);
     assert_eq!(bench.gateway.probe().await, Probe::Refused(Reason::foreign("invalid_client")));
     let told = bench.send(0..100).await;
     let refused = told.count(&Verdict::Credentials);
     assert!(refused > 0);
     assert_eq!(told.unsent(Unsent::Closed), 100 - refused);
-    bench.reopen(&no_tokens);
+    bench.gateway = open(&bench.ground, no_tokens);
     assert!(matches!(bench.gateway.probe().await, Probe::Unreachable(_)));
     assert_eq!(bench.send(0..3).await.unsent(Unsent::Unreachable), 3);
-    bench.reopen(&nobody);
+    bench.gateway = open(&bench.ground, nobody);
     bench.send(0..3).await.assert_all(&Verdict::ConnSafe);
     assert!(bench.sim.receipts().is_empty());
 }
