@@ -112,7 +112,7 @@ fn gateways(name: &str, hub: &super::HubConfig) -> Result<(), ConfigError> {
     if let Some(adm) = &hub.adm {
         roots(&at("adm", "ca_file"), adm.gateway.ca_file.as_deref())?;
     }
-    Ok(())
+    roots(&at("jobs", "ca_file"), hub.jobs.ca_file.as_deref())
 }
 
 /// The key that an operator wrote: `x` or `x_file`.
