@@ -41,7 +41,8 @@ async fn handles_that_were_given_up_are_listed_under_a_signed_address() {
     for part in [
         "<NotificationSystemError>ExpiredChannel</NotificationSystemError><Platform>apple</Platform>",
         &format!(
-            "<PnsHandle>{}</PnsHandle><InstallationId>dev-1</InstallationId><NotificationId>{id}<",
+            "<PnsHandle>{}</PnsHandle><RegistrationId>0-1-0</RegistrationId><InstallationId>dev-1</InstallationId>\
+             <NotificationId>{id}<",
             apple_token(1)
         ),
         &format!(
