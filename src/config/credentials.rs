@@ -123,7 +123,7 @@ fn gateways(name: &str, hub: &super::HubConfig) -> Result<(), ConfigError> {
         }
         roots(&at("xiaomi", "ca_file"), xiaomi.gateway.ca_file.as_deref())?;
     }
-    Ok(())
+    roots(&at("jobs", "ca_file"), hub.jobs.ca_file.as_deref())
 }
 
 /// The key that an operator wrote: `x` or `x_file`.

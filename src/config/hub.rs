@@ -12,6 +12,7 @@ use crate::identity::{
 };
 use serde::{Serialize, Serializer};
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 /// One hub as the configuration states it.
 #[derive(Debug, Clone, Serialize)]
@@ -122,12 +123,15 @@ fn rules_by_name<S: Serializer>(rules: &[AccessRule], serializer: S) -> Result<S
 pub struct JobsConfig {
     /// Besides Fanfare's own containers; plain http only for loopback hosts named here.
     pub allowed_hosts: Vec<HostPattern>,
+    /// PEM roots that are trusted there besides the public ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<PathBuf>,
 }
 
 impl JobsConfig {
     fn read(s: &Section<'_>) -> Result<Self, ConfigError> {
-        s.only(&["allowed_hosts"])?;
-        Ok(Self { allowed_hosts: host::allowed(s, &[])? })
+        s.only(&["allowed_hosts", "ca_file"])?;
+        Ok(Self { allowed_hosts: host::allowed(s, &[])?, ca_file: s.path("ca_file")? })
     }
 }
 

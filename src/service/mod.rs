@@ -212,7 +212,7 @@ impl Running {
             admin,
             draining: CancellationToken::new(),
             registrations: App::registration_slots(),
-            jobs: api::hubs::jobs::Jobs::new(&config.hubs),
+            jobs: api::hubs::jobs::Jobs::new(&config.hubs)?,
         });
         let stop_listening = CancellationToken::new();
         let serving = Serving {

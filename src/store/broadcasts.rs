@@ -10,7 +10,7 @@ use crate::model::chunk_set::ChunkSet;
 use crate::model::id::{BroadcastId, ChunkNo, Epoch, HubId, InstallationId, Seq, ShardRef};
 use crate::model::outcome::{Counters, Outcome, Place};
 use crate::model::platform::Platform;
-use crate::model::registration::Registrant;
+use crate::model::registration::{Registrant, RegistrationId};
 use crate::model::target::TargetKind;
 use crate::model::time::Timestamp;
 use crate::model::verdict::Reason;
@@ -262,5 +262,13 @@ impl OutcomeItem {
             Some(Registrant::Installation(id)) => Some(id),
             _ => None,
         }
+    }
+
+    /// The registration that it is: an installation's target is one, too.
+    pub fn registration(&self) -> Option<RegistrationId> {
+        self.registrant.as_ref().map(|registrant| match registrant {
+            Registrant::Registration(id) => id.clone(),
+            Registrant::Installation(_) => RegistrationId::of_target(self.seq),
+        })
     }
 }

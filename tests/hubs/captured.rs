@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use crate::world::{World, apple_token, id_of};
+use crate::world::{World, apple_token, device_token, id_of};
 
 /// What stands on every request of that client.
 const CONSTANT: [(&str, &str); 5] = [
@@ -49,13 +49,16 @@ async fn each_captured_request_gets_its_answer() {
     let path = "/hub1/messages/$batch?api-version=2020-06&direct=true";
     let sent = ask("POST", path, &batch, &body).await.expect(201);
     assert_eq!(world.finished(&id_of(&sent)).await["counters"]["delivered"], 2);
+    let subscription = world.browsers.subscription(&device_token(1));
+    let member = |name: &str| subscription[name].as_str().unwrap();
     let browser = [
         ("servicebusnotification-format", "browser"),
-        ("servicebusnotification-devicehandle", "https://push.example.test/abc"),
-        ("auth", "BTBZMqHH6r4Tts7J_aSIgg"),
-        ("p256dh", "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4"),
+        ("servicebusnotification-devicehandle", member("endpoint")),
+        ("auth", member("auth")),
+        ("p256dh", member("p256dh")),
     ];
-    ask("POST", &format!("{messages}&direct=true"), &browser, r#"{"title":"x"}"#).await.expect(201);
+    let sent = ask("POST", &format!("{messages}&direct=true"), &browser, r#"{"title":"x"}"#).await.expect(201);
+    assert_eq!(world.finished(&id_of(&sent)).await["counters"]["delivered"], 1);
     let template = [("servicebusnotification-format", "template"), ("servicebusnotification-tags", "x||y")];
     ask("POST", messages, &template, r#"{"a":"1","b":"2"}"#).await.expect(201);
     let at = [apple, ("servicebusnotification-scheduletime", &tomorrow())];

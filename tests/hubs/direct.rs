@@ -8,9 +8,10 @@ use crate::world::{World, apple, apple_token, bodies, id_of};
 
 const APPLE: (&str, &str) = ("ServiceBusNotification-Format", "apple");
 const ALERT: &str = r#"{"aps":{"alert":"Hi"}}"#;
-const HANDLE: &str = "ServiceBusNotification-DeviceHandle";
+pub const HANDLE: &str = "ServiceBusNotification-DeviceHandle";
 
-fn batch(handles: &[String]) -> String {
+/// A batch as the JavaScript client writes it.
+pub fn batch(handles: &[String]) -> String {
     let devices = serde_json::to_string(handles).unwrap();
     format!(
         "--nh-boundary-1\r\nContent-type: application/json;charset=utf-8\r\nContent-Disposition: inline; \
@@ -19,7 +20,7 @@ fn batch(handles: &[String]) -> String {
     )
 }
 
-const MULTIPART: (&str, &str) = ("Content-Type", "multipart/mixed; boundary = \"nh-boundary-1\"");
+pub const MULTIPART: (&str, &str) = ("Content-Type", "multipart/mixed; boundary = \"nh-boundary-1\"");
 
 #[tokio::test]
 async fn one_handle_needs_no_registration() {

@@ -3,6 +3,7 @@
 use loadtest::gateways::Script;
 use loadtest::gateways::script::Act;
 
+use crate::atom::entry;
 use crate::client::Client;
 use crate::world::{World, apple, apple_token};
 
@@ -41,7 +42,8 @@ async fn handles_that_were_given_up_are_listed_under_a_signed_address() {
     for part in [
         "<NotificationSystemError>ExpiredChannel</NotificationSystemError><Platform>apple</Platform>",
         &format!(
-            "<PnsHandle>{}</PnsHandle><InstallationId>dev-1</InstallationId><NotificationId>{id}<",
+            "<PnsHandle>{}</PnsHandle><RegistrationId>0-1-0</RegistrationId><InstallationId>dev-1</InstallationId>\
+             <NotificationId>{id}<",
             apple_token(1)
         ),
         &format!(
@@ -79,4 +81,22 @@ async fn the_errors_of_a_message_are_found_from_its_telemetry() {
     let good = world.sent("", &[APPLE, ("ServiceBusNotification-Tags", "even")], ALERT).await;
     world.finished(&good).await;
     assert!(!world.details(&good).await.contains("PnsErrorDetailsUri"));
+}
+
+#[tokio::test]
+async fn a_registration_is_told_by_its_own_id() {
+    let dead = Script::new().token(&apple_token(1), Act::refuse(400, "BadDeviceToken"));
+    let world = World::with(dead, &[]).await;
+    let document = entry("Apple", &format!("<DeviceToken>{}</DeviceToken>", apple_token(1)));
+    world.listen.send("PUT", "/hub1/registrations/1-2-3", &[], document.as_bytes()).await.expect(200);
+    let id = world.sent("", &[APPLE], ALERT).await;
+    world.finished(&id).await;
+    let told = world.full.get("/hub1/feedbackcontainer?api-version=2020-06").await.expect(200);
+    let records = Client::new(world.address(), None).get(below(&world, told.text())).await.expect(200);
+    let handle = apple_token(1).to_uppercase();
+    let part = format!(
+        "<NotificationSystemError>BadChannel</NotificationSystemError><Platform>apple</Platform><PnsHandle>{handle}\
+         </PnsHandle><RegistrationId>1-2-3</RegistrationId><NotificationId>{id}<"
+    );
+    assert!(records.text().contains(&part), "{}", records.text());
 }

@@ -30,7 +30,7 @@ async fn who_gets_it_is_decided_when_it_is_due() {
 }
 
 #[tokio::test]
-async fn a_cancelled_one_is_not_sent() {
+async fn c14_a_cancelled_one_is_not_sent_and_says_so() {
     let world = World::start().await;
     world.install("dev-1", &apple(1)).await;
     let at = after(Duration::from_secs(3_600)).replace('Z', "");

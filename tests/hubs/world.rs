@@ -1,4 +1,4 @@
-//! A whole service whose hub `hub1` reaches a simulated APNs, FCM and WNS.
+//! A whole service whose hub `hub1` reaches every simulated push service: APNs, FCM, WNS, ADM and that of browsers.
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -12,7 +12,8 @@ use base64::engine::general_purpose::STANDARD;
 use fanfare::config::Config;
 use fanfare::service::{Options, Running};
 use loadtest::gateways::{
-    ApnsConfig, ApnsSim, Authority, FcmConfig, FcmSim, ProviderKey, Script, Simulated, Token, WnsConfig, WnsSim,
+    AdmConfig, AdmSim, ApnsConfig, ApnsSim, Authority, FcmConfig, FcmSim, ProviderKey, Script, Simulated, Token,
+    WebPushConfig, WebPushSim, WnsConfig, WnsSim,
 };
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -22,6 +23,10 @@ use crate::client::{Answer, Client};
 pub const ADMIN: &str = "the-admin-key";
 const TEAM: &str = "TEAM123456";
 pub const TOPIC: &str = "com.example.app";
+/// The rule that may do everything on the hub.
+pub const FULL: &str = "DefaultFullSharedAccessSignature";
+/// The rule that apps hold.
+pub const LISTEN: &str = "DefaultListenSharedAccessSignature";
 
 /// What no test takes unless something hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -32,9 +37,12 @@ pub struct World {
     pub apns: ApnsSim,
     pub fcm: FcmSim,
     pub wns: WnsSim,
+    pub adm: AdmSim,
+    pub browsers: WebPushSim,
     pub key: ProviderKey,
     wns_config: WnsConfig,
-    authority: Arc<Authority>,
+    adm_config: AdmConfig,
+    pub authority: Arc<Authority>,
     /// With the admin key, as it is.
     pub admin: Client,
     /// With a token of the rule that may do everything.
@@ -50,22 +58,58 @@ impl World {
 
     /// With a script for APNs, and settings of the service.
     pub async fn with(script: Script, settings: &[(&str, &str)]) -> Self {
-        let (folder, authority) = (tempfile::tempdir().unwrap(), Arc::new(Authority::new().unwrap()));
+        Self::under(Arc::new(Authority::new().unwrap()), script, settings).await
+    }
+
+    async fn under(authority: Arc<Authority>, script: Script, settings: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
         let apns = ApnsConfig { keep_requests: true, script, ..ApnsConfig::default() };
         let apns = ApnsSim::start_under(apns, authority.clone()).await.unwrap();
         let fcm = FcmConfig { keep_requests: true, ..FcmConfig::default() };
         let fcm = FcmSim::start_under(fcm, &authority).await.unwrap();
         let wns_config = WnsConfig { keep_requests: true, ..WnsConfig::default() };
         let wns = WnsSim::start_under(wns_config.clone(), &authority).await.unwrap();
+        let adm_config = AdmConfig { keep_requests: true, ..AdmConfig::default() };
+        let adm = AdmSim::start_under(adm_config.clone(), &authority).await.unwrap();
+        let browsers = WebPushConfig { keep_requests: true, ..WebPushConfig::default() };
+        let browsers = WebPushSim::start_under(browsers, &authority).await.unwrap();
         let key = apns.issue_key(TEAM).unwrap();
         let running = start(folder.path(), settings).await;
         let address = running.address();
         let admin = Client::bearer(address, ADMIN);
         let (full, listen) = (Client::new(address, None), Client::new(address, None));
-        let mut world = Self { folder, running, apns, fcm, wns, key, wns_config, authority, admin, full, listen };
+        let mut world = Self {
+            folder,
+            running,
+            apns,
+            fcm,
+            wns,
+            adm,
+            browsers,
+            key,
+            wns_config,
+            adm_config,
+            authority,
+            admin,
+            full,
+            listen,
+        };
         let hub = world.admin.put("/v1/hubs/hub1", &world.settings()).await.expect(201).json();
         world.sign_in(&hub);
         world
+    }
+
+    /// The same with a TLS listener, whose certificate is of `authority`.
+    pub async fn over_tls() -> Self {
+        let (files, authority) = (tempfile::tempdir().unwrap(), Arc::new(Authority::new().unwrap()));
+        let (certificate, key) = authority.write_server_certificate(files.path()).unwrap();
+        let (certificate, key) = (certificate.display().to_string(), key.display().to_string());
+        let settings = [
+            ("SERVER__TLS__LISTEN", "127.0.0.1:0"),
+            ("SERVER__TLS__CERT_FILE", certificate.as_str()),
+            ("SERVER__TLS__KEY_FILE", key.as_str()),
+        ];
+        Self::under(authority, Script::default(), &settings).await
     }
 
     /// The service again on the same folder, after it stopped.
@@ -81,10 +125,10 @@ impl World {
     /// Makes tokens of the hub's two default rules.
     fn sign_in(&mut self, hub: &Value) {
         let of = |rule: &str| signed(self.running.address(), rule, hub["keys"][rule]["primary"].as_str().unwrap());
-        (self.full, self.listen) = (of("DefaultFullSharedAccessSignature"), of("DefaultListenSharedAccessSignature"));
+        (self.full, self.listen) = (of(FULL), of(LISTEN));
     }
 
-    /// The hub with all three services.
+    /// The hub with all services.
     fn settings(&self) -> Value {
         json!({
             "apns": {
@@ -100,7 +144,27 @@ impl World {
                 "client_secret": self.wns_config.client_secret, "token_endpoint": self.wns.entra_endpoint(),
                 "allowed_hosts": [self.wns.allowed_host()], "ca": self.authority.ca_pem(),
             },
+            "adm": {
+                "client_id": self.adm_config.client_id, "client_secret": self.adm_config.client_secret,
+                "endpoint": self.adm.endpoint(), "token_endpoint": self.adm.token_endpoint(),
+                "ca": self.authority.ca_pem(),
+            },
+            "web_push": {
+                "subject": "mailto:ops@example.com", "vapid_private_key": self.browsers.vapid_private_key(),
+                "allow_private_networks": true, "ca": self.authority.ca_pem(),
+            },
         })
+    }
+
+    /// The primary key of a rule of the hub.
+    pub async fn key(&self, rule: &str) -> String {
+        let hub = self.admin.get("/v1/hubs/hub1").await.expect(200).json();
+        hub["keys"][rule]["primary"].as_str().unwrap().to_owned()
+    }
+
+    /// A token of the rule that may do everything, for a resource.
+    pub async fn token(&self, resource: &str) -> String {
+        token(resource, 4_000_000_000, FULL, &self.key(FULL).await)
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -177,15 +241,21 @@ pub fn signed(address: SocketAddr, rule: &str, key: &str) -> Client {
 
 /// A token for a resource.
 pub fn token(resource: &str, until: u64, rule: &str, key: &str) -> String {
-    let resource: String = resource.bytes().map(encoded).collect();
-    let key = hmac::Key::new(hmac::HMAC_SHA256, key.as_bytes());
-    let signature = STANDARD.encode(hmac::sign(&key, format!("{resource}\n{until}").as_bytes()));
-    let signature: String = signature.bytes().map(encoded).collect();
-    format!("SharedAccessSignature sr={resource}&sig={signature}&se={until}&skn={rule}")
+    token_over(&resource.bytes().map(encoded).collect::<String>(), until, rule, key)
 }
 
-fn encoded(byte: u8) -> String {
-    if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02X}") }
+/// A token whose resource is written like this: it is signed as it stands.
+pub fn token_over(raw: &str, until: u64, rule: &str, key: &str) -> String {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, key.as_bytes());
+    let signature = STANDARD.encode(hmac::sign(&key, format!("{raw}\n{until}").as_bytes()));
+    let signature: String = signature.bytes().map(encoded).collect();
+    format!("SharedAccessSignature sr={raw}&sig={signature}&se={until}&skn={rule}")
+}
+
+/// A byte in a URL; what stands there as it is, clients leave alone.
+pub fn encoded(byte: u8) -> String {
+    let is_plain = byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    if is_plain { char::from(byte).to_string() } else { format!("%{byte:02X}") }
 }
 
 /// The last segment of `Location`'s path.
@@ -220,7 +290,12 @@ pub fn last_header(service: &impl Simulated, name: &str) -> Option<String> {
     receipts.full(receipts.len() - 1).unwrap().header(name).map(str::to_owned)
 }
 
+/// What a device of the simulated WNS, ADM or push service of browsers is known by.
+pub fn device_token(device: u64) -> Token {
+    Token::new(&[device.to_be_bytes(); 2].concat())
+}
+
 /// A channel of the simulated WNS.
 pub fn windows_channel(world: &World, device: u64) -> String {
-    world.wns.channel(&Token::new(&[device.to_be_bytes(); 2].concat()))
+    world.wns.channel(&device_token(device))
 }

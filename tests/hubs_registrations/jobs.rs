@@ -1,31 +1,27 @@
 //! J1–J3 (`notification-hubs.md` 2.9).
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use http::{Method, StatusCode, Uri};
-use tokio::net::TcpListener;
+use loadtest::gateways::Authority;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Mutex;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
+use crate::atom::{self, description, fcm};
 use crate::client::Client;
 use crate::containers::{container, nobody};
-use crate::world::{TOKEN, World, description, fcm, text_of, texts_of};
-
-fn request(kind: &str, output: &str, input: Option<&str>) -> String {
-    let input = input.map(|input| format!("<ImportFileUri><![CDATA[{input}]]></ImportFileUri>")).unwrap_or_default();
-    format!(
-        "<entry xmlns=\"http://www.w3.org/2005/Atom\"><content type=\"application/xml\"><NotificationHubJob \
-         xmlns=\"http://schemas.microsoft.com/netservices/2010/10/servicebus/connect\"><Type>{kind}</Type>\
-         <OutputContainerUri><![CDATA[{output}]]></OutputContainerUri>{input}</NotificationHubJob></content></entry>"
-    )
-}
+use crate::world::{TOKEN, World, text_of, texts_of};
 
 async fn submit(client: &Client, kind: &str, output: &str, input: Option<&str>) -> String {
     let headers = [("content-type", "application/atom+xml;type=entry;charset=utf-8")];
-    let body = request(kind, output, input);
+    let body = atom::job(kind, output, input);
     let answer = client.send("POST", "/demo/jobs?api-version=2020-06", &headers, body.as_bytes()).await.expect(201);
     let id = text_of(answer.text(), "JobId");
     assert!(answer.header("location").unwrap().ends_with(&format!("/demo/jobs/{id}?api-version=2020-06")));
@@ -68,7 +64,7 @@ fn line(id: &str, token: &str, tags: &str) -> String {
 }
 
 #[tokio::test]
-async fn an_export_is_what_an_import_takes() {
+async fn c15_an_export_tells_its_paths_under_the_prefix_and_an_import_takes_it() {
     let world = World::start().await;
     for n in 0..300 {
         world.put(&format!("r-{n}"), &fcm(&format!("t{n}"), "a")).await.expect(200);
@@ -79,6 +75,9 @@ async fn an_export_is_what_an_import_takes() {
     let id = submit(&world.full, "ExportRegistrations", &output, None).await;
     let entry = finished(&world.full, &id).await;
     assert!(entry.contains("<Progress>100.00</Progress>"), "{entry}");
+    let prefixed = "<OutputProperties xmlns:d3p1=\"http://schemas.microsoft.com/2003/10/Serialization/Arrays\">\
+                    <d3p1:KeyValueOfstringstring><d3p1:Key>OutputFilePath</d3p1:Key><d3p1:Value>";
+    assert!(entry.contains(prefixed), "{entry}");
     assert_eq!(texts_of(&entry, "d3p1:Key"), ["OutputFilePath"]);
     let told = texts_of(&entry, "d3p1:Value").remove(0);
     assert_eq!(told, format!("127.0.0.1//demo/{id}/Output.txt"));
@@ -287,6 +286,54 @@ async fn input_and_results_may_lie_elsewhere_where_the_configuration_says_so() {
     assert!(!file.windows(9).any(|bytes| bytes == b"sig=right"), "an address rests in the clear");
 }
 
+/// A blob service's door.
+struct Tls {
+    tcp: TcpListener,
+    acceptor: TlsAcceptor,
+}
+
+impl axum::serve::Listener for Tls {
+    type Io = TlsStream<TcpStream>;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, SocketAddr) {
+        loop {
+            let (stream, address) = self.tcp.accept().await.unwrap();
+            if let Ok(stream) = self.acceptor.accept(stream).await {
+                return (stream, address);
+            }
+        }
+    }
+
+    fn local_addr(&self) -> std::io::Result<SocketAddr> {
+        self.tcp.local_addr()
+    }
+}
+
+#[tokio::test]
+async fn elsewhere_may_be_behind_tls_under_a_root_of_its_own() {
+    let (authority, files) = (Authority::new().unwrap(), tempfile::tempdir().unwrap());
+    let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = tcp.local_addr().unwrap().port();
+    let acceptor = TlsAcceptor::from(Arc::new(authority.server_config(false).unwrap()));
+    let blobs = Blobs::default();
+    let router = Router::new().fallback(blob).with_state(blobs.clone());
+    tokio::spawn(axum::serve(Tls { tcp, acceptor }, router).into_future());
+    let root = authority.write_ca(files.path()).unwrap();
+    let jobs = format!("allowed_hosts = [\"localhost:{port}\"]\nca_file = \"{}\"", root.display());
+    let world = World::with_jobs(jobs).await;
+    blobs.lock().await.insert("/in.txt?sig=right".to_owned(), line("r", "t", "a").into_bytes());
+    let at = |name: &str| format!("https://localhost:{port}/{name}?sig=right");
+    let id = submit(&world.full, "ImportCreateRegistrations", &at("out"), Some(&at("in.txt"))).await;
+    let entry = finished(&world.full, &id).await;
+    assert!(entry.contains("<Status>Completed<"), "{entry}");
+    assert_eq!(blobs.lock().await[&format!("/out/demo/{id}/Output.txt?sig=right")], b"1,created r\n");
+    let id = submit(&world.full, "ExportRegistrations", &at("out"), None).await;
+    finished(&world.full, &id).await;
+    let exported = blobs.lock().await[&format!("/out/demo/{id}/Output.txt?sig=right")].clone();
+    assert!(String::from_utf8(exported).unwrap().contains("<RegistrationId>r</RegistrationId>"));
+}
+
 #[tokio::test]
 async fn addresses_that_lead_elsewhere_are_refused() {
     let world = World::allowing("\"blobs.example\"").await;
@@ -309,7 +356,7 @@ async fn addresses_that_lead_elsewhere_are_refused() {
         ("ImportCreateRegistrations", good(&output), None, "ImportFileUri"),
         ("Other", good(&output), None, "Type"),
     ] {
-        let body = request(kind, &output, input.as_deref());
+        let body = atom::job(kind, &output, input.as_deref());
         let answer = world.full.send("POST", "/demo/jobs", &[], body.as_bytes()).await.expect(400);
         assert!(answer.text().contains(field), "{}", answer.text());
     }

@@ -1,7 +1,8 @@
 //! R6 and R7: lists, filters and pages.
 
+use crate::atom::{entry, fcm};
 use crate::client::Client;
-use crate::world::{TOKEN, World, entry, fcm, texts_of};
+use crate::world::{TOKEN, World, texts_of};
 
 /// Ids of a whole list, and how many pages it had.
 async fn all(client: &Client, path: &str) -> (Vec<String>, usize) {
@@ -22,7 +23,7 @@ async fn all(client: &Client, path: &str) -> (Vec<String>, usize) {
 }
 
 #[tokio::test]
-async fn lists_are_pages_of_what_there_is() {
+async fn c10_lists_are_pages_whose_tokens_every_client_can_send_back() {
     let world = World::start().await;
     assert_eq!(all(&world.full, "/demo/registrations?api-version=2020-06").await, (Vec::new(), 1));
     for n in 0..205 {
@@ -44,10 +45,80 @@ async fn lists_are_pages_of_what_there_is() {
     }
     // Q11: a token that was encoded once more.
     let first = world.full.get("/demo/registrations").await;
+    let own = first.header("x-ms-continuationtoken").unwrap();
+    let second = world.full.get(&format!("/demo/registrations?ContinuationToken={own}&api-version=2020-06")).await;
+    assert_eq!(texts_of(second.expect(200).text(), "RegistrationId")[0], "r-100");
     let token: String =
         first.header("x-ms-continuationtoken").unwrap().bytes().map(|b| format!("%25{b:02X}")).collect();
     let second = world.full.get(&format!("/demo/registrations?continuationtoken={token}")).await.expect(200);
     assert_eq!(texts_of(second.text(), "RegistrationId")[0], "r-100");
+}
+
+#[tokio::test]
+async fn c07_installations_are_listed_as_registrations_with_their_system_tags_first() {
+    let world = World::start().await;
+    let document = serde_json::json!({
+        "installationId": "dev-1", "platform": "wns", "pushChannel": "https://w.example/1", "userId": "u42",
+        "tags": ["news", "city.paris"], "pushVariables": {"who": "Anna"}, "expirationTime": "2999-01-01T00:00:00Z",
+        "templates": {
+            "Template Name": {"body": "<toast>$(msg)</toast>", "headers": {"X-WNS-Type": "wns/toast"}, "tags": ["warm"]},
+            "other": {"body": "<tile/>"},
+        },
+        "secondaryTiles": {"tile1": {
+            "pushChannel": "https://w.example/2", "tags": ["tiled"], "templates": {"own": {"body": "<tile/>"}},
+        }},
+    });
+    world.admin.put("/v1/hubs/demo/installations/dev-1", &document).await.expect(201);
+    let bare =
+        serde_json::json!({"installationId": "dev-2", "platform": "apns", "pushChannel": TOKEN, "tags": ["news"]});
+    world.admin.put("/v1/hubs/demo/installations/dev-2", &bare).await.expect(201);
+    let (own, user) = ("$InstallationId:{dev-1}", "$UserId:{u42}");
+    let mut expected = vec![
+        ("WindowsRegistrationDescription", format!("{own},{user},news,city.paris"), "".to_owned()),
+        (
+            "WindowsTemplateRegistrationDescription",
+            format!("{own},{user},news,city.paris,warm,Template Name"),
+            "Template Name".to_owned(),
+        ),
+        ("WindowsTemplateRegistrationDescription", format!("{own},{user},news,city.paris,other"), "other".to_owned()),
+        ("WindowsRegistrationDescription", format!("{own},{user},tiled"), "".to_owned()),
+        ("WindowsTemplateRegistrationDescription", format!("{own},{user},tiled,own"), "own".to_owned()),
+        ("AppleRegistrationDescription", "$InstallationId:{dev-2},news".to_owned(), "".to_owned()),
+    ];
+    let feed = world.full.get("/demo/registrations?api-version=2020-06").await.expect(200);
+    let mut shown: Vec<_> = feed
+        .text()
+        .split("<entry ")
+        .skip(1)
+        .map(|entry| {
+            let root = entry.split("<content type=\"application/xml\"><").nth(1).unwrap().split(' ').next().unwrap();
+            (root, texts_of(entry, "Tags").concat(), texts_of(entry, "TemplateName").concat())
+        })
+        .collect();
+    shown.sort();
+    expected.sort();
+    assert_eq!(shown, expected);
+    assert_eq!(feed.text().matches("<ExpirationTime>2999-01-01T00:00:00.000Z</ExpirationTime>").count(), 5);
+    assert_eq!(feed.text().matches("<PushVariables>{\"who\":\"Anna\"}</PushVariables>").count(), 5);
+    assert_eq!(feed.text().matches("<SecondaryTileName>tile1</SecondaryTileName>").count(), 2);
+    // By each of its system tags, by a template's name, by its channel.
+    for (path, count) in [
+        ("tags/$InstallationId:%7Bdev-1%7D/registrations?", 5),
+        ("tags/$UserId:%7Bu42%7D/registrations?", 5),
+        ("tags/Template%20Name/registrations?", 1),
+        ("registrations?$filter=ChannelUri+eq+'https://w.example/1'", 3),
+        ("registrations?$filter=ChannelUri+eq+'https://w.example/2'", 2),
+    ] {
+        assert_eq!(all(&world.full, &format!("/demo/{path}")).await.0.len(), count, "{path}");
+    }
+    // Whatever is written grows its version.
+    let etag = |text: &str| texts_of(text, "ETag").concat().parse::<u64>().unwrap();
+    let id = all(&world.full, "/demo/tags/other/registrations").await.0.remove(0);
+    let before = etag(world.full.get(&format!("/demo/registrations/{id}")).await.expect(200).text());
+    let patch = br#"[{"op":"add","path":"/tags","value":"more"}]"#;
+    world.admin.send("PATCH", "/v1/hubs/demo/installations/dev-1", &[], patch).await.expect(200);
+    let after = world.full.get(&format!("/demo/registrations/{id}")).await.expect(200);
+    assert!(etag(after.text()) > before && after.text().contains("city.paris,more,other"), "{}", after.text());
 }
 
 #[tokio::test]
@@ -73,32 +144,89 @@ async fn tags_of_every_kind_are_listed() {
 }
 
 #[tokio::test]
-async fn a_channel_is_found_as_every_client_asks_for_it() {
+async fn c11_a_channel_is_found_as_every_client_asks_for_it() {
     let world = World::start().await;
-    world.put("apple", &entry("Apple", &format!("<DeviceToken>{TOKEN}</DeviceToken>"))).await.expect(200);
-    world.put("wns", &entry("Windows", "<ChannelUri>https://w.example/?a=1%2b</ChannelUri>")).await.expect(200);
-    let browser = "<Endpoint>https://p.example/x</Endpoint><P256DH>BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4</P256DH><Auth>BTBZMqHH6r4Tts7J_aSIgg</Auth>";
-    world.put("browser", &entry("Browser", browser)).await.expect(200);
-    let baidu = "<BaiduUserId>u</BaiduUserId><BaiduChannelId>c</BaiduChannelId>";
-    world.put("baidu", &entry("Baidu", baidu)).await.expect(200);
+    for (id, kind, handles) in HANDLES {
+        let handles: String =
+            handles.iter().map(|(name, value)| format!("<{name}>{}</{name}>", value.replace('&', "&amp;"))).collect();
+        world.put(id, &entry(kind, &handles)).await.expect(200);
+    }
+    let found = async |filter: &str, id: &str| {
+        let path = format!("/demo/registrations?api-version=2020-06&%24filter={filter}");
+        assert_eq!(all(&world.listen, &path).await.0, [id], "{filter}");
+    };
+    let url = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+    for (id, _, handles) in HANDLES {
+        // .NET and Java: one name for all platforms.
+        let whole = match handles {
+            [(_, user), ("BaiduChannelId", channel)] => Some(format!("{user}-{channel}")),
+            [(_, handle)] => Some((*handle).to_owned()),
+            _ => None,
+        };
+        if let Some(whole) = whole {
+            let asked = url(&format!("ChannelUri eq '{}'", whole.replace('\'', "''")));
+            found(&asked, id).await;
+            found(&asked.replace('+', "%20"), id).await;
+            found(&url(&format!("channeluri EQ  '{}'", url(&whole))), id).await;
+        }
+        // JavaScript and Android: the elements' own names, in any case; some values encoded once more.
+        for encodes in [false, true] {
+            let value = |text: &str| if encodes { url(text) } else { text.replace('\'', "''") };
+            let each: Vec<String> = handles.iter().map(|(name, text)| format!("{name} eq '{}'", value(text))).collect();
+            found(&url(&each.join(" and ")), id).await;
+            let each: Vec<String> = handles
+                .iter()
+                .rev()
+                .map(|(name, text)| format!("{} eq '{}'", name.to_lowercase(), value(text)))
+                .collect();
+            found(&url(&each.join(" AND ")), id).await;
+        }
+    }
     for (filter, id) in [
         (format!("DeviceToken+eq+%27{TOKEN}%27"), "apple"),
         (format!("ChannelUri%20eq%20'{}'", TOKEN.to_lowercase()), "apple"),
+        // iOS.
         (format!("deviceToken+eq+'{TOKEN}'"), "apple"),
-        ("ChannelUri eq 'https://w.example/?a=1%252b'".replace(' ', "+"), "wns"),
-        (
-            "Endpoint+eq+%27https%253A%252F%252Fp.example%252Fx%27+and+P256DH+eq+%27BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4%27+and+Auth+eq+%27BTBZMqHH6r4Tts7J_aSIgg%27"
-                .to_owned(),
-            "browser",
-        ),
+        // JavaScript leaves out a quote.
         ("BaiduChannelId+eq+c%27+and+BaiduUserId+eq+%27u%27".to_owned(), "baidu"),
+        // Android.
         ("BaiduUserId-BaiduChannelId+eq+'u-c'".to_owned(), "baidu"),
+        // Quotes within are doubled.
+        ("GcmRegistrationId+eq+'o''ld'".to_owned(), "gcm"),
     ] {
-        let path = format!("/demo/registrations?api-version=2020-06&%24filter={filter}");
-        assert_eq!(all(&world.listen, &path).await.0, [id], "{filter}");
+        found(&filter, id).await;
     }
-    world.listen.get("/demo/registrations?$filter=Tags+eq+'a'").await.expect(400);
+    for other in
+        ["Tags+eq+'a'", "GcmRegistrationId+ne+'x'", "GcmRegistrationId+eq+'x'+or+GcmRegistrationId+eq+'y'", "junk"]
+    {
+        let refused = world.listen.get(&format!("/demo/registrations?$filter={other}")).await.expect(400);
+        assert!(refused.text().contains("Notification hubs do not support this query"), "{}", refused.text());
+    }
 }
+
+/// Elements of a handle with their texts.
+type Handle = &'static [(&'static str, &'static str)];
+
+/// A device of every platform: its id here, its type and its handle.
+const HANDLES: [(&str, &str, Handle); 9] = [
+    ("apple", "Apple", &[("DeviceToken", TOKEN)]),
+    ("fcm", "FcmV1", &[("FcmV1RegistrationId", "new:1_x")]),
+    ("gcm", "Gcm", &[("GcmRegistrationId", "o'ld")]),
+    ("wns", "Windows", &[("ChannelUri", "https://w.example/?a=1%2b&b=2")]),
+    ("mpns", "Mpns", &[("ChannelUri", "https://m.example/?a=1")]),
+    ("adm", "Adm", &[("AdmRegistrationId", "amzn1.adm-registration.v3.x")]),
+    ("baidu", "Baidu", &[("BaiduUserId", "u"), ("BaiduChannelId", "c")]),
+    (
+        "browser",
+        "Browser",
+        &[
+            ("Endpoint", "https://p.example/x"),
+            ("P256DH", "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4"),
+            ("Auth", "BTBZMqHH6r4Tts7J_aSIgg"),
+        ],
+    ),
+    ("xiaomi", "Xiaomi", &[("XiaomiRegistrationId", "xm")]),
+];
 
 /// Q26: the .NET client deletes the first page again and again until it is empty.
 #[tokio::test]

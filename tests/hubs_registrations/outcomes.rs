@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use crate::world::{TOKEN, World, fcm};
+use crate::atom::fcm;
+use crate::world::{TOKEN, World};
 
 #[tokio::test]
 async fn outcomes_name_registrations() {

@@ -1,9 +1,10 @@
 //! R1–R5 (`notification-hubs.md` 2.4): status codes of 0.3, headers, versions, and quirks of section 7.
 
-use crate::world::{TOKEN, World, entry, fcm, text_of};
+use crate::atom::{entry, fcm};
+use crate::world::{TOKEN, World, text_of};
 
 #[tokio::test]
-async fn an_id_is_reserved_at_an_absolute_address() {
+async fn c05_an_id_is_reserved_at_an_absolute_address() {
     let world = World::start().await;
     // Q15: a content type stands even on an empty body. Q24: an unknown parameter is ignored.
     let headers = [("content-type", "application/xml;type=entry;charset=utf-8")];
@@ -27,7 +28,7 @@ async fn an_id_is_reserved_at_an_absolute_address() {
 }
 
 #[tokio::test]
-async fn a_registration_is_made_read_changed_and_deleted() {
+async fn c08_a_registration_is_made_read_changed_and_deleted() {
     let world = World::start().await;
     let document =
         entry("Apple", &format!("<Tags>news, city.paris</Tags><DeviceToken>{}</DeviceToken>", TOKEN.to_lowercase()));

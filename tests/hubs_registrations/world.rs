@@ -1,6 +1,6 @@
 //! A whole service in a folder of its own, with a hub `demo`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use fanfare::config::Config;
 use fanfare::service::{Options, Running};
@@ -18,25 +18,31 @@ pub struct World {
     pub full: Client,
     /// What an app holds.
     pub listen: Client,
-    allowed: String,
+    /// The section of its jobs.
+    jobs: String,
 }
 
 impl World {
     pub async fn start() -> Self {
-        Self::allowing("").await
+        Self::with_jobs(String::new()).await
     }
 
     /// The same with these hosts for jobs, as a TOML list holds them.
     pub async fn allowing(hosts: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        Self::on(folder, hosts.to_owned()).await
+        Self::with_jobs(format!("allowed_hosts = [{hosts}]")).await
     }
 
-    async fn on(folder: tempfile::TempDir, allowed: String) -> Self {
-        let running = start(folder.path(), &allowed).await;
+    /// The same with this section of its jobs.
+    pub async fn with_jobs(jobs: String) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        Self::on(folder, jobs).await
+    }
+
+    async fn on(folder: tempfile::TempDir, jobs: String) -> Self {
+        let running = start(folder.path(), &jobs).await;
         let client = |key| Client::bearer(running.address(), key);
         let (admin, full, listen) = (client("the-admin-key"), client("full-key"), client("listen-key"));
-        Self { folder, running, admin, full, listen, allowed }
+        Self { folder, running, admin, full, listen, jobs }
     }
 
     /// Stops the service and starts another one on the same folder.
@@ -46,12 +52,12 @@ impl World {
 
     /// The same, with this done to its store in between.
     pub async fn restart_after(self, sql: &str) -> Self {
-        let Self { folder, running, allowed, .. } = self;
+        let Self { folder, running, jobs, .. } = self;
         assert!(running.stop().await, "everything ends by itself");
         let store = rusqlite::Connection::open(folder.path().join("fanfare.db")).unwrap();
         store.execute_batch(sql).unwrap();
         store.close().unwrap();
-        Self::on(folder, allowed).await
+        Self::on(folder, jobs).await
     }
 
     /// Registers and answers the id.
@@ -74,7 +80,8 @@ impl World {
     }
 }
 
-async fn start(folder: &Path, allowed: &str) -> Running {
+/// Writes the service's configuration into its folder, with this section of its jobs.
+pub fn configured(folder: &Path, jobs: &str) -> PathBuf {
     let file = folder.join("fanfare.toml");
     let text = format!(
         r#"
@@ -91,10 +98,15 @@ async fn start(folder: &Path, allowed: &str) -> Running {
         rights = ["listen"]
         primary = "listen-key"
         [hubs.demo.jobs]
-        allowed_hosts = [{allowed}]
+        {jobs}
         "#
     );
     std::fs::write(&file, text).unwrap();
+    file
+}
+
+async fn start(folder: &Path, jobs: &str) -> Running {
+    let file = configured(folder, jobs);
     let config = Config::load_with(Some(&file), Vec::<(std::ffi::OsString, std::ffi::OsString)>::new()).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     Running::start(&config, Options { listener: Some(listener), ..Options::default() }).await.unwrap()
@@ -111,27 +123,4 @@ pub fn texts_of(document: &str, name: &str) -> Vec<String> {
     let begin = format!("<{name}>");
     let parts = document.split(&begin).skip(1);
     parts.map(|part| part.split_once("</").unwrap().0.to_owned()).collect()
-}
-
-/// A description as the JavaScript client writes it.
-pub fn description(root: &str, elements: &str) -> String {
-    format!(
-        "<{root}RegistrationDescription xmlns:i=\"http://www.w3.org/2001/XMLSchema-instance\" \
-         xmlns=\"http://schemas.microsoft.com/netservices/2010/10/servicebus/connect\">{elements}\
-         </{root}RegistrationDescription>"
-    )
-}
-
-/// The same in an entry.
-pub fn entry(root: &str, elements: &str) -> String {
-    format!(
-        "<?xml version=\"1.0\" encoding=\"utf-8\" standalone=\"yes\"?><entry xmlns=\"http://www.w3.org/2005/Atom\">\
-         <updated>2026-01-05T10:00:00.000Z</updated><content type=\"application/xml\">{}</content></entry>",
-        description(root, elements)
-    )
-}
-
-/// An FCM registration with these tags.
-pub fn fcm(token: &str, tags: &str) -> String {
-    entry("FcmV1", &format!("<Tags>{tags}</Tags><FcmV1RegistrationId>{token}</FcmV1RegistrationId>"))
 }

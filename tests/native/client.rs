@@ -129,7 +129,10 @@ impl Client {
     /// Sends the head of a request; what follows is the caller's.
     pub async fn begin(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Exchange {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
-        let mut head = format!("{method} {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n", self.address);
+        let mut head = format!("{method} {path} HTTP/1.1\r\nconnection: close\r\n");
+        if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
+            head.push_str(&format!("host: {}\r\n", self.address));
+        }
         if let Some(authorization) = &self.authorization {
             head.push_str(&format!("authorization: {authorization}\r\n"));
         }

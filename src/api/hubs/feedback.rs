@@ -33,6 +33,7 @@ use crate::identity::link;
 use crate::model::broadcast::Broadcast;
 use crate::model::id::{BroadcastId, Seq};
 use crate::model::outcome::Outcome;
+use crate::model::registration::{Registrant, RegistrationId};
 use crate::model::time::Timestamp;
 use crate::store::{OutcomeItem, OutcomeQuery, StoreError};
 
@@ -228,14 +229,19 @@ impl Walk {
     async fn text(&self, items: Vec<(BroadcastId, OutcomeItem)>) -> Result<String, StoreError> {
         let mut text = String::new();
         for (broadcast, item) in items {
-            let handle = match (&item.handle, item.installation()) {
+            let handle = match (&item.handle, &item.registrant) {
                 (Some(handle), _) => Some(handle.clone()),
                 // A dead channel stays in its document until the app reports another one.
-                (None, Some(id)) => {
+                (None, Some(Registrant::Installation(id))) => {
                     let stored = self.app.store.installation(self.hub.id, id).await?;
                     let dead =
                         stored.filter(|stored| stored.channel_expired || item.outcome == Some(Outcome::Rejected));
                     dead.map(|stored| stored.installation.channel.text())
+                }
+                // A registration is gone with its channel: only one that was rejected without that has a handle left.
+                (None, Some(Registrant::Registration(id))) => {
+                    let stored = self.app.store.registration(self.hub.id, id).await?;
+                    stored.map(|stored| stored.registration.channel.text())
                 }
                 (None, None) => None,
             };
@@ -253,6 +259,7 @@ fn record(broadcast: BroadcastId, item: &OutcomeItem, handle: Option<&str>) -> S
         .leaf("NotificationSystemError", error)
         .leaf("Platform", Format::word_of(item.platform))
         .leaf_if("PnsHandle", handle)
+        .leaf_if("RegistrationId", item.registration().as_ref().map(RegistrationId::as_str))
         .leaf_if("InstallationId", item.installation().map(crate::model::id::InstallationId::as_str))
         .leaf("NotificationId", &broadcast.to_string())
         .close("PnsFeedback");
@@ -283,7 +290,6 @@ mod tests {
     use super::*;
     use crate::model::id::InstallationId;
     use crate::model::platform::Platform;
-    use crate::model::registration::Registrant;
     use crate::model::target::TargetKind;
 
     #[test]
@@ -303,7 +309,7 @@ mod tests {
             xmlns=\"http://schemas.microsoft.com/netservices/2010/10/servicebus/connect\">\
             <FeedbackTime>2026-01-05T10:00:01.000Z</FeedbackTime>\
             <NotificationSystemError>ExpiredChannel</NotificationSystemError><Platform>apple</Platform>\
-            <PnsHandle>00FC</PnsHandle><InstallationId>dev-1</InstallationId>\
+            <PnsHandle>00FC</PnsHandle><RegistrationId>0-1-0</RegistrationId><InstallationId>dev-1</InstallationId>\
             <NotificationId>07070707-0707-0707-0707-070707070707</NotificationId></PnsFeedback>";
         assert_eq!(record(BroadcastId::from_bytes([7; 16]), &item, Some("00FC")), expected);
         assert_eq!(day_of(item.at), "01052026");

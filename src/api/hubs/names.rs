@@ -37,6 +37,7 @@ const REASONS: [(&[&str], &str); 10] = [
     (
         &[
             "no_gateway",
+            "service_retired",
             "BadTopic",
             "MissingTopic",
             "TopicDisallowed",
@@ -160,6 +161,7 @@ mod tests {
             (Outcome::Cancelled, Some("cancelled"), "AbandonedNotificationMessages"),
             (Outcome::Skipped, Some("duplicate_handle"), "Skipped"),
             (Outcome::Rejected, Some("no_gateway"), "InvalidCredentials"),
+            (Outcome::Rejected, Some("service_retired"), "InvalidCredentials"),
             (Outcome::Rejected, Some("BadDeviceToken"), "BadChannel"),
             (Outcome::Rejected, Some("UNREGISTERED"), "ExpiredChannel"),
             (Outcome::Rejected, Some("SENDER_ID_MISMATCH"), "WrongToken"),

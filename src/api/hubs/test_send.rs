@@ -9,10 +9,12 @@ use crate::api::App;
 use crate::api::error::ApiError;
 use crate::directory::Hub;
 use crate::model::broadcast::{Broadcast, Content, Wish};
+use crate::model::channel::Channel;
 use crate::model::id::BroadcastId;
+use crate::model::installation::Installation;
 use crate::model::outcome::Outcome;
 use crate::model::platform::{Platform, PlatformWord};
-use crate::model::registration::{Registrant, RegistrationId};
+use crate::model::registration::Registrant;
 use crate::model::target::TargetKind;
 use crate::store::{ControlError, OutcomeItem, OutcomeQuery};
 
@@ -97,40 +99,41 @@ struct Device {
 }
 
 impl Device {
-    /// What is known of a target. A direct send has no registration.
+    /// What is known of a target. A direct send has no registration, and of one that the push service gave up there is no
+    /// handle left, unless an installation's document keeps it.
     async fn of(app: &App, hub: &Hub, broadcast: &Broadcast, item: &OutcomeItem) -> Result<Self, ApiError> {
         let word = match &broadcast.request.content {
             Content::Raw(raw) if raw.format == "gcm" => "gcm",
             _ => Format::word_of(item.platform),
         };
+        let registration = item.registration().map_or_else(String::new, |id| id.as_str().to_owned());
         if let Some(handle) = &item.handle {
-            return Ok(Self { platform: word, handle: handle.clone(), registration: String::new() });
+            return Ok(Self { platform: word, handle: handle.clone(), registration });
         }
-        let id = match &item.registrant {
-            Some(Registrant::Installation(id)) => id,
+        let known = match &item.registrant {
+            None => None,
             Some(Registrant::Registration(id)) => {
                 let stored = app.store.registration(hub.id, id).await?;
-                let handle = stored.map_or_else(String::new, |stored| stored.registration.channel.text());
-                return Ok(Self { platform: word, handle, registration: id.to_string() });
+                stored.map(|stored| (stored.registration.platform, stored.registration.channel.text()))
             }
-            None => return Ok(Self { platform: word, handle: String::new(), registration: String::new() }),
-        };
-        // As the target is listed among registrations.
-        let registration = RegistrationId::of_target(item.seq).to_string();
-        let Some(stored) = app.store.installation(hub.id, id).await? else {
-            return Ok(Self { platform: word, handle: String::new(), registration });
-        };
-        let it = &stored.installation;
-        let channel = match &item.target {
-            TargetKind::Native | TargetKind::Template(_) => Some(&it.channel),
-            TargetKind::Tile(tile) | TargetKind::TileTemplate { tile, .. } => {
-                it.tiles.get(&**tile).map(|tile| &tile.channel)
+            Some(Registrant::Installation(id)) => {
+                let stored = app.store.installation(hub.id, id).await?;
+                stored.map(|stored| (stored.installation.platform, handle(&stored.installation, &item.target)))
             }
         };
-        let platform = match it.platform {
-            PlatformWord::Gcm if item.platform == Platform::Fcm => "gcm",
-            _ => word,
-        };
-        Ok(Self { platform, handle: channel.map_or_else(String::new, |channel| channel.text()), registration })
+        let is_gcm = item.platform == Platform::Fcm && matches!(known, Some((PlatformWord::Gcm, _)));
+        let handle = known.map_or_else(String::new, |(_, handle)| handle);
+        Ok(Self { platform: if is_gcm { "gcm" } else { word }, handle, registration })
     }
+}
+
+/// The handle of one of an installation's targets.
+fn handle(it: &Installation, target: &TargetKind) -> String {
+    let channel = match target {
+        TargetKind::Native | TargetKind::Template(_) => Some(&it.channel),
+        TargetKind::Tile(tile) | TargetKind::TileTemplate { tile, .. } => {
+            it.tiles.get(&**tile).map(|tile| &tile.channel)
+        }
+    };
+    channel.map_or_else(String::new, Channel::text)
 }

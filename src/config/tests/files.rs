@@ -124,6 +124,10 @@ fn apns_takes_a_p8_key_or_a_certificate() {
         token("key_file = 'AuthKey.p8'\nca_file = 'AuthKey.p8'"),
         "config: hubs.demo.apns.ca_file: must hold certificates in PEM (got AuthKey.p8)"
     );
+    assert_eq!(
+        files_line(&place, "[hubs.demo.jobs]\nca_file = 'AuthKey.p8'"),
+        "config: hubs.demo.jobs.ca_file: must hold certificates in PEM (got AuthKey.p8)"
+    );
     let certificate = "[hubs.demo.apns]\ntopic = 'a.b'\ncert_file = 'server.crt'\n";
     assert_eq!(files_line(&place, &format!("{certificate}cert_key_file = 'server.key'")), "good");
     assert_eq!(

@@ -414,7 +414,8 @@ proptest! {
             expires: None,
             template: Some(OneTemplate {
                 name: name.trim().to_owned(),
-                template: Template { body: json!({"a": text}).to_string(), ..Template::default() },
+                // Not as an expression begins: those are looked at.
+                template: Template { body: json!({"a": format!("={text}")}).to_string(), ..Template::default() },
                 priority: None,
             }),
         };

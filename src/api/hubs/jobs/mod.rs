@@ -18,14 +18,16 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use http::{HeaderValue, StatusCode, header};
+use rustls::RootCertStore;
 use tokio::sync::Notify;
 
 use super::here::{Here, Whole, on};
 use crate::api::error::ApiError;
 use crate::api::request::Visit;
 use crate::api::{App, Route};
-use crate::config::{HostPattern, HubConfig};
+use crate::config::{ConfigError, HostPattern, HubConfig, JobsConfig};
 use crate::directory::Hub;
+use crate::gateway::tls;
 use crate::identity::keys::Rights;
 use crate::model::job::JobRequest;
 use crate::model::registration;
@@ -56,20 +58,46 @@ pub(super) fn routes() -> Vec<Route> {
 #[derive(Debug, Default)]
 pub struct Jobs {
     /// By the hub's name in lower case: where its jobs may read and write besides containers of ours.
-    allowed_hosts: BTreeMap<String, Vec<HostPattern>>,
+    elsewhere: BTreeMap<String, Elsewhere>,
     /// A job was written down.
     wake: Notify,
 }
 
+/// Containers of others that a hub's jobs may use.
+#[derive(Debug)]
+struct Elsewhere {
+    allowed_hosts: Vec<HostPattern>,
+    /// Whom to trust there.
+    roots: RootCertStore,
+}
+
+impl Elsewhere {
+    fn open(hub: &str, config: &JobsConfig) -> Result<Self, ConfigError> {
+        let refused = |rule: String| ConfigError {
+            key: format!("hubs.{hub}.jobs.ca_file"),
+            rule,
+            got: config.ca_file.as_deref().map(|file| file.display().to_string()).unwrap_or_default(),
+        };
+        let pem = config.ca_file.as_deref().map(std::fs::read_to_string).transpose();
+        let pem = pem.map_err(|error| refused(format!("must name a readable file; {error}")))?;
+        let roots = tls::roots(pem.as_deref()).map_err(|error| refused(error.rule.into_owned()))?;
+        Ok(Self { allowed_hosts: config.allowed_hosts.clone(), roots })
+    }
+}
+
 impl Jobs {
     /// What the configuration says of its hubs.
-    pub fn new(hubs: &BTreeMap<String, HubConfig>) -> Self {
-        let hosts = |(name, hub): (&String, &HubConfig)| (name.to_ascii_lowercase(), hub.jobs.allowed_hosts.clone());
-        Self { allowed_hosts: hubs.iter().map(hosts).collect(), wake: Notify::new() }
+    ///
+    /// # Errors
+    /// Names a file of roots that cannot be used.
+    pub fn new(hubs: &BTreeMap<String, HubConfig>) -> Result<Self, ConfigError> {
+        let elsewhere =
+            |(name, hub): (&String, &HubConfig)| Ok((name.to_ascii_lowercase(), Elsewhere::open(name, &hub.jobs)?));
+        Ok(Self { elsewhere: hubs.iter().map(elsewhere).collect::<Result<_, ConfigError>>()?, wake: Notify::new() })
     }
 
-    fn allowed_hosts(&self, hub: &str) -> &[HostPattern] {
-        self.allowed_hosts.get(&hub.to_ascii_lowercase()).map_or(&[], Vec::as_slice)
+    fn elsewhere(&self, hub: &str) -> Option<&Elsewhere> {
+        self.elsewhere.get(&hub.to_ascii_lowercase())
     }
 }
 

@@ -45,16 +45,20 @@ pub(super) fn check(app: &App, hub: &Hub, address: &str, field: &'static str) ->
         Some("http") if is_loopback => uri.port_u16().unwrap_or(80),
         _ => return Err(refused()),
     };
-    let allowed = app.jobs.allowed_hosts(hub.name.as_str());
-    let fits = allowed.iter().any(|pattern| pattern.matches(host, port) || pattern.matches(bare, port));
+    let elsewhere = app.jobs.elsewhere(hub.name.as_str()).ok_or_else(refused)?;
+    let fits = elsewhere.allowed_hosts.iter().any(|pattern| pattern.matches(host, port) || pattern.matches(bare, port));
     if fits { Ok(()) } else { Err(refused()) }
 }
 
 type Client = legacy::Client<HttpsConnector<HttpConnector>, Body>;
 
-fn client() -> Result<Client, Stopped> {
+fn client(running: &Running) -> Result<Client, Stopped> {
     let failed = |error: FieldError| Stopped::Failed(error.to_string());
-    let config = tls::client_config(tls::roots(None).map_err(failed)?, None, &[]).map_err(failed)?;
+    let roots = match running.app.jobs.elsewhere(&running.state.rest.hub) {
+        Some(elsewhere) => elsewhere.roots.clone(),
+        None => tls::roots(None).map_err(failed)?,
+    };
+    let config = tls::client_config(roots, None, &[]).map_err(failed)?;
     let mut tcp = HttpConnector::new();
     tcp.enforce_http(false);
     tcp.set_connect_timeout(Some(PATIENCE));
@@ -111,7 +115,7 @@ where
 pub(super) async fn fetch(running: &mut Running) -> Result<JobStep, Stopped> {
     let missing = || Stopped::Failed("ImportFileUri is required".to_owned());
     let address: Uri = running.state.request.input.as_deref().and_then(|text| text.parse().ok()).ok_or_else(missing)?;
-    let client = client()?;
+    let client = client(running)?;
     let (app, hub, container) = (running.app.clone(), running.hub, running.state.container(&running.leased.job.id));
     let fetching = persistently("ImportFileUri", || async {
         let request = Request::builder().method(Method::GET).uri(address.clone()).body(Body::empty());
@@ -165,7 +169,7 @@ async fn copy(
 pub(super) async fn deliver(running: &mut Running) -> Result<JobStep, Stopped> {
     let id = running.leased.job.id.clone();
     let container = running.state.container(&id);
-    let client = client()?;
+    let client = client(running)?;
     let files =
         if running.state.request.kind.is_import() { &["Output.txt", "Failed.txt"][..] } else { &["Output.txt"] };
     for file in files {
