@@ -10,9 +10,10 @@ use crate::figures::grouped;
 const TIME: Duration = Duration::from_millis(25);
 const TIME_A_BYTE: Duration = Duration::from_nanos(60);
 /// Bytes that the thread allocates, likewise. Buffers that grow are counted at each of their sizes, so this is above what is
-/// ever held at once. The dearest is a JSON array of digits: two bytes become a value of 32, in a buffer that doubles.
-const MEMORY: u64 = 8 << 20;
-const MEMORY_A_BYTE: u64 = 64;
+/// ever held at once. The dearest is a JSON array of digits, where two bytes become a value of 32 in a buffer that doubles,
+/// and which a round reads in each of five formats.
+const MEMORY: u64 = 24 << 20;
+const MEMORY_A_BYTE: u64 = 192;
 
 /// What the reading of one input took.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
