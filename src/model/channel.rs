@@ -108,7 +108,8 @@ fn opaque_token(text: &str) -> Result<Box<[u8]>, FieldError> {
 
 fn channel_uri(text: &str) -> Result<Box<[u8]>, FieldError> {
     let bytes = opaque_token(text)?;
-    if text.len() > 8 && text[..8].eq_ignore_ascii_case("https://") {
+    // Not sliced: the eighth byte may fall within a character.
+    if text.len() > 8 && text.get(..8).is_some_and(|start| start.eq_ignore_ascii_case("https://")) {
         Ok(bytes)
     } else {
         Err(rule("must be an absolute https:// channel URI"))
@@ -149,7 +150,9 @@ mod tests {
         for bad in ["", "0a", "xyz", &"0a".repeat(257), &"0".repeat(63)] {
             assert_eq!(token(bad).unwrap_err().field, "pushChannel", "{bad}");
         }
-        assert!(Channel::parse(Platform::Wns, json!("http://x.notify.windows.com/")).is_err());
+        for bad in ["http://x.notify.windows.com/", "https://", "https:/\u{e9}x.notify.windows.com/"] {
+            assert!(Channel::parse(Platform::Wns, json!(bad)).is_err(), "{bad}");
+        }
         assert!(Channel::parse(Platform::Fcm, json!("a b")).is_err());
         assert!(Channel::parse(Platform::Xiaomi, json!("a,b")).is_err());
         assert!(Channel::parse(Platform::Apns, json!(7)).is_err());

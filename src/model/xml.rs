@@ -45,8 +45,8 @@ impl Element {
 /// Reads a whole document. The error's field is `body`.
 ///
 /// # Errors
-/// What is not UTF-8, not well-formed, has a document type, an unknown entity or more than one root, or goes beyond the
-/// bounds.
+/// What is not UTF-8, not well-formed, holds a character that XML cannot, has a document type, an unknown entity or more than
+/// one root, or goes beyond the bounds.
 pub fn parse(document: &[u8]) -> Result<Element, FieldError> {
     let text = std::str::from_utf8(document).map_err(|_| rule("must be UTF-8"))?;
     parse_text(text.trim_start_matches('\u{feff}'))
@@ -57,6 +57,10 @@ pub fn parse(document: &[u8]) -> Result<Element, FieldError> {
 /// # Errors
 /// As for [`parse`].
 pub fn parse_text(text: &str) -> Result<Element, FieldError> {
+    // Else what was read could not be written again.
+    if !text.chars().all(is_character) {
+        return Err(rule("must be well-formed XML: it holds a character that XML cannot"));
+    }
     let mut reader = Reader::from_str(text);
     let mut open: Vec<Element> = Vec::new();
     let mut root = None;
@@ -64,19 +68,14 @@ pub fn parse_text(text: &str) -> Result<Element, FieldError> {
     loop {
         let event = reader.read_event().map_err(|_| rule("must be well-formed XML"))?;
         match event {
-            Event::Start(start) => {
-                if root.is_some() {
-                    return Err(rule("must be XML with one root element"));
-                }
-                if open.len() == DEEPEST {
-                    return Err(rule("must not have elements more than 32 deep"));
-                }
-                open.push(element(&start, &mut elements)?);
+            Event::Start(_) | Event::Empty(_) if root.is_some() => {
+                return Err(rule("must be XML with one root element"));
             }
+            Event::Start(_) | Event::Empty(_) if open.len() == DEEPEST => {
+                return Err(rule("must not have elements more than 32 deep"));
+            }
+            Event::Start(start) => open.push(element(&start, &mut elements)?),
             Event::Empty(start) => {
-                if root.is_some() {
-                    return Err(rule("must be XML with one root element"));
-                }
                 let empty = element(&start, &mut elements)?;
                 close(empty, &mut open, &mut root);
             }

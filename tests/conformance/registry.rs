@@ -308,6 +308,10 @@ fn rows_are_read_dense_and_sparse_alike() {
         assert_eq!(read([0, 200, 299].into_iter().collect()), [row(0), row(299)]);
         assert_eq!(read(ChunkSet::from_range(198..=202)), [row(198), row(199), row(201), row(202)]);
         assert_eq!(read(ChunkSet::full()).len(), 299);
+        for step in [2, 3, 4] {
+            let wanted = (1..300_u16).step_by(step).filter(|seq| *seq != 200);
+            assert_eq!(read((1..300_u16).step_by(step).collect()), wanted.map(u64::from).map(row).collect::<Vec<_>>());
+        }
         assert_eq!(read(ChunkSet::new()), []);
     });
 }

@@ -9,6 +9,7 @@ use loadtest::gateways::web_push::Browser;
 use loadtest::gateways::{Simulated, WebPushConfig};
 use proptest::prelude::*;
 use serde_json::json;
+use std::collections::BTreeSet;
 use std::time::Duration;
 use web_push_native::p256::SecretKey;
 
@@ -16,6 +17,8 @@ use crate::bench::{Bench, token};
 
 /// Each length once and then some: 3,994 lengths are fewer than 10,000 messages.
 const MESSAGES: usize = 10_000;
+/// Messages that are under way together.
+const AT_ONCE: usize = 64;
 
 fn channel(browser: &Browser) -> Vec<u8> {
     let written = json!({"endpoint": "https://push.example/x", "p256dh": browser.p256dh(), "auth": browser.auth()});
@@ -67,20 +70,49 @@ proptest! {
     }
 }
 
+/// Any text of so many bytes.
+fn text(random: &mut fastrand::Rng, length: usize) -> String {
+    let mut text = String::with_capacity(length);
+    while text.len() < length {
+        let drawn = if random.u8(0..8) == 0 { random.char('\u{a0}'..) } else { random.char(' '..='~') };
+        text.push(if text.len() + drawn.len_utf8() <= length { drawn } else { '.' });
+    }
+    text
+}
+
 #[tokio::test]
-async fn hundreds_of_messages_over_the_wire_are_read_as_they_were_written() {
-    let bench = Bench::new(WebPushConfig { keep_requests: true, ..WebPushConfig::default() }).await;
+async fn ten_thousand_messages_over_the_wire_are_read_with_the_private_keys_of_their_subscriptions() {
+    let bench = Bench::new(WebPushConfig { keep_requests: true, keep_sealed: true, ..WebPushConfig::default() }).await;
     let mut random = fastrand::Rng::with_seed(7);
     let far = SystemClock.boot().plus(Duration::from_hours(1));
-    let lengths: Vec<usize> = [0, 1, LONGEST - 1, LONGEST].into_iter().chain((4..300).map(|n| n * 13)).collect();
-    let messages: Vec<String> =
-        lengths.iter().map(|length| std::iter::repeat_with(|| random.alphanumeric()).take(*length).collect()).collect();
-    for (seq, message) in (0..).zip(&messages) {
-        let subscription = vec![(seq, bench.sim.subscription(&token(seq)))];
-        bench.send_by(message, subscription, far).await.told().await.assert_all(&Verdict::Delivered);
+    let messages: Vec<String> = (0..MESSAGES)
+        .map(|n| {
+            let length = if n <= LONGEST { n } else { random.usize(0..=LONGEST) };
+            text(&mut random, length)
+        })
+        .collect();
+    let mut seqs = 0..;
+    for some in messages.chunks(AT_ONCE) {
+        let mut under_way = Vec::new();
+        for (message, seq) in some.iter().zip(&mut seqs) {
+            let subscription = vec![(seq, bench.sim.subscription(&token(seq)))];
+            under_way.push(bench.send_by(message, subscription, far).await);
+        }
+        for sent in under_way {
+            sent.told().await.assert_all(&Verdict::Delivered);
+        }
     }
-    assert_eq!(bench.sim.receipts().accepted(), messages.len() as u64);
-    for (order, message) in (0..).zip(&messages) {
-        assert_eq!(bench.sim.receipts().full(order).unwrap().body, message.as_bytes(), "{order}");
+    let receipts = bench.sim.receipts();
+    assert_eq!(receipts.accepted(), MESSAGES as u64);
+    let mut read = BTreeSet::new();
+    for (order, receipt) in (0..).zip(receipts.page(0, MESSAGES)) {
+        let seq = usize::try_from(u64::from_be_bytes(receipt.token.as_bytes()[..8].try_into().unwrap())).unwrap();
+        let body = receipts.full(order).unwrap().body;
+        assert_eq!(body.len(), messages[seq].len() + OVERHEAD);
+        let (private, secret) = Browser::keys_of(receipt.token.as_bytes());
+        let key = SecretKey::from_slice(&private).unwrap();
+        let clear = web_push_native::decrypt(body, &key, &secret.into()).unwrap();
+        assert_eq!(clear, messages[seq].as_bytes(), "{seq}");
+        assert!(read.insert(seq), "{seq} came twice");
     }
 }

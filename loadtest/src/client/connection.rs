@@ -29,7 +29,12 @@ impl fmt::Debug for Peer {
 impl Peer {
     /// `key` is sent as a bearer token.
     pub fn new(address: SocketAddr, key: &str) -> Self {
-        Self { address, headers: format!("host: {address}\r\nauthorization: Bearer {key}\r\n").into() }
+        Self::authorized(address, &format!("Bearer {key}"))
+    }
+
+    /// `authorization` is sent as it is.
+    pub fn authorized(address: SocketAddr, authorization: &str) -> Self {
+        Self { address, headers: format!("host: {address}\r\nauthorization: {authorization}\r\n").into() }
     }
 
     pub(super) fn headers(&self) -> &str {
@@ -43,6 +48,8 @@ pub struct Answer<'a> {
     pub status: u16,
     /// What the service says it took, milliseconds, where it says so.
     pub inside_ms: Option<f64>,
+    /// Where it says that what was made is.
+    pub location: Option<&'a str>,
     pub body: &'a [u8],
 }
 
@@ -55,6 +62,7 @@ pub struct Connection {
     /// Requests that were pushed and not flushed.
     out: Vec<u8>,
     body: Vec<u8>,
+    location: Option<String>,
     closed: bool,
 }
 
@@ -71,6 +79,7 @@ impl Connection {
             outgoing: write,
             out: Vec::new(),
             body: Vec::new(),
+            location: None,
             closed: false,
         })
     }
@@ -125,7 +134,9 @@ impl Connection {
         body.clear();
         self.incoming.body(head.length, |piece| body.extend_from_slice(piece)).await?;
         self.closed |= head.close;
-        Ok(Answer { status: head.status, inside_ms: head.inside_ms, body: &self.body })
+        self.location = head.location;
+        let location = self.location.as_deref();
+        Ok(Answer { status: head.status, inside_ms: head.inside_ms, location, body: &self.body })
     }
 
     /// One request and its answer.

@@ -18,6 +18,8 @@ pub(super) struct Head {
     pub(super) close: bool,
     /// The first `dur` of `Server-Timing`, milliseconds.
     pub(super) inside_ms: Option<f64>,
+    /// `Location`, as it was written.
+    pub(super) location: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -162,6 +164,8 @@ impl Head {
             self.close = value.eq_ignore_ascii_case(b"close");
         } else if name.eq_ignore_ascii_case(b"server-timing") {
             self.inside_ms = duration(text());
+        } else if name.eq_ignore_ascii_case(b"location") {
+            self.location = Some(text().to_owned());
         }
         Ok(())
     }
@@ -201,6 +205,8 @@ mod tests {
         .await
         .unwrap();
         assert_eq!((head.status, head.close, head.inside_ms, body.as_slice()), (200, true, Some(1.25), &b"hello"[..]));
+        let (head, _) = read(b"HTTP/1.1 201 Created\r\nLocation: /a/b?c\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+        assert_eq!(head.location.as_deref(), Some("/a/b?c"));
         let chunked =
             b"HTTP/1.1 400 No\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2;x=1\r\nlo\r\n0\r\nTrailer: x\r\n\r\n";
         let (head, body) = read(chunked).await.unwrap();

@@ -5,6 +5,7 @@ pub mod cluster;
 pub mod compare;
 pub mod count;
 pub mod demo;
+pub mod direct;
 pub mod fanfare;
 pub mod fuzz;
 pub mod gateways;
@@ -12,6 +13,7 @@ pub mod isolation;
 pub mod latency;
 pub mod register;
 pub mod run;
+pub mod templates;
 pub mod whole;
 
 use std::{

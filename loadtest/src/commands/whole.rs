@@ -17,7 +17,7 @@ use crate::{
         senders::Sender,
     },
     devices::Devices,
-    figures::{grouped, median, rate},
+    figures::{grouped, median, micros_each, per_second, rate},
     service::{Service, Site, Tuning},
 };
 
@@ -161,30 +161,61 @@ pub(super) fn hub(of: &Credentials, connections: u32) -> anyhow::Result<Value> {
 }
 
 async fn broadcast(service: &Service, receiver: &Receiver, args: &Args, number: u32) -> anyhow::Result<Round> {
-    receiver.take_counts().await?;
-    let before = service.cpu();
-    let begun = Instant::now();
     let payload: Value = serde_json::from_str(BODY)?;
     let request = json!({ "audience": "all", "payloads": { "apns": payload } });
-    let id = service.api.broadcast(&request, &format!("whole-{number}")).await?;
-    let standing = ended(&service.api, &id, Duration::from_secs(args.measured.within_seconds)).await?;
-    let took = match standing.finished_at {
-        Some(finished) => finished.since(standing.accepted_at),
-        None => begun.elapsed(),
-    };
-    let cpu = service.cpu().saturating_sub(before);
-    let counts = receiver.take_counts().await?.context("the sink does not count")?;
-    if standing.counters.delivered != args.installations {
-        bail!("of {} devices {} were delivered to", args.installations, standing.counters.delivered);
-    }
+    let within = Duration::from_secs(args.measured.within_seconds);
+    let order = Order { request: &request, key: &format!("whole-{number}"), devices: args.installations, within };
+    let sent = order.send(service, &service.api, receiver).await?;
     Ok(Round {
-        service_cpu_micros: cpu.as_secs_f64() * 1e6 / args.installations as f64,
-        devices_per_second: args.installations as f64 / took.as_secs_f64().max(f64::EPSILON),
+        service_cpu_micros: micros_each(sent.cpu, args.installations),
+        devices_per_second: per_second(args.installations, sent.took),
         h2load_cpu_micros: 0.0,
         h2load_per_second: 0.0,
-        missing: args.installations.saturating_sub(counts.devices),
-        repeated: counts.repeated,
+        missing: sent.missing,
+        repeated: sent.repeated,
     })
+}
+
+/// A broadcast that all of so many devices are owed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Order<'a> {
+    pub request: &'a Value,
+    pub key: &'a str,
+    pub devices: u64,
+    pub within: Duration,
+}
+
+/// What became of one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sent {
+    /// All CPU of the service's process meanwhile.
+    pub cpu: Duration,
+    /// From acceptance to the last outcome.
+    pub took: Duration,
+    pub missing: u64,
+    pub repeated: u64,
+}
+
+impl Order<'_> {
+    /// Sends it in the hub of `api` and waits for its end.
+    pub(super) async fn send(self, service: &Service, api: &Api, receiver: &Receiver) -> anyhow::Result<Sent> {
+        receiver.take_counts().await?;
+        let before = service.cpu();
+        let begun = Instant::now();
+        let id = api.broadcast(self.request, self.key).await?;
+        let standing = ended(api, &id, self.within).await?;
+        let took = match standing.finished_at {
+            Some(finished) => finished.since(standing.accepted_at),
+            None => begun.elapsed(),
+        };
+        let cpu = service.cpu().saturating_sub(before);
+        let counts = receiver.take_counts().await?.context("the sink does not count")?;
+        if standing.counters.delivered != self.devices {
+            bail!("of {} devices {} were delivered to", self.devices, standing.counters.delivered);
+        }
+        let missing = self.devices.saturating_sub(counts.devices);
+        Ok(Sent { cpu, took, missing, repeated: counts.repeated })
+    }
 }
 
 /// Returns the broadcast's end.

@@ -30,7 +30,12 @@ pub struct Devices {
     platform_key: u64,
     mix: Mix,
     ports: Ports,
+    /// Templates that they share; none has more than one.
+    templates: u64,
 }
+
+/// What each template makes its text of, and the title before its own number.
+pub const TEMPLATE_READS: [&str; 2] = ["title", "text"];
 
 /// Where the services are whose addresses name them, on this machine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -62,7 +67,14 @@ impl Devices {
             platform_key: mix(root ^ 4),
             mix: shares,
             ports,
+            templates: 0,
         }
+    }
+
+    /// The same, each with one of so many templates; 0 for none. They are in the form of APNs.
+    #[must_use]
+    pub const fn sharing(self, templates: u64) -> Self {
+        Self { templates, ..self }
     }
 
     pub fn platforms(&self) -> Vec<Platform> {
@@ -128,7 +140,16 @@ impl Devices {
         for tag in traits.shared_tags() {
             drop(write!(out, r#","{tag}""#));
         }
-        out.extend_from_slice(b"]}");
+        out.push(b']');
+        if self.templates > 0 {
+            let number = mix(n ^ self.trait_key ^ self.id_key) % self.templates;
+            let [title, text] = TEMPLATE_READS;
+            drop(write!(
+                out,
+                r#","templates":{{"news":{{"body":"{{\"aps\":{{\"alert\":{{\"title\":\"{{$({title}) + ' {number:02}'}}\",\"body\":\"$({text})\"}},\"sound\":\"default\",\"badge\":1}}}}"}}}}"#
+            ));
+        }
+        out.push(b'}');
     }
 }
 
@@ -158,6 +179,8 @@ const fn unmix(mixed: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use fanfare::model::{
         installation::{Installation, InstallationLimits},
         platform::PlatformWord,
@@ -239,6 +262,23 @@ mod tests {
             assert_eq!(tags.remove(0), format!("u:{n}"));
             assert_eq!(tags, devices.traits(n).shared_tags().map(|tag| tag.to_string()));
             assert_eq!(tags.len(), 7);
+            assert!(read.templates.is_empty());
         }
+    }
+
+    #[test]
+    fn templates_are_shared() {
+        let devices = Devices::new(1).sharing(20);
+        let bodies = (0..400).map(|n| {
+            let mut json = Vec::new();
+            devices.write_document(n, &mut json);
+            let read = Installation::parse(&json, None, &InstallationLimits::default()).unwrap();
+            read.templates["news"].body.clone()
+        });
+        let bodies: BTreeSet<String> = bodies.collect();
+        assert_eq!(bodies.len(), 20);
+        assert!(
+            bodies.iter().all(|body| body.contains(r#""title":"{$(title) + ' "#) && body.contains(r#":"$(text)""#))
+        );
     }
 }

@@ -26,8 +26,8 @@ use credentials::{Google, TRANSLATED, properties, set};
 use super::xml::{CONNECT, INSTANCE, Xml};
 use crate::api::document::Object;
 use crate::api::native::hub_form;
+use crate::directory::ChangeError;
 use crate::directory::settings::{ApnsAuth, Described, HubSettings, WnsAuth};
-use crate::directory::{ChangeError, Hub};
 use crate::identity::keys::{AccessRule, Rights};
 use crate::identity::secret::Secret;
 use crate::model::field::FieldError;
@@ -156,8 +156,7 @@ fn life(text: &str) -> Result<Option<u64>, FieldError> {
 }
 
 /// Writes a hub, its access keys only for the namespace's own key.
-pub fn write(xml: &mut Xml, hub: &Hub, with_keys: bool) {
-    let settings = &hub.settings;
+pub fn write(xml: &mut Xml, settings: &HubSettings, with_keys: bool) {
     xml.open_with(ROOT, &[("xmlns", CONNECT), ("xmlns:i", INSTANCE)]);
     if let Some(apns) = &settings.apns {
         let mut properties = vec![("Endpoint", apns.endpoint.clone()), ("AppName", apns.topic.clone())];

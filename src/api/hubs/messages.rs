@@ -63,18 +63,23 @@ pub(super) async fn batch(
     if !query.has("direct") {
         return Err(FieldError::new("direct", "must stand in the query of a batch").into());
     }
-    let boundary = multipart::boundary(text(&headers, "Content-Type")?.unwrap_or_default())?;
-    let parts = multipart::parts(&body, &boundary)?;
+    let (payload, devices) = batched(&headers, &body)?;
+    check_length(payload)?;
+    let handles = Some(direct::many(&headers, devices)?);
+    let asked = notification::read(&headers, payload, handles, None, app.clock.now(), &app.limits.audience)?;
+    answer(&app, hub, &here, &query, call(&headers, &[payload, devices]), asked).await
+}
+
+/// The payload of a batch, and the part with its handles.
+pub(super) fn batched<'a>(headers: &HeaderMap, body: &'a [u8]) -> Result<(&'a [u8], &'a [u8]), FieldError> {
+    let boundary = multipart::boundary(text(headers, "Content-Type")?.unwrap_or_default())?;
+    let parts = multipart::parts(body, &boundary)?;
     let part = |name: &'static str| {
         let found = parts.iter().find(|part| part.name.eq_ignore_ascii_case(name));
         let missing = || FieldError::new(name, "is missing: could not find a part of the multipart content supplied");
         found.map(|part| part.body).ok_or_else(missing)
     };
-    let (payload, devices) = (part("notification")?, part("devices")?);
-    check_length(payload)?;
-    let handles = Some(direct::many(&headers, devices)?);
-    let asked = notification::read(&headers, payload, handles, None, app.clock.now(), &app.limits.audience)?;
-    answer(&app, hub, &here, &query, call(&headers, &[payload, devices]), asked).await
+    Ok((part("notification")?, part("devices")?))
 }
 
 pub(super) fn check_length(body: &[u8]) -> Result<(), ApiError> {

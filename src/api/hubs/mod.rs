@@ -38,6 +38,7 @@ mod address;
 mod description;
 mod direct;
 mod feedback;
+pub mod fuzz;
 mod here;
 mod installations;
 pub mod jobs;

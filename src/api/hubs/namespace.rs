@@ -152,6 +152,6 @@ fn write_entry(xml: &mut Xml, here: &Here, hub: &Hub, now: Timestamp, with_keys:
         .close("author")
         .empty("link", &[("rel", "self"), ("href", &address)])
         .open_with("content", &[("type", "application/xml")]);
-    description::write(xml, hub, with_keys);
+    description::write(xml, &hub.settings, with_keys);
     xml.close("content").close("entry");
 }

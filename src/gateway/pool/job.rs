@@ -10,13 +10,13 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::clock::BootInstant;
 use crate::gateway::transport::{Resend, Service};
-use crate::gateway::{Answer, Batch, Reply, SharedRequest, Unsent};
+use crate::gateway::{Answer, Batch, Replies, Reply, SharedRequest, Unsent};
 use crate::model::broadcast::Lane;
 use crate::model::id::Seq;
 use crate::model::time::Timestamp;
 use crate::model::verdict::{Reason, ThrottleScope, Verdict};
 
-/// Replies that are kept before they are sent to the worker, per batch.
+/// Replies that are kept before they are sent to a worker's run.
 const PILE: usize = 256;
 /// How often a target is sent again because a connection failed.
 const RESENDS: u8 = 3;
@@ -186,29 +186,31 @@ impl Drop for Item {
     }
 }
 
-/// Replies on their way out, gathered by batch.
+/// Replies on their way out, gathered by where they go: the batches of one run, which may be many small ones of as many
+/// requests, make one pile.
 #[derive(Debug, Default)]
 pub(in crate::gateway) struct Outbox {
-    piles: Vec<(Arc<Job>, Vec<Reply>)>,
+    piles: Vec<(Replies, Vec<Reply>)>,
 }
 
 impl Outbox {
-    fn push(&mut self, job: &Arc<Job>, reply: Reply) {
-        match self.piles.iter_mut().find(|(of, _)| Arc::ptr_eq(of, job)) {
+    fn push(&mut self, job: &Job, reply: Reply) {
+        match self.piles.iter_mut().find(|(to, _)| to.same_channel(&job.batch.replies)) {
             Some((_, pile)) if pile.len() + 1 >= PILE => {
                 pile.push(reply);
                 job.reply(std::mem::replace(pile, Vec::with_capacity(PILE)));
             }
             Some((_, pile)) => pile.push(reply),
-            None => self.piles.push((Arc::clone(job), vec![reply])),
+            None => self.piles.push((job.batch.replies.clone(), vec![reply])),
         }
     }
 
     /// Sends what was gathered.
     pub(in crate::gateway) fn flush(&mut self) {
-        for (job, pile) in self.piles.drain(..) {
+        for (to, pile) in self.piles.drain(..) {
             if !pile.is_empty() {
-                job.reply(pile);
+                // As in `Job::reply`.
+                let _ = to.send(pile);
             }
         }
     }

@@ -129,6 +129,10 @@ impl<'a> Elements<'a> {
 fn channel(elements: &Elements<'_>, form: &Form) -> Result<Channel, FieldError> {
     let handles = form.handles.iter().map(|handle| elements.required(handle)).collect::<Result<Vec<_>, _>>()?;
     let field = form.handles.first().copied().unwrap_or("ChannelUri");
+    // The first ends the user in the channel's text.
+    if form.platform == PlatformWord::Baidu && handles.first().is_some_and(|user| user.contains('-')) {
+        return Err(FieldError::new(field, "must not hold -"));
+    }
     Channel::parse(form.platform.platform(), written(form.platform, &handles)).map_err(|error| error.at(field))
 }
 

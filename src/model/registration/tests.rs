@@ -190,6 +190,13 @@ fn every_broken_document_names_its_element() {
             "P256DH",
         ),
         (described("BaiduRegistrationDescription", "<BaiduUserId>1</BaiduUserId>"), "BaiduChannelId"),
+        (
+            described(
+                "BaiduRegistrationDescription",
+                "<BaiduUserId>1-2</BaiduUserId><BaiduChannelId>3</BaiduChannelId>",
+            ),
+            "BaiduUserId",
+        ),
         (apple("<Tags>$UserId:{a}</Tags>"), "Tags"),
         (apple("<Tags>a b</Tags>"), "Tags"),
         (apple("<Tags>a,b,c,d</Tags>"), "Tags"),

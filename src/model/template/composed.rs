@@ -28,12 +28,15 @@ enum Piece {
 pub(super) struct Composed(Box<[Piece]>);
 
 impl Composed {
-    /// A header's or expiry's text: an expression as a whole, or literal.
+    /// A header's or expiry's text: an expression as a whole, or literal. Either way nothing in it ends the line.
     pub(super) fn of_header(text: &str, mode: Mode) -> Result<Self, String> {
         let mut builder = Builder::default();
         match expression(text, mode)? {
             Some(expression) => builder.insert(expression, Context::Header),
-            None => builder.text(text),
+            None if mode == Mode::Strict && text.trim().contains(char::is_control) => {
+                return Err("must not hold control characters".to_owned());
+            }
+            None => builder.escaped(text, Context::Header),
         }
         Ok(builder.finish())
     }
@@ -103,7 +106,7 @@ impl Builder {
         self.text.push(character);
     }
 
-    /// An attribute's value or a text that is written anew.
+    /// A value or a text that is written anew.
     pub(super) fn escaped(&mut self, text: &str, context: Context) {
         context.escape(text, &mut self.text);
     }

@@ -321,12 +321,18 @@ fn headers_and_expiry_follow_the_same_rule() {
         (texts(&[("a b", "")]), "headers.a b"),
         (texts(&[("A", ""), ("a", "")]), "headers.a"),
         (texts(&[("a", "$(")]), "headers.a"),
+        (texts(&[("a", "b\nc: d")]), "headers.a"),
+        (texts(&[("a", "b\u{7f}")]), "headers.a"),
         (texts(&[("a", &"x".repeat(LONGEST_HEADER + 1))]), "headers.a"),
         ((0..=MOST_HEADERS).map(|n| (n.to_string(), String::new())).collect(), "headers"),
     ] {
         let content = TemplateContent { headers, ..content.clone() };
         assert_eq!(Compiled::new(&content, Mode::Strict).unwrap_err().field, field);
     }
+    let content = TemplateContent { headers: texts(&[("a", "b\nc: d")]), ..content };
+    let old = Compiled::new(&content, Mode::Lenient).unwrap();
+    let made = old.render(&Values { properties: &values, variables: None }).unwrap();
+    assert_eq!(made.headers, [("a".to_owned(), "bc: d".to_owned())], "registered before it was looked at");
 }
 
 #[test]

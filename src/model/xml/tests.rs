@@ -24,6 +24,8 @@ fn whatever_could_cost_more_than_its_length_is_refused() {
         refused(&format!("{}{}", "<a>".repeat(33), "</a>".repeat(33))),
         "body must not have elements more than 32 deep"
     );
+    let empty = format!("{}<b/>{}", "<a>".repeat(32), "</a>".repeat(32));
+    assert_eq!(refused(&empty), "body must not have elements more than 32 deep");
     assert_eq!(refused(&format!("<r>{}</r>", "<a/>".repeat(8192))), "body must not have more than 8192 elements");
 }
 
@@ -44,6 +46,10 @@ fn what_is_no_document_is_refused() {
         "x<a/>",
         "<a x='1' x='2'/>",
         "<a x='&own;'/>",
+        "<a>\0</a>",
+        "<a>b\u{b}</a>",
+        "<a x='\u{1}'/>",
+        "<a><![CDATA[\u{fffe}]]></a>",
     ] {
         assert!(parse(document.as_bytes()).is_err(), "{document}");
     }

@@ -29,12 +29,18 @@ impl fmt::Debug for Browser {
 impl Browser {
     /// The browser whose endpoint names this token; `None` when its key cannot be made, which happens to none in 2^31.
     pub fn of(token: &[u8]) -> Option<Self> {
+        let (private, secret) = Self::keys_of(token);
+        Self::with_keys(&private, secret)
+    }
+
+    /// Its private key, and the secret of its subscription.
+    pub fn keys_of(token: &[u8]) -> ([u8; 32], [u8; 16]) {
         let mut private = hash(b"key", token);
         // Below the order of the curve, so that it is a private key.
         private[0] &= 0x7f;
-        let mut secret = [0; 16];
-        secret.copy_from_slice(hash(b"secret", token).get(..16)?);
-        Self::with_keys(&private, secret)
+        let (mut secret, drawn) = ([0; 16], hash(b"secret", token));
+        secret.copy_from_slice(&drawn[..16]);
+        (private, secret)
     }
 
     /// The browser with these keys.

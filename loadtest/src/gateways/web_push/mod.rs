@@ -39,6 +39,8 @@ pub struct WebPushConfig {
     /// Keeps headers and body of every request, for [`Receipts::full`](super::Receipts::full), the body in the clear. For
     /// tests: millions fill the memory.
     pub keep_requests: bool,
+    /// Of kept requests the body as it came, for readers of other hands.
+    pub keep_sealed: bool,
     /// The reason of an answer is Mozilla's `errno` when it is a number, else Apple's word; with 301, 302 and 307 it is
     /// where the endpoint moved.
     pub script: Script,
@@ -59,6 +61,7 @@ struct WebPush {
     public: String,
     port: u16,
     seen: Seen,
+    keep_sealed: bool,
 }
 
 impl std::fmt::Debug for WebPush {
@@ -95,7 +98,9 @@ impl WebPushSim {
             script: config.script,
         };
         let public = URL_SAFE_NO_PAD.encode(key.public_key_raw());
-        let api = |address: SocketAddr| WebPush { key, public, port: address.port(), seen: Seen::default() };
+        let keep_sealed = config.keep_sealed;
+        let api =
+            |address: SocketAddr| WebPush { key, public, port: address.port(), seen: Seen::default(), keep_sealed };
         Ok(Self { served: Served::start(options, authority, api).await? })
     }
 
@@ -151,7 +156,7 @@ impl Api for WebPush {
             token: verification::device(&head.uri),
             body: body_hash(clear.as_deref().unwrap_or(body)),
             collapse: text(head, "topic").map_or(0, |topic| collapse_hash(topic.as_bytes())),
-            clear,
+            clear: clear.filter(|_| !self.keep_sealed),
             ..Pushed::default()
         };
         Judged { pushed, refusal }

@@ -77,7 +77,7 @@ fn apns(
 /// The service's origin. Of the binary interface, long gone, only the environment counts.
 fn apns_endpoint(written: &str) -> String {
     let bare = written.strip_prefix("https://").unwrap_or(written);
-    let authority = bare.split('/').next().unwrap_or_default();
+    let authority = bare.split('/').next().unwrap_or_default().trim();
     let authority = authority.strip_suffix(":443").unwrap_or(authority);
     let host = match authority {
         "gateway.push.apple.com" => "api.push.apple.com",

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::Connection;
 use super::settling::{Open, Settling};
 use crate::clock::BootInstant;
+use crate::gateway::SharedRequest;
 use crate::gateway::http2::hpack::Indexing;
 use crate::gateway::http2::session::{OwnedField, Target, Template};
 use crate::gateway::pool::Shared;
@@ -31,6 +32,8 @@ pub(super) struct Filling {
     template: Template,
     /// Whose template it is: batch and authorization.
     of: (u64, u64),
+    /// The request whose fields it has, and whether few get it. Not the batch: whoever keeps that keeps its replies open.
+    written: Option<(Arc<SharedRequest>, bool)>,
     /// The body that the batch's requests share.
     body: Bytes,
 }
@@ -44,18 +47,29 @@ impl Filling {
             addressed: Addressed::default(),
             template,
             of: (0, 0),
+            written: None,
             body: Bytes::new(),
         }
     }
 
-    /// Brings the template up to date for a batch.
+    /// Brings the template up to date for a batch. Batches that differ in the body alone, as those of a broadcast's
+    /// templates do, have it in common: it is not written for each of them.
     fn prepare(&mut self, job: &Job, held: &Held) {
         let of = (job.number, held.number());
         if self.of == of {
             return;
         }
+        let same_authorization = self.of.1 == of.1;
         self.of = of;
         self.body = job.batch.request.body.clone();
+        let few = job.batch.targets.len() < WORTH_INDEXING;
+        let is_alike = |(request, was_few): &(Arc<SharedRequest>, bool)| {
+            *was_few == few && request.headers == job.batch.request.headers
+        };
+        if same_authorization && self.written.as_ref().is_some_and(is_alike) {
+            return;
+        }
+        self.written = Some((Arc::clone(&job.batch.request), few));
         self.template.number += 1;
         self.template.fields.clear();
         if let Some(authorization) = &held.authorization {
@@ -63,7 +77,6 @@ impl Filling {
             let value = authorization.value.clone();
             self.template.fields.push(OwnedField { name, value, indexing: Indexing::Kept });
         }
-        let few = job.batch.targets.len() < WORTH_INDEXING;
         for (name, value) in &job.fields {
             self.template.fields.push(OwnedField {
                 name: Bytes::copy_from_slice(name.as_str().as_bytes()),
