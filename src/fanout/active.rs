@@ -46,19 +46,8 @@ pub(super) struct Active {
     standing: watch::Sender<Option<Standing>>,
     judged: Mutex<HashMap<On, Judged>>,
     prepared: Mutex<HashMap<On, Prepared>>,
-    leases: Mutex<BTreeMap<Platform, Arc<Leases>>>,
+    places: Mutex<BTreeMap<Platform, Arc<Semaphore>>>,
     clock: SharedClock,
-}
-
-/// The shards of one broadcast and platform in this process.
-#[derive(Debug)]
-pub(super) struct Leases {
-    /// Held: twice the slots. A paced broadcast gives its slots up while it waits, and must not lease its whole plan
-    /// meanwhile; but as many must wait for slots as are at work, because shards that began together end together, and
-    /// who has nobody waiting in that moment loses the turns it is owed.
-    pub held: Semaphore,
-    /// Next, so that one that ends is followed at once.
-    pub line: Semaphore,
 }
 
 /// Who gets one request: all of a platform, or those of one template there.
@@ -95,7 +84,7 @@ impl Active {
             standing: watch::Sender::new(None),
             judged: Mutex::default(),
             prepared: Mutex::default(),
-            leases: Mutex::default(),
+            places: Mutex::default(),
             clock,
         }
     }
@@ -189,11 +178,12 @@ impl Active {
         request
     }
 
-    /// How many of its shards may be held here at once on a platform, and how many may wait for that. `slots` is how many
-    /// may send.
-    pub(super) fn leases(&self, platform: Platform, slots: usize) -> Arc<Leases> {
-        let new = || Arc::new(Leases { held: Semaphore::new(2 * slots), line: Semaphore::new(slots.div_ceil(2)) });
-        self.leases.lock().entry(platform).or_insert_with(new).clone()
+    /// How many of its shards may be here at once on a platform, at work or waiting for one of that many slots: twice
+    /// as many. A paced broadcast gives its slots up while it waits, and must not lease its whole plan meanwhile; but as
+    /// many must wait as are at work, because shards that began together end together, and who has nobody waiting in
+    /// that moment loses the turns it is owed.
+    pub(super) fn places(&self, platform: Platform, slots: usize) -> Arc<Semaphore> {
+        self.places.lock().entry(platform).or_insert_with(|| Arc::new(Semaphore::new(2 * slots))).clone()
     }
 }
 

@@ -90,18 +90,20 @@ async fn run<A: Future<Output = ()>>(
 ) {
     let work = &delivery.work;
     let active = worker.actives.enter(shard.broadcast);
-    let leases = active.leases(platform, worker.settings.shards_in_flight);
-    let place = leases.line.try_acquire();
+    let places = active.places(platform, worker.settings.shards_in_flight);
+    let place = places.try_acquire();
     if place.is_err() && worker.queue.workers() > 1 {
         give_back(worker, delivery, GIVEN_BACK.mul_f64(1.0 + fastrand::f64())).await;
         return;
     }
     let waiting = async {
-        let held = leases.held.acquire().await;
-        drop(place);
-        (worker.slots.take((work.hub, platform, work.lane), shard.broadcast, work.weight).await, held)
+        let place = match place {
+            Ok(place) => Ok(place),
+            Err(_) => places.acquire().await,
+        };
+        (worker.slots.take((work.hub, platform, work.lane), shard.broadcast, work.weight).await, place)
     };
-    let (slot, _held) = tokio::select! {
+    let (slot, _place) = tokio::select! {
         () = worker.shutdown.cancelled() => {
             give_back(worker, delivery, Duration::ZERO).await;
             return;

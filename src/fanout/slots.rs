@@ -220,13 +220,13 @@ mod tests {
         let actives = Actives::new(SystemClock::shared(), Fleet::default());
         let broadcasts = [1, 3].map(|weight| {
             let active = actives.enter(BroadcastId::new(u64::from(weight)));
-            (weight, active.id, active.leases(Platform::Apns, EACH))
+            (weight, active.id, active.places(Platform::Apns, EACH))
         });
         let mut served = BTreeMap::new();
         let (mut running, mut waiting, mut kept) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..100 {
-            for (weight, id, leases) in &broadcasts {
-                while let Ok(held) = leases.held.try_acquire() {
+            for (weight, id, places) in &broadcasts {
+                while let Ok(held) = places.try_acquire() {
                     waiting.push((*weight, Box::pin(slots.take(KEY, *id, *weight)), held));
                 }
             }

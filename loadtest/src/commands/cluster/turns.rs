@@ -154,7 +154,7 @@ fn ratio([light, heavy]: [u64; 2]) -> f64 {
 
 /// The stretch of the heavier broadcast, in devices it reached, in which shards of both wait in the queue: from when the
 /// lighter one is through with the slots that it had for itself at first, until the workers hold all that is left of the
-/// heavier one (two and a half for each slot) and no longer choose between the two.
+/// heavier one (one at work and one next for each slot) and no longer choose between the two.
 fn contested(args: &Args) -> anyhow::Result<(u64, u64)> {
     let held =
         5 * u64::from(args.measured.tuning.shards_in_flight) / 2 * u64::from(args.workers) * u64::from(CHUNK_SIZE);

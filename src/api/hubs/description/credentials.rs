@@ -76,9 +76,10 @@ fn apns(
 
 /// The service's origin. Of the binary interface, long gone, only the environment counts.
 fn apns_endpoint(written: &str) -> String {
+    let written = written.trim();
     let bare = written.strip_prefix("https://").unwrap_or(written);
-    let authority = bare.split('/').next().unwrap_or_default().trim();
-    let authority = authority.strip_suffix(":443").unwrap_or(authority);
+    let authority = bare.split('/').next().unwrap_or_default().trim_end();
+    let authority = authority.strip_suffix(":443").unwrap_or(authority).trim();
     let host = match authority {
         "gateway.push.apple.com" => "api.push.apple.com",
         "gateway.sandbox.push.apple.com" => "api.sandbox.push.apple.com",

@@ -55,6 +55,15 @@ fn credentials_become_accounts_and_keep_their_secrets() {
     assert!(again.keys[0].primary.matches(made.keys[0].primary.expose()));
 }
 
+#[test]
+fn blanks_around_the_parts_of_an_endpoint_are_no_part_of_it() {
+    for written in ["https://push.example", " https://push.example/3/device ", "https:// push.example\t\t:443 "] {
+        let given = [("Endpoint", written), ("AppName", "a"), ("AppId", "b"), ("KeyId", "c"), ("Token", "MIGH")];
+        let made = read(&description(&properties("ApnsCredential", &given)), None).unwrap();
+        assert_eq!(made.apns.unwrap().endpoint, "https://push.example", "{written:?}");
+    }
+}
+
 /// A scalar of P-256 and the point that belongs to it.
 const VAPID: &str = "yfWPiYE-n46HLnH0KqZOF1fJJU3MYrct3AELtAQ-oRw";
 const VAPID_PUBLIC: &str = "BP4z9KsN6nGRTbVYI_c7VJSPQTBtkgcy27mlmlMoZIIgDll6e3vCYLocInmYWAmS6TlzAC8wEqKK6PBru3jl7A8";
