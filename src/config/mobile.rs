@@ -16,6 +16,9 @@ pub struct MobileConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hub: Option<String>,
     pub dynamic_schema: bool,
+    /// Where callers reach the service, when requests do not tell: behind a proxy that changes host or path.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub public_url: Option<ServiceUrl>,
     /// Hosts of the pages that may call, any port: a name, or `*.domain`.
     pub cors_origins: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -27,7 +30,7 @@ pub struct MobileConfig {
 
 impl MobileConfig {
     pub(super) fn read(s: &Section<'_>) -> Result<Self, ConfigError> {
-        s.only(&["hub", "dynamic_schema", "cors_origins", "api", "tables", "auth"])?;
+        s.only(&["hub", "dynamic_schema", "public_url", "cors_origins", "api", "tables", "auth"])?;
         let hub = s.parsed("hub", HUB_NAME, |t| is_hub_name(t).then(|| t.to_owned()))?;
         let dynamic_schema = s.boolean("dynamic_schema", true)?;
         let origins = s.list("cors_origins", "must be a list of host or *.domain", |t| {
@@ -37,6 +40,7 @@ impl MobileConfig {
         Ok(Self {
             hub,
             dynamic_schema,
+            public_url: s.parsed("public_url", PLAIN_URL, plain)?,
             cors_origins: origins.unwrap_or_else(|| vec!["localhost".into()]),
             api: s.optional_section("api")?.map(|api| ApiConfig::read(&api)).transpose()?,
             tables: tables
@@ -57,12 +61,14 @@ pub struct ApiConfig {
 impl ApiConfig {
     fn read(s: &Section<'_>) -> Result<Self, ConfigError> {
         s.only(&["upstream"])?;
-        let upstream =
-            s.required("upstream", "must be an http:// or https:// URL of one host, without user and query", |t| {
-                ServiceUrl::parse(t).filter(|url| matches!(url.scheme(), "http" | "https") && url.is_plain())
-            })?;
-        Ok(Self { upstream })
+        Ok(Self { upstream: s.required("upstream", PLAIN_URL, plain)? })
     }
+}
+
+const PLAIN_URL: &str = "must be an http:// or https:// URL of one host, without user and query";
+
+fn plain(text: &str) -> Option<ServiceUrl> {
+    ServiceUrl::parse(text).filter(|url| matches!(url.scheme(), "http" | "https") && url.is_plain())
 }
 
 #[derive(Debug, Clone, Serialize)]

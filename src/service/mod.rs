@@ -19,6 +19,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::api::mobile::Mobile;
 use crate::api::rate::RateLimits;
 use crate::api::{self, App, Limits};
 use crate::clock::{BootInstant, SharedClock, SystemClock};
@@ -151,7 +152,6 @@ impl Running {
     /// Starts everything. The service takes requests when this returns.
     pub async fn start(config: &Config, options: Options) -> Result<Self, StartError> {
         config.check_files()?;
-        config.require_built()?;
         let role = options.role.unwrap_or(Role::All);
         check_role(config, role)?;
         let clock = options.clock.unwrap_or_else(SystemClock::shared);
@@ -213,6 +213,7 @@ impl Running {
             draining: CancellationToken::new(),
             registrations: App::registration_slots(),
             jobs: api::hubs::jobs::Jobs::new(&config.hubs),
+            mobile: config.mobile.as_ref().map(|mobile| Arc::new(Mobile::new(mobile))),
         });
         let stop_listening = CancellationToken::new();
         let serving = Serving {
