@@ -7,6 +7,10 @@ use super::{
     url::{self, ServiceUrl},
 };
 use crate::identity::secret::Secret;
+use crate::model::audience::AudienceLimits;
+use crate::model::tag::Tag;
+use crate::tables::notice::Notice;
+use crate::tables::row::is_system;
 use serde::Serialize;
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -37,6 +41,14 @@ impl MobileConfig {
             (t == "*" || url::is_host(t.strip_prefix("*.").unwrap_or(t))).then(|| t.to_owned())
         })?;
         let tables = s.section("tables")?.sections()?;
+        for (at, table) in tables.iter().enumerate() {
+            if tables[..at].iter().any(|earlier| earlier.name().eq_ignore_ascii_case(table.name())) {
+                return Err(table.fail_name("must be another name: tables are told apart without regard to case"));
+            }
+            if hub.is_none() && table.optional_section("on_change")?.is_some() {
+                return Err(s.fail("hub", format!("must name a hub: table {} has on_change", table.name())));
+            }
+        }
         Ok(Self {
             hub,
             dynamic_schema,
@@ -170,6 +182,14 @@ fn columns(s: &Section<'_>) -> Result<BTreeMap<String, ColumnType>, ConfigError>
                 let rule = "must be a column name: a letter or '_', then letters, digits or '_', at most 64";
                 return Err(ConfigError::new(s.dotted(name), rule, name));
             }
+            if is_system(name) {
+                let rule = "must not be id, createdAt, updatedAt, version or deleted, which every table has";
+                return Err(ConfigError::new(s.dotted(name), rule, name));
+            }
+            if s.keys().any(|other| other != name && other.eq_ignore_ascii_case(name)) {
+                let rule = "must be another name: columns are told apart without regard to case";
+                return Err(ConfigError::new(s.dotted(name), rule, name));
+            }
             Ok((name.clone(), s.choice(name, ColumnType::String, &types)?))
         })
         .collect()
@@ -219,11 +239,17 @@ impl Permissions {
     }
 }
 
+/// What an audience may be; the bounds of requests do not hold for what the configuration says.
+const LIMITS: AudienceLimits = AudienceLimits { terms: 10_000, depth: 64, tag_length: Tag::MAX_LENGTH };
+
 /// A broadcast when rows of a table change.
 #[derive(Debug, Clone, Serialize)]
 pub struct OnChange {
     /// `{{field}}` is the changed row's; a field that the row does not have (`userId` without `per_user`) sends nothing.
     pub audience: String,
+    /// The audience, parsed.
+    #[serde(skip)]
+    pub notice: Notice,
     /// Changes meanwhile are collapsed into one.
     pub min_interval_seconds: u32,
     pub template: BTreeMap<String, String>,
@@ -233,12 +259,14 @@ impl OnChange {
     fn read(s: &Section<'_>) -> Result<Self, ConfigError> {
         s.only(&["audience", "template", "min_interval_seconds"])?;
         let audience = s.required("audience", "must be an audience", |t| Some(t.to_owned()))?;
+        let notice = Notice::parse(&audience, &LIMITS).map_err(|error| s.fail("audience", error.rule.clone()))?;
         let template = s.section("template")?;
         if template.keys().next().is_none() {
             return Err(s.fail("template", "must hold at least one property"));
         }
         Ok(Self {
             audience,
+            notice,
             min_interval_seconds: s.integer("min_interval_seconds", 5, 0..=86_400)?,
             template: template
                 .keys()

@@ -195,7 +195,9 @@ impl Resolver<'_> {
         {
             return Ok(constant(&byte));
         }
-        let Some(found) = field(name, self.definition, self.schema, self.unknown, "$filter")? else { return Ok(null()) };
+        let Some(found) = field(name, self.definition, self.schema, self.unknown, "$filter")? else {
+            return Ok(null());
+        };
         if name.eq_ignore_ascii_case("version") {
             return wrong("must compare version with a text, by eq, ne or in");
         }

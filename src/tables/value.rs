@@ -205,8 +205,7 @@ mod tests {
 
     #[test]
     fn numbers_of_both_forms_are_in_one_order() {
-        let numbers =
-            [-1e300, -9.3e18, -2.5, -2.0, -1.5, 0.0, 0.5, 1.0, 1.5, 9e18, 9.3e18, 1e300].map(Value::number);
+        let numbers = [-1e300, -9.3e18, -2.5, -2.0, -1.5, 0.0, 0.5, 1.0, 1.5, 9e18, 9.3e18, 1e300].map(Value::number);
         for (at, a) in numbers.iter().enumerate() {
             for (other, b) in numbers.iter().enumerate() {
                 assert_eq!(compare_numbers(a, b), Some(at.cmp(&other)), "{a:?} {b:?}");

@@ -167,7 +167,9 @@ pub fn decide(
         }
         Change::Replace(item) | Change::Revive(item, Missing::BecomeNull) => {
             let mut empty = vec![Value::Null; grown.len()];
-            if definition.per_user && let Some(at) = grown.find(OWNER) {
+            if definition.per_user
+                && let Some(at) = grown.find(OWNER)
+            {
                 empty[at] = kept[at].clone();
             }
             fields(definition, &grown, write, item, empty)?

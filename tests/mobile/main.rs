@@ -11,4 +11,5 @@
 #[path = "../native/client.rs"]
 mod client;
 mod face;
+mod tables;
 mod world;

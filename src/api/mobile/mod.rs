@@ -29,9 +29,11 @@ pub mod caller;
 mod cors;
 pub mod here;
 pub mod refusal;
+pub mod tables;
 
 use cors::Cors;
 use refusal::Refused;
+use tables::Tables;
 
 const SERVER_VERSION: HeaderName = HeaderName::from_static("x-zumo-server-version");
 const OUR_VERSION: HeaderValue = HeaderValue::from_static(concat!("fanfare-", env!("CARGO_PKG_VERSION")));
@@ -45,22 +47,23 @@ pub struct Mobile {
     pub config: MobileConfig,
     /// None without `[mobile.auth]`: then there are no users.
     pub sessions: Option<Sessions>,
+    pub tables: Tables,
     cors: Cors,
 }
 
 impl Mobile {
     /// The face that a configuration asks for.
-    pub fn new(config: &MobileConfig) -> Self {
+    pub fn new(config: &MobileConfig, tables: Tables) -> Self {
         let sessions = config.auth.as_ref().map(|auth| {
             let life = Duration::from_hours(u64::from(auth.session_hours));
             Sessions::new(&auth.signing_key, &auth.audience, &auth.issuer, life)
         });
-        Self { sessions, cors: Cors::new(&config.cors_origins), config: config.clone() }
+        Self { sessions, tables, cors: Cors::new(&config.cors_origins), config: config.clone() }
     }
 }
 
 fn routes() -> Vec<Route> {
-    Vec::new()
+    tables::routes()
 }
 
 /// The face, and what stands behind it.
@@ -83,6 +86,7 @@ pub(super) fn router(app: &Arc<App>, mobile: &Arc<Mobile>, meters: &Meters<'_>, 
 
 async fn enter(State(mut face): State<Face>, mut request: Request) -> Response {
     let first = request.uri().path().split('/').nth(1).unwrap_or_default();
+    let is_table = first == "tables";
     if !OWN.contains(&first) {
         return call(&mut face.behind, request).await;
     }
@@ -97,6 +101,9 @@ async fn enter(State(mut face): State<Face>, mut request: Request) -> Response {
         *request.uri_mut() = uri;
     }
     let mut response = in_our_form(call(&mut face.operations, request).await);
+    if is_table {
+        tables::uncached(response.headers_mut());
+    }
     cors::allow(response.headers_mut(), origin.as_ref());
     response.headers_mut().insert(SERVER_VERSION, OUR_VERSION);
     response

@@ -1,6 +1,5 @@
 //! What tables and columns are called in the database.
 
-
 use super::Entry;
 use crate::tables::schema::Column;
 
@@ -16,7 +15,6 @@ pub(in crate::store) fn table(entry: &Entry) -> String {
 pub(in crate::store) fn column(column: &Column) -> String {
     bounded("c_", &column.name.to_ascii_lowercase(), i64::from(column.number))
 }
-
 
 fn bounded(prefix: &str, name: &str, number: i64) -> String {
     let whole = format!("{prefix}{name}");

@@ -2,8 +2,7 @@
 
 use sea_query::{
     Alias, DynIden, Expr, ExprTrait, IntoIden, NullOrdering, Order, PostgresQueryBuilder, Query as Build,
-    QueryStatementBuilder,
-    SelectStatement, SqliteQueryBuilder,
+    QueryStatementBuilder, SelectStatement, SqliteQueryBuilder,
 };
 
 use super::condition::{can_be_null, condition, literal};

@@ -14,5 +14,5 @@ mod tests;
 pub use cursor::{Cursor, Place};
 pub use expr::{Arithmetic, Comparison, Expr, Function, Literal};
 pub use literal::of_name as byte_of_name;
-pub use options::{ListOptions, Order};
+pub use options::{AFTER, ListOptions, Order};
 pub use parser::{DEEPEST, FilterError, LARGEST, LONGEST, parse};

@@ -114,7 +114,12 @@ fn order(value: &str) -> Result<Vec<Order>, FieldError> {
                 (None, _) => false,
                 (Some(word), None) if word.eq_ignore_ascii_case("asc") => false,
                 (Some(word), None) if word.eq_ignore_ascii_case("desc") => true,
-                _ => return Err(FieldError::new("$orderby", "must be NAME, NAME asc or NAME desc, with commas between")),
+                _ => {
+                    return Err(FieldError::new(
+                        "$orderby",
+                        "must be NAME, NAME asc or NAME desc, with commas between",
+                    ));
+                }
             };
             Ok(Order { column, descending })
         })

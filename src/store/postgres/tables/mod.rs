@@ -74,9 +74,8 @@ impl TableStore for PostgresStore {
             let sql = "SELECT tbl, audience, number FROM data_note WHERE due <= $1 AND number > settled \
                        ORDER BY due LIMIT $2";
             let rows = query(&client, sql, &[&now.millis(), &i64::from(limit)]).await?;
-            let note = |row: &SqlRow| {
-                Ok(Note { table: row.try_get(0)?, audience: row.try_get(1)?, number: row.try_get(2)? })
-            };
+            let note =
+                |row: &SqlRow| Ok(Note { table: row.try_get(0)?, audience: row.try_get(1)?, number: row.try_get(2)? });
             rows.iter().map(note).collect()
         };
         Ok(within(retrying(read)).await?)
@@ -141,8 +140,7 @@ async fn rows(on: &Transaction<'_>, statement: &Statement) -> Result<Vec<SqlRow>
 
 async fn entry(on: &impl GenericClient, table: &Definition) -> Done<Option<Entry>> {
     let key = table.key();
-    let Some(row) =
-        query_opt(on, "SELECT id, numbered, clock, next FROM data_table WHERE key = $1", &[&key]).await?
+    let Some(row) = query_opt(on, "SELECT id, numbered, clock, next FROM data_table WHERE key = $1", &[&key]).await?
     else {
         return Ok(None);
     };

@@ -7,8 +7,7 @@ use rusqlite::{Connection, Result};
 
 /// Makes them known to a connection.
 pub(in crate::store::sqlite) fn add_functions(connection: &Connection) -> Result<()> {
-    let flags =
-        FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_INNOCUOUS;
+    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_INNOCUOUS;
     let texts = |name: &str, arguments, body: fn(&Context<'_>) -> Result<Option<rusqlite::types::Value>>| {
         connection.create_scalar_function(name, arguments, flags, body)
     };

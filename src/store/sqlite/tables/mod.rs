@@ -85,9 +85,7 @@ impl TableStore for SqliteStore {
             let sql = "SELECT tbl, audience, number FROM data_note WHERE due <= ?1 AND number > settled \
                        ORDER BY due LIMIT ?2";
             let mut statement = connection.prepare_cached(sql)?;
-            let note = |row: &SqlRow<'_>| {
-                Ok(Note { table: row.get(0)?, audience: row.get(1)?, number: row.get(2)? })
-            };
+            let note = |row: &SqlRow<'_>| Ok(Note { table: row.get(0)?, audience: row.get(1)?, number: row.get(2)? });
             Ok(statement.query_map(params![now.millis(), limit], note)?.collect::<rusqlite::Result<_>>()?)
         };
         Ok(self.parts.engine.read(read).await?)
@@ -115,9 +113,9 @@ fn flatten<T>(made: Result<T, TableError>) -> Result<Result<T, TableError>> {
 fn entry(connection: &Connection, table: &Definition) -> Result<Option<Entry>> {
     let key = table.key();
     let sql = "SELECT id, numbered, clock, next FROM data_table WHERE key = ?1";
-    let found = connection.prepare_cached(sql)?.query_row([&key], |row| {
-        Ok((row.get(0)?, row.get(1)?, Timestamp::from_millis(row.get(2)?), row.get(3)?))
-    });
+    let found = connection
+        .prepare_cached(sql)?
+        .query_row([&key], |row| Ok((row.get(0)?, row.get(1)?, Timestamp::from_millis(row.get(2)?), row.get(3)?)));
     let Some((number, numbered, clock, next)) = found.optional()? else { return Ok(None) };
     let sql = "SELECT number, name, kind FROM data_column WHERE tbl = ?1 ORDER BY number";
     let mut statement = connection.prepare_cached(sql)?;
@@ -197,12 +195,7 @@ fn list(connection: &Connection, table: &Definition, query: &Query) -> Result<Pa
     Ok(made)
 }
 
-fn open(
-    tx: &Connection,
-    table: &Definition,
-    rows: &[Map<String, Json>],
-    now: Timestamp,
-) -> Result<(), TableError> {
+fn open(tx: &Connection, table: &Definition, rows: &[Map<String, Json>], now: Timestamp) -> Result<(), TableError> {
     let found = entry(tx, table)?;
     if let Some(found) = &found
         && found.numbered != table.auto_increment
