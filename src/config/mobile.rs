@@ -45,9 +45,13 @@ impl MobileConfig {
             if tables[..at].iter().any(|earlier| earlier.name().eq_ignore_ascii_case(table.name())) {
                 return Err(table.fail_name("must be another name: tables are told apart without regard to case"));
             }
-            if hub.is_none() && table.optional_section("on_change")?.is_some() {
-                return Err(s.fail("hub", format!("must name a hub: table {} has on_change", table.name())));
-            }
+        }
+        let tables: BTreeMap<String, TableConfig> = tables
+            .iter()
+            .map(|table| Ok((table.name().to_owned(), TableConfig::read(table, dynamic_schema)?)))
+            .collect::<Result<_, ConfigError>>()?;
+        if let (None, Some((name, _))) = (&hub, tables.iter().find(|(_, table)| table.on_change.is_some())) {
+            return Err(s.fail("hub", format!("must name a hub: table {name} has on_change")));
         }
         Ok(Self {
             hub,
@@ -55,10 +59,7 @@ impl MobileConfig {
             public_url: s.parsed("public_url", PLAIN_URL, plain)?,
             cors_origins: origins.unwrap_or_else(|| vec!["localhost".into()]),
             api: s.optional_section("api")?.map(|api| ApiConfig::read(&api)).transpose()?,
-            tables: tables
-                .iter()
-                .map(|table| Ok((table.name().to_owned(), TableConfig::read(table, dynamic_schema)?)))
-                .collect::<Result<_, ConfigError>>()?,
+            tables,
             auth: s.optional_section("auth")?.map(|auth| AuthConfig::read(&auth)).transpose()?,
         })
     }

@@ -57,7 +57,10 @@ fn pages_of_a_pull() {
                 })
                 .collect();
             millis.sort_by(f64::total_cmp);
-            println!("{name}, {place}: p50 {:.2} ms, p99 {:.2} ms, most {:.2} ms", millis[499], millis[989], millis[999]);
+            println!(
+                "{name}, {place}: p50 {:.2} ms, p99 {:.2} ms, most {:.2} ms",
+                millis[499], millis[989], millis[999]
+            );
         }
     }
     let (took, counted) = page("", true);

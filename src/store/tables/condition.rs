@@ -90,7 +90,7 @@ pub(super) fn literal(flavour: Flavour, value: &Value, of: Type) -> Expr {
 
 fn double(value: &Value) -> Option<f64> {
     match value {
-        #[expect(clippy::cast_precision_loss, reason = "what is computed with is in floating point")]
+        // What is computed with is in floating point.
         Value::Int(number) => Some(*number as f64),
         Value::Float(number) => Some(*number),
         _ => None,

@@ -328,6 +328,7 @@ fn call(function: Function, arguments: &[Value]) -> Option<Value> {
         Value::Time(time) => Some(parts(*time)),
         _ => None,
     };
+    #[expect(clippy::cast_possible_truncation, reason = "held within the bounds")]
     let place = |at: usize| arguments.get(at).and_then(real).unwrap_or(0.0).clamp(0.0, 1e9) as usize;
     let count = |n: usize| Value::Float(n as f64);
     Some(match function {

@@ -41,7 +41,7 @@ export class Store {
     for (const row of await this.read(what)) this.#rows(table).delete(String(row.id).toLowerCase());
   }
   async executeBatch(operations) {
-    for (const { action, tableName, data, id } of operations) {
+    for (const { action, tableName, data, id } of operations.filter(Boolean)) {
       if (action.toLowerCase() === "upsert") await this.upsert(tableName, data);
       else await this.del(tableName, id);
     }

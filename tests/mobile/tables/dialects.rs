@@ -109,7 +109,7 @@ async fn only_the_newer_dialects_are_told_that_nothing_changed() {
         ("if-none-match", tag.as_str(), 304),
         ("if-none-match", "*", 304),
         ("if-none-match", "\"x\"", 200),
-        ("if-modified-since", "Tue, 27 Mar 2080 00:00:00 GMT", 304),
+        ("if-modified-since", "Wed, 27 Mar 2080 00:00:00 GMT", 304),
         ("if-modified-since", "Mon, 27 Mar 1972 00:00:00 GMT", 200),
     ] {
         for headers in [[V3, (name, value)], [TOOLKIT, (name, value)]] {

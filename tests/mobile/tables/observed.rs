@@ -192,7 +192,7 @@ async fn a01_34_98_reads_and_queries() {
     {
         post(client, "todoitem", json!({"id": id, "text": text, "complete": complete, "prio": 3.5})).await;
     }
-    let known = [V2, ("if-none-match", "*"), ("if-modified-since", "Mon, 27 Mar 2080 00:00:00 GMT")];
+    let known = [V2, ("if-none-match", "*"), ("if-modified-since", "Wed, 27 Mar 2080 00:00:00 GMT")];
     send(client, "GET", "/tables/TodoItem/a-1", &known, &Value::Null).await.expect(200);
     run(
         client,

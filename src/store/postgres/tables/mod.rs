@@ -158,10 +158,10 @@ async fn held(tx: &Transaction<'_>, table: &Definition) -> Done<Option<Entry>> {
     entry_of(&row, key, columns).map(Some)
 }
 
-async fn columns(on: &impl GenericClient, key: &String) -> Done<Vec<SqlRow>> {
+async fn columns(on: &impl GenericClient, key: &str) -> Done<Vec<SqlRow>> {
     let sql = "SELECT c.number, c.name, c.kind FROM data_column c JOIN data_table t ON t.id = c.tbl \
                WHERE t.key = $1 ORDER BY c.number";
-    query(on, sql, &[key]).await
+    query(on, sql, &[&key]).await
 }
 
 fn entry_of(row: &SqlRow, key: String, columns: Vec<SqlRow>) -> Done<Entry> {

@@ -45,7 +45,6 @@ fn flag(flag: bool) -> rusqlite::types::Value {
 }
 
 /// A place in characters, -1 for none.
-#[expect(clippy::cast_precision_loss, reason = "no text has so many characters")]
 fn count(at: Option<usize>) -> rusqlite::types::Value {
     at.map_or(-1.0, |at| at as f64).into()
 }
@@ -94,7 +93,7 @@ fn number(c: &Context<'_>, body: fn(f64) -> f64) -> Result<Made> {
 fn substring(c: &Context<'_>) -> Result<Made> {
     let Some(text) = text(c, 0)? else { return Ok(None) };
     // Null is 0, as in PostgreSQL's GREATEST.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "held within the bounds")]
+    #[expect(clippy::cast_possible_truncation, reason = "held within the bounds")]
     let place = |number: Option<f64>| number.unwrap_or(0.0).clamp(0.0, 1e9) as usize;
     let from = place(real(c, 1)?);
     let most = if c.len() == 3 { place(real(c, 2)?) } else { usize::MAX };
@@ -104,6 +103,5 @@ fn substring(c: &Context<'_>) -> Result<Made> {
 fn part(c: &Context<'_>, body: fn(jiff::civil::DateTime) -> i64) -> Result<Made> {
     let millis: Option<i64> = c.get(0)?;
     let time = millis.and_then(|millis| jiff::Timestamp::from_millisecond(millis).ok());
-    #[expect(clippy::cast_precision_loss, reason = "years and smaller")]
     Ok(time.map(|time| (body(jiff::tz::TimeZone::UTC.to_datetime(time)) as f64).into()))
 }
