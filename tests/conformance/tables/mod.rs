@@ -82,7 +82,7 @@ fn field<'a>(schema: &Schema, row: &'a Row, name: &str) -> &'a Value {
 fn refusal(made: Result<Written, TableError>) -> Refusal {
     match made {
         Err(TableError::Refused(refusal)) => refusal,
-        other => panic!("{other:?}"),
+        other => unreachable!("{other:?}"),
     }
 }
 
