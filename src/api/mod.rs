@@ -45,8 +45,9 @@ mod request;
 use error::{ApiError, log_faults};
 use rate::RateLimits;
 
-/// Registrations that may wait for their commit at once. A commit takes some milliseconds, so this is many times what
-/// a healthy store has waiting; beyond it callers are told to come back rather than kept in memory.
+/// Registrations, and rows of apps' tables, that may wait for their commit at once. A commit takes some milliseconds, so
+/// this is many times what a healthy store has waiting; beyond it callers are told to come back rather than kept in
+/// memory.
 const REGISTRATIONS_WAITING: usize = 8_192;
 
 /// What every handler has at hand.

@@ -306,6 +306,7 @@ async fn a01_99_139_changes_and_deletes() {
     // A weakened tag and any row: accepted (2.7, acceptance 11).
     let weak = matched(&format!("\"W/\\\"{}\\\"\"", fresh.trim_matches('"')), "PATCH").await.expect(200);
     let weak = weak.header("etag").unwrap().to_owned();
+    // Acceptance 11: each form that a proxy or a client makes of it.
     let weak = matched(&format!("W/{weak}"), "PATCH").await.expect(200).header("etag").unwrap().to_owned();
     assert_eq!(matched("*", "PATCH").await.status, 200, "OBS 103");
     assert_eq!(matched(&weak, "DELETE").await.status, 412, "OBS 117");

@@ -8,7 +8,7 @@ use super::answer::{gone, json, one, refused, resolved, written};
 use super::ask::{Ask, AskWith, Body, Operation, no_row};
 use super::dialect::Dialect;
 use crate::api::mobile::refusal::Refused;
-use crate::store::TableError;
+use crate::store::{StoreError, TableError};
 use crate::tables::definition::OWNER;
 use crate::tables::row::{Row, RowId};
 use crate::tables::write::{Change, Missing, Refusal, Seen, Write, Written};
@@ -100,6 +100,9 @@ fn named<'a>(item: &'a Map<String, Json>, name: &str) -> Option<&'a Json> {
 
 /// Writes, and tells of it where the table does.
 async fn put(ask: &Ask, write: Write) -> Result<Written, TableError> {
+    // As many as the store can be waited for by; the rest come again.
+    let busy = |_| StoreError::Unavailable("too many writes are waiting for their commit".to_owned());
+    let _slot = ask.app.registrations.try_acquire().map_err(busy)?;
     let made = ask.app.store.tables().write_row(ask.definition(), write).await?;
     if ask.definition().notice.is_some() {
         ask.mobile.tables.changed.notify_one();
