@@ -4,6 +4,7 @@
 //!
 //! - [`model`]: what the service is about. Pure, no I/O: installations, tags, audiences, chunk sets, broadcasts,
 //!   shards, verdicts, outcomes.
+//! - [`tables`]: the apps' own tables, as far as they are rules: queries, stamps, conflicts.
 //! - [`clock`]: where the time comes from.
 //! - [`trouble`]: failures that come again and again, said seldom.
 //! - [`store`]: the truth. One trait, engines behind it.
@@ -29,5 +30,6 @@ pub mod model;
 pub mod queue;
 pub mod service;
 pub mod store;
+pub mod tables;
 pub mod telemetry;
 pub mod trouble;

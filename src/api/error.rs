@@ -187,6 +187,17 @@ impl ApiError {
         self.message.to_string()
     }
 
+    /// The same for a face with a form of its own.
+    pub fn refusal(&self) -> Refusal {
+        let waits = matches!(self.status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS);
+        Refusal {
+            status: self.status,
+            code: self.code,
+            message: self.message.clone(),
+            retry_after: waits.then_some(self.retry_after),
+        }
+    }
+
     /// What of it belongs in the log, when it is our own fault.
     pub fn fault(&self) -> Option<Fault> {
         let passing = self.status == StatusCode::SERVICE_UNAVAILABLE;
@@ -237,19 +248,15 @@ pub async fn log_faults(State(trouble): State<Trouble>, request: Request, next: 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let mut response = (self.status, Json(Said { error: self.inner() })).into_response();
-        let waits = matches!(self.status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS);
-        response.extensions_mut().insert(Refusal {
-            status: self.status,
-            code: self.code,
-            message: self.message.clone(),
-            retry_after: waits.then_some(self.retry_after),
-        });
+        let refusal = self.refusal();
+        let retry_after = refusal.retry_after;
+        response.extensions_mut().insert(refusal);
         if let Some(fault) = self.fault() {
             response.extensions_mut().insert(fault);
         }
         let headers = response.headers_mut();
-        if waits {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(self.retry_after));
+        if let Some(seconds) = retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

@@ -1,6 +1,7 @@
 //! The HTTP faces. Router → thin handlers: extract, authorise, act, answer.
 //!
 //! - [`native`]: the JSON API under `/v1`.
+//! - [`mobile`]: what the Mobile Apps client libraries speak.
 //! - [`hubs`]: what the Notification Hubs client libraries speak, at the paths that no other face takes.
 //! - [`ops`]: health, readiness, metrics.
 //! - [`docs`]: the description of both, and a page that shows it.
@@ -34,6 +35,7 @@ pub mod docs;
 mod document;
 pub mod error;
 pub mod hubs;
+pub mod mobile;
 pub mod native;
 pub mod ops;
 pub mod rate;
@@ -43,8 +45,9 @@ mod request;
 use error::{ApiError, log_faults};
 use rate::RateLimits;
 
-/// Registrations that may wait for their commit at once. A commit takes some milliseconds, so this is many times what
-/// a healthy store has waiting; beyond it callers are told to come back rather than kept in memory.
+/// Registrations, and rows of apps' tables, that may wait for their commit at once. A commit takes some milliseconds, so
+/// this is many times what a healthy store has waiting; beyond it callers are told to come back rather than kept in
+/// memory.
 const REGISTRATIONS_WAITING: usize = 8_192;
 
 /// What every handler has at hand.
@@ -64,6 +67,8 @@ pub struct App {
     pub registrations: Semaphore,
     pub rates: RateLimits,
     pub jobs: hubs::jobs::Jobs,
+    /// The table and auth API; none without `[mobile]`.
+    pub mobile: Option<Arc<mobile::Mobile>>,
     /// How long a caller may take with the head of a request, with a whole body, and with the next piece of a stream.
     pub patience: Duration,
 }
@@ -149,7 +154,11 @@ pub fn router(app: Arc<App>) -> Router {
         false => ApiError::no_route(),
     });
     let nowhere = Router::new().fallback_service(nowhere.layer(from_fn_with_state(meters.of("none"), count)));
-    let behind = if only_sends { nowhere } else { hubs::router(&app, &meters, nowhere) };
+    let behind = match (&app.mobile, only_sends) {
+        (_, true) => nowhere,
+        (None, false) => hubs::router(&app, &meters, nowhere),
+        (Some(mobile), false) => mobile::router(&app, mobile, &meters, hubs::router(&app, &meters, nowhere)),
+    };
     router
         .fallback_service(behind)
         .layer(CatchPanicLayer::custom(panicked))

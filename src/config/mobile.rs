@@ -7,6 +7,10 @@ use super::{
     url::{self, ServiceUrl},
 };
 use crate::identity::secret::Secret;
+use crate::model::audience::AudienceLimits;
+use crate::model::tag::Tag;
+use crate::tables::notice::Notice;
+use crate::tables::row::is_system;
 use serde::Serialize;
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -16,6 +20,9 @@ pub struct MobileConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hub: Option<String>,
     pub dynamic_schema: bool,
+    /// Where callers reach the service, when requests do not tell: behind a proxy that changes host or path.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub public_url: Option<ServiceUrl>,
     /// Hosts of the pages that may call, any port: a name, or `*.domain`.
     pub cors_origins: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -27,22 +34,32 @@ pub struct MobileConfig {
 
 impl MobileConfig {
     pub(super) fn read(s: &Section<'_>) -> Result<Self, ConfigError> {
-        s.only(&["hub", "dynamic_schema", "cors_origins", "api", "tables", "auth"])?;
+        s.only(&["hub", "dynamic_schema", "public_url", "cors_origins", "api", "tables", "auth"])?;
         let hub = s.parsed("hub", HUB_NAME, |t| is_hub_name(t).then(|| t.to_owned()))?;
         let dynamic_schema = s.boolean("dynamic_schema", true)?;
         let origins = s.list("cors_origins", "must be a list of host or *.domain", |t| {
             (t == "*" || url::is_host(t.strip_prefix("*.").unwrap_or(t))).then(|| t.to_owned())
         })?;
         let tables = s.section("tables")?.sections()?;
+        for (at, table) in tables.iter().enumerate() {
+            if tables[..at].iter().any(|earlier| earlier.name().eq_ignore_ascii_case(table.name())) {
+                return Err(table.fail_name("must be another name: tables are told apart without regard to case"));
+            }
+        }
+        let tables: BTreeMap<String, TableConfig> = tables
+            .iter()
+            .map(|table| Ok((table.name().to_owned(), TableConfig::read(table, dynamic_schema)?)))
+            .collect::<Result<_, ConfigError>>()?;
+        if let (None, Some((name, _))) = (&hub, tables.iter().find(|(_, table)| table.on_change.is_some())) {
+            return Err(s.fail("hub", format!("must name a hub: table {name} has on_change")));
+        }
         Ok(Self {
             hub,
             dynamic_schema,
+            public_url: s.parsed("public_url", PLAIN_URL, plain)?,
             cors_origins: origins.unwrap_or_else(|| vec!["localhost".into()]),
             api: s.optional_section("api")?.map(|api| ApiConfig::read(&api)).transpose()?,
-            tables: tables
-                .iter()
-                .map(|table| Ok((table.name().to_owned(), TableConfig::read(table, dynamic_schema)?)))
-                .collect::<Result<_, ConfigError>>()?,
+            tables,
             auth: s.optional_section("auth")?.map(|auth| AuthConfig::read(&auth)).transpose()?,
         })
     }
@@ -57,12 +74,14 @@ pub struct ApiConfig {
 impl ApiConfig {
     fn read(s: &Section<'_>) -> Result<Self, ConfigError> {
         s.only(&["upstream"])?;
-        let upstream =
-            s.required("upstream", "must be an http:// or https:// URL of one host, without user and query", |t| {
-                ServiceUrl::parse(t).filter(|url| matches!(url.scheme(), "http" | "https") && url.is_plain())
-            })?;
-        Ok(Self { upstream })
+        Ok(Self { upstream: s.required("upstream", PLAIN_URL, plain)? })
     }
+}
+
+const PLAIN_URL: &str = "must be an http:// or https:// URL of one host, without user and query";
+
+fn plain(text: &str) -> Option<ServiceUrl> {
+    ServiceUrl::parse(text).filter(|url| matches!(url.scheme(), "http" | "https") && url.is_plain())
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -164,6 +183,14 @@ fn columns(s: &Section<'_>) -> Result<BTreeMap<String, ColumnType>, ConfigError>
                 let rule = "must be a column name: a letter or '_', then letters, digits or '_', at most 64";
                 return Err(ConfigError::new(s.dotted(name), rule, name));
             }
+            if is_system(name) {
+                let rule = "must not be id, createdAt, updatedAt, version or deleted, which every table has";
+                return Err(ConfigError::new(s.dotted(name), rule, name));
+            }
+            if s.keys().any(|other| other != name && other.eq_ignore_ascii_case(name)) {
+                let rule = "must be another name: columns are told apart without regard to case";
+                return Err(ConfigError::new(s.dotted(name), rule, name));
+            }
             Ok((name.clone(), s.choice(name, ColumnType::String, &types)?))
         })
         .collect()
@@ -213,11 +240,17 @@ impl Permissions {
     }
 }
 
+/// What an audience may be; the bounds of requests do not hold for what the configuration says.
+const LIMITS: AudienceLimits = AudienceLimits { terms: 10_000, depth: 64, tag_length: Tag::MAX_LENGTH };
+
 /// A broadcast when rows of a table change.
 #[derive(Debug, Clone, Serialize)]
 pub struct OnChange {
     /// `{{field}}` is the changed row's; a field that the row does not have (`userId` without `per_user`) sends nothing.
     pub audience: String,
+    /// The audience, parsed.
+    #[serde(skip)]
+    pub notice: Notice,
     /// Changes meanwhile are collapsed into one.
     pub min_interval_seconds: u32,
     pub template: BTreeMap<String, String>,
@@ -227,12 +260,14 @@ impl OnChange {
     fn read(s: &Section<'_>) -> Result<Self, ConfigError> {
         s.only(&["audience", "template", "min_interval_seconds"])?;
         let audience = s.required("audience", "must be an audience", |t| Some(t.to_owned()))?;
+        let notice = Notice::parse(&audience, &LIMITS).map_err(|error| s.fail("audience", error.rule.clone()))?;
         let template = s.section("template")?;
         if template.keys().next().is_none() {
             return Err(s.fail("template", "must hold at least one property"));
         }
         Ok(Self {
             audience,
+            notice,
             min_interval_seconds: s.integer("min_interval_seconds", 5, 0..=86_400)?,
             template: template
                 .keys()

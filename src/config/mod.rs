@@ -26,7 +26,6 @@ mod section;
 mod server;
 mod source;
 mod store;
-mod support;
 mod url;
 mod worker;
 
@@ -44,7 +43,6 @@ pub use mobile::{
 pub use rate::{Action, Rate, Rates};
 pub use server::{AdminConfig, SecretsConfig, ServerConfig, TlsConfig};
 pub use store::{QueueConfig, QueueUrl, StoreConfig, StoreUrl};
-pub use support::Part;
 pub use url::ServiceUrl;
 pub use worker::{LimitsConfig, RetentionConfig, Transport, WorkerConfig};
 

@@ -23,8 +23,14 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::api::mobile::here::OverTls;
+
 /// Between two attempts when the system gives no more connections.
 const NO_DESCRIPTORS: Duration = Duration::from_millis(200);
+
+/// The longest list of header fields over HTTP/2, in bytes: as over HTTP/1.1, whose parser takes some hundred kilobytes. A
+/// mobile client's own field grows with every page that it reads (`mobile-apps.md` 6.4).
+const HEADERS: u32 = 256 * 1024;
 
 /// What every connection of a listener has in common.
 #[derive(Clone)]
@@ -82,7 +88,11 @@ struct Begun {
 async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, serving: &Serving) {
     let begun = Arc::new(Begun::default());
     let (seen, router) = (begun.clone(), TowerToHyperService::new(serving.router.clone()));
-    let service = service_fn(move |request: http::Request<Incoming>| {
+    let over_tls = serving.tls.as_ref().map(|_| OverTls);
+    let service = service_fn(move |mut request: http::Request<Incoming>| {
+        if let Some(mark) = over_tls {
+            request.extensions_mut().insert(mark);
+        }
         if !seen.flag.swap(true, Ordering::AcqRel) {
             seen.told.notify_one();
         }
@@ -90,7 +100,12 @@ async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, ser
     });
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(serving.patience);
-    builder.http2().timer(TokioTimer::new()).keep_alive_interval(serving.patience).keep_alive_timeout(serving.patience);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(serving.patience)
+        .keep_alive_timeout(serving.patience)
+        .max_header_list_size(HEADERS);
     let mut served = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
     // hyper's own bound does not count while it looks which protocol is spoken.
     let mut late = std::pin::pin!(tokio::time::sleep(serving.patience));

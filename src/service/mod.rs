@@ -19,6 +19,8 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::api::mobile::Mobile;
+use crate::api::mobile::tables::{self, Tables};
 use crate::api::rate::RateLimits;
 use crate::api::{self, App, Limits};
 use crate::clock::{BootInstant, SharedClock, SystemClock};
@@ -82,6 +84,15 @@ impl From<KeyFileError> for StartError {
     }
 }
 
+impl From<tables::OpenError> for StartError {
+    fn from(error: tables::OpenError) -> Self {
+        match error {
+            tables::OpenError::Config(error) => Self::Config(error),
+            tables::OpenError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
 impl From<OpenError> for StartError {
     /// What a configured hub's files hold is the configuration's business.
     fn from(error: OpenError) -> Self {
@@ -128,6 +139,8 @@ pub struct Running {
     upkeep: JoinHandle<()>,
     /// Works off jobs over the registry.
     jobs: Option<JoinHandle<()>>,
+    /// Tells of rows that changed.
+    news: Option<JoinHandle<()>>,
     /// Follows what other processes change, until the token.
     follower: Option<JoinHandle<()>>,
     following: CancellationToken,
@@ -151,7 +164,6 @@ impl Running {
     /// Starts everything. The service takes requests when this returns.
     pub async fn start(config: &Config, options: Options) -> Result<Self, StartError> {
         config.check_files()?;
-        config.require_built()?;
         let role = options.role.unwrap_or(Role::All);
         check_role(config, role)?;
         let clock = options.clock.unwrap_or_else(SystemClock::shared);
@@ -198,6 +210,13 @@ impl Running {
         // Once in any case: what an earlier process noted of senders holds on.
         let seen = follower.look(None).await?;
         let follower = is_shared.then(|| tokio::spawn(follower.follow(Some(seen), following.clone())));
+        let mobile = match &config.mobile {
+            Some(mobile) if role != Role::Worker => {
+                let tables = Tables::open(mobile, &*store).await?;
+                Some(Arc::new(Mobile::new(mobile, tables)))
+            }
+            _ => None,
+        };
         let app = Arc::new(App {
             role,
             store,
@@ -213,6 +232,7 @@ impl Running {
             draining: CancellationToken::new(),
             registrations: App::registration_slots(),
             jobs: api::hubs::jobs::Jobs::new(&config.hubs)?,
+            mobile,
         });
         let stop_listening = CancellationToken::new();
         let serving = Serving {
@@ -238,6 +258,7 @@ impl Running {
         let upkeep = tokio::spawn(keep_up(app.clone()));
         // Where jobs are asked for they are done: they are work on the registry, not on the gateways.
         let jobs = (role != Role::Worker).then(|| tokio::spawn(api::hubs::jobs::work(app.clone())));
+        let news = app.mobile.is_some().then(|| tokio::spawn(tables::work(app.clone())));
         let drain = Duration::from_secs(u64::from(config.server.drain_seconds));
         Ok(Self {
             app,
@@ -249,6 +270,7 @@ impl Running {
             http,
             upkeep,
             jobs,
+            news,
             follower,
             following,
             renewal,
@@ -277,7 +299,7 @@ impl Running {
 
     /// Stops within `server.drain_seconds` and answers whether everything ended by itself.
     pub async fn stop(self) -> bool {
-        let Self { app, drain, stop_listening, mut http, upkeep, jobs, follower, following, renewal, .. } = self;
+        let Self { app, drain, stop_listening, mut http, upkeep, jobs, news, follower, following, renewal, .. } = self;
         let end = app.clock.boot().plus(drain);
         app.draining.cancel();
         stop_listening.cancel();
@@ -287,11 +309,11 @@ impl Running {
         if !answered {
             http.abort();
         }
-        if let Some(mut jobs) = jobs
-            && tokio::time::timeout(left(end), &mut jobs).await.is_err()
-        {
-            jobs.abort();
-            let _ = jobs.await;
+        for mut work in jobs.into_iter().chain(news) {
+            if tokio::time::timeout(left(end), &mut work).await.is_err() {
+                work.abort();
+                let _ = work.await;
+            }
         }
         following.cancel();
         if let Some(mut follower) = follower

@@ -34,6 +34,7 @@ mod registry;
 mod retention;
 mod senders;
 pub mod sqlite;
+mod tables;
 
 pub use broadcasts::{
     Accepted, Checkpoint, CheckpointReply, ChunkWork, Destination, Evidence, Handover, Judgement, Move, NewBroadcast,
@@ -47,6 +48,7 @@ pub use registrations::{
 pub use registry::{Applied, Change, Commits, HubRecord, InstallationPage, StoredInstallation, TargetRow, TargetRows};
 pub use retention::Retention;
 pub use senders::{Hold, HoldKind, InsteadOf, Noted, SenderRecord};
+pub use tables::{Note, TableError, TableStore};
 
 /// What an operation of the store answers.
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
@@ -243,6 +245,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// One slice of sweeping: expired targets, tombstones, old broadcasts and keys. Answers whether more is waiting.
     async fn sweep(&self) -> Result<bool>;
+
+    /// The apps' own tables.
+    fn tables(&self) -> &dyn TableStore;
 
     /// What the group commit of registrations has done so far, for metrics.
     fn commits(&self) -> Commits {

@@ -19,6 +19,7 @@ mod postgres;
 mod registrations;
 mod registry;
 mod senders;
+mod tables;
 mod templates;
 
 use postgres::PostgresBench;

@@ -96,6 +96,10 @@ macro_rules! gated {
                 }
                 answer
             }
+
+            fn tables(&self) -> &dyn TableStore {
+                self.store.tables()
+            }
         }
     };
 }

@@ -15,6 +15,7 @@
 mod bare;
 mod devices;
 mod engine;
+mod pulling;
 mod reading;
 mod registering;
 

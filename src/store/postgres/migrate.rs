@@ -11,11 +11,15 @@ use super::pool::{Durability, Pool, begin, commit, query_opt, retrying};
 use crate::store::StoreError;
 
 /// Each with the version that it brings the schema to and the oldest build that may go on beside it.
-const MIGRATIONS: &[(i32, i32, &str)] =
-    &[(1, 1, include_str!("schema.sql")), (2, 1, include_str!("templates.sql")), (3, 1, include_str!("jobs.sql"))];
+const MIGRATIONS: &[(i32, i32, &str)] = &[
+    (1, 1, include_str!("schema.sql")),
+    (2, 1, include_str!("templates.sql")),
+    (3, 1, include_str!("jobs.sql")),
+    (4, 1, include_str!("tables/tables.sql")),
+];
 
 /// This build's schema version.
-pub const SCHEMA_VERSION: i32 = 3;
+pub const SCHEMA_VERSION: i32 = 4;
 
 /// The lock that nodes which start at once stand in line for.
 const LOCK: i64 = 0x66616e_66617265;

@@ -5,6 +5,7 @@
 //! - `jobs`: jobs, and the files that they read and write.
 //! - `life`: accept, plan, lease, checkpoint, outcomes.
 //! - `senders`: what keeps senders, and whether hubs or senders changed.
+//! - `tables`: the apps' own tables.
 //!
 //! The rules are those of every engine (`store::index`, `store::registration`, `store::life`); here is how they are kept
 //! when several processes write at once. No process holds anything that another needs: what is not in the database does
@@ -22,7 +23,7 @@ use super::{
     HubRecord, InstallationPage, InsteadOf, JobRecord, JobStep, LeasedJob, NewBroadcast, Noted, OutcomePage,
     OutcomeQuery, PatchError, PlanStep, ReadyWork, Registered, RegistrationChange, RegistrationPage, RegistrationQuery,
     Result, Retention, SenderRecord, ShardWork, Standing, Store, StoreError, StoredInstallation, StoredRegistration,
-    Suspected, Tally, TargetRows,
+    Suspected, TableStore, Tally, TargetRows,
 };
 use crate::model::audience::Audience;
 use crate::model::broadcast::{Broadcast, Wish};
@@ -44,6 +45,7 @@ mod options;
 mod pool;
 mod registry;
 mod senders;
+mod tables;
 mod time;
 
 pub use inspect::{Inspection, inspect};
@@ -336,7 +338,12 @@ impl Store for PostgresStore {
     async fn sweep(&self) -> Result<bool> {
         let more = within(registry::sweep(&self.parts)).await?;
         let more = within(jobs::sweep(&self.parts)).await? || more;
+        let more = within(tables::sweep(&self.parts)).await? || more;
         Ok(within(life::sweep(&self.parts)).await? || more)
+    }
+
+    fn tables(&self) -> &dyn TableStore {
+        self
     }
 
     fn commits(&self) -> Commits {

@@ -40,18 +40,20 @@ pub enum Mode {
 pub(super) enum Precedence {
     Accept,
     Checkpoint,
+    /// A row of an app's table.
+    Row,
     Registration,
     Fold,
     Sweep,
 }
 
 impl Precedence {
-    const COUNT: usize = 5;
+    const COUNT: usize = 6;
 
-    /// Accepts and registrations are promises to somebody outside and survive a power loss; the rest may be repeated
+    /// Accepts, rows and registrations are promises to somebody outside and survive a power loss; the rest may be repeated
     /// (design.md 3.4).
     const fn synced(self) -> bool {
-        matches!(self, Self::Accept | Self::Registration)
+        matches!(self, Self::Accept | Self::Row | Self::Registration)
     }
 }
 
@@ -285,6 +287,7 @@ fn connect(path: &Path, read_only: bool) -> Result<Connection> {
     connection.pragma_update(None, "cache_size", if read_only { READER_CACHE } else { WRITER_CACHE })?;
     connection.pragma_update(None, "mmap_size", 0)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
+    super::tables::add_functions(&connection)?;
     Ok(connection)
 }
 
@@ -366,7 +369,7 @@ fn next_group(shared: &Shared) -> Option<(Vec<Box<dyn Task>>, bool)> {
         {
             return Some((vec![task], false));
         }
-        for precedence in [Precedence::Accept, Precedence::Checkpoint, Precedence::Registration] {
+        for precedence in [Precedence::Accept, Precedence::Checkpoint, Precedence::Row, Precedence::Registration] {
             while weight < GROUP_WEIGHT {
                 let Some(task) = tasks.waiting[precedence as usize].pop_front() else { break };
                 weight += task.weight();

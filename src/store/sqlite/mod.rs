@@ -4,6 +4,7 @@
 //! - `registry`: hubs, installations, the index and its deltas, rows for workers.
 //! - `jobs`: jobs, and the files that they read and write.
 //! - `life`: accept, plan, lease, checkpoint, outcomes.
+//! - `tables`: the apps' own tables.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -21,7 +22,7 @@ use super::{
     HubRecord, InstallationPage, InsteadOf, JobRecord, JobStep, LeasedJob, NewBroadcast, Noted, OutcomePage,
     OutcomeQuery, PatchError, PlanStep, ReadyWork, Registered, RegistrationChange, RegistrationPage, RegistrationQuery,
     Result, Retention, SenderRecord, ShardWork, Standing, Store, StoreError, StoredInstallation, StoredRegistration,
-    Suspected, Tally, TargetRows,
+    Suspected, TableStore, Tally, TargetRows,
 };
 use crate::clock::{LeaseClock, SharedClock};
 use crate::model::audience::Audience;
@@ -40,6 +41,7 @@ mod inspect;
 mod jobs;
 mod life;
 mod registry;
+mod tables;
 
 use engine::Engine;
 pub use engine::Mode;
@@ -107,15 +109,16 @@ fn lock_path(path: &Path) -> PathBuf {
 }
 
 /// This build's schema version, kept in SQLite's `user_version`.
-const SCHEMA_VERSION: i64 = 5;
+const SCHEMA_VERSION: i64 = 6;
 
 /// What brings a file to each version.
-const MIGRATIONS: [(i64, &str); 5] = [
+const MIGRATIONS: [(i64, &str); 6] = [
     (1, include_str!("schema.sql")),
     (2, include_str!("senders.sql")),
     (3, include_str!("narrowing.sql")),
     (4, include_str!("templates.sql")),
     (5, include_str!("jobs.sql")),
+    (6, include_str!("tables/tables.sql")),
 ];
 
 /// Brings the schema to this version. Answers `Corrupt` for a file of a newer version.
@@ -359,7 +362,12 @@ impl Store for SqliteStore {
     async fn sweep(&self) -> Result<bool> {
         let more = registry::sweep(&self.parts).await?;
         let more = jobs::sweep(&self.parts).await? || more;
+        let more = tables::sweep(&self.parts).await? || more;
         Ok(life::sweep(&self.parts).await? || more)
+    }
+
+    fn tables(&self) -> &dyn TableStore {
+        self
     }
 
     fn commits(&self) -> Commits {

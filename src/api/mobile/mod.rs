@@ -1,0 +1,137 @@
+//! The Mobile Apps face: what the client libraries of the field speak (`mobile-apps.md`), at paths that begin with
+//! `/tables`, `/.auth`, `/push`, `/api` and `/swagger`.
+//!
+//! It stands before the Notification Hubs face, which takes all other paths. What holds for every path here is done on
+//! the way in and out: pages of other hosts may call ([`cors`]), refusals have the one body that all clients read
+//! ([`refusal`]). Who is signed in says [`caller`], where the service was reached [`here`].
+//!
+//! A translator holds no rules: users are the [`identity`](crate::identity) room's, rows those of the tables', devices
+//! the registry's.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse, Response};
+use axum::routing::any;
+use http::{HeaderName, HeaderValue, Method, Uri};
+use tower_service::Service;
+
+use super::error::Refusal;
+use super::{App, Meters, Route, served};
+use crate::config::MobileConfig;
+use crate::identity::session::Sessions;
+use crate::telemetry::count;
+
+pub mod caller;
+mod cors;
+pub mod here;
+pub mod refusal;
+pub mod tables;
+
+use cors::Cors;
+use refusal::Refused;
+use tables::Tables;
+
+const SERVER_VERSION: HeaderName = HeaderName::from_static("x-zumo-server-version");
+const OUR_VERSION: HeaderValue = HeaderValue::from_static(concat!("fanfare-", env!("CARGO_PKG_VERSION")));
+
+/// The first segments of this face's paths.
+const OWN: [&str; 5] = ["tables", ".auth", "push", "api", "swagger"];
+
+/// What the face has at hand.
+#[derive(Debug)]
+pub struct Mobile {
+    pub config: MobileConfig,
+    /// None without `[mobile.auth]`: then there are no users.
+    pub sessions: Option<Sessions>,
+    pub tables: Tables,
+    cors: Cors,
+}
+
+impl Mobile {
+    /// The face that a configuration asks for.
+    pub fn new(config: &MobileConfig, tables: Tables) -> Self {
+        let sessions = config.auth.as_ref().map(|auth| {
+            let life = Duration::from_hours(u64::from(auth.session_hours));
+            Sessions::new(&auth.signing_key, &auth.audience, &auth.issuer, life)
+        });
+        Self { sessions, tables, cors: Cors::new(&config.cors_origins), config: config.clone() }
+    }
+}
+
+fn routes() -> Vec<Route> {
+    tables::routes()
+}
+
+/// The face, and what stands behind it.
+#[derive(Clone)]
+struct Face {
+    mobile: Arc<Mobile>,
+    operations: Router,
+    behind: Router,
+}
+
+/// A router that takes this face's paths and leads all others on.
+pub(super) fn router(app: &Arc<App>, mobile: &Arc<Mobile>, meters: &Meters<'_>, behind: Router) -> Router {
+    let unknown = any(async || Refused::no_route());
+    let operations = served(Router::new(), routes(), meters)
+        .fallback_service(unknown.layer(from_fn_with_state(meters.of("none"), count)))
+        .with_state(app.clone());
+    let face = Face { mobile: mobile.clone(), operations, behind };
+    Router::new().fallback(enter).with_state(face)
+}
+
+async fn enter(State(mut face): State<Face>, mut request: Request) -> Response {
+    let first = request.uri().path().split('/').nth(1).unwrap_or_default();
+    let is_table = first == "tables";
+    if !OWN.contains(&first) {
+        return call(&mut face.behind, request).await;
+    }
+    let origin = face.mobile.cors.origin(request.headers());
+    if request.method() == Method::OPTIONS {
+        // Before anything is asked about a caller or a version: a browser asks without either (6.3).
+        let mut response = cors::preflight(request.headers(), origin.as_ref());
+        response.headers_mut().insert(SERVER_VERSION, OUR_VERSION);
+        return response;
+    }
+    if let Some(uri) = without_last_slash(request.uri()) {
+        *request.uri_mut() = uri;
+    }
+    let mut response = in_our_form(call(&mut face.operations, request).await);
+    if is_table {
+        tables::uncached(response.headers_mut());
+    }
+    cors::allow(response.headers_mut(), origin.as_ref());
+    response.headers_mut().insert(SERVER_VERSION, OUR_VERSION);
+    response
+}
+
+async fn call(router: &mut Router, request: Request) -> Response {
+    match router.call(request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    }
+}
+
+/// A slash at the end of a path means nothing (2.0).
+fn without_last_slash(uri: &Uri) -> Option<Uri> {
+    let path = uri.path().strip_suffix('/').filter(|path| path.len() > 1)?;
+    let target = uri.query().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = Some(target.parse().ok()?);
+    Uri::from_parts(parts).ok()
+}
+
+/// A refusal of the rooms that all faces share in the form of this one; any other answer as it is.
+fn in_our_form(mut response: Response) -> Response {
+    let Some(refusal) = response.extensions_mut().remove::<Refusal>() else { return response };
+    let mut said = Refused::from(refusal).into_response();
+    std::mem::swap(said.extensions_mut(), response.extensions_mut());
+    if let Some(allowed) = response.headers_mut().remove(http::header::ALLOW) {
+        said.headers_mut().insert(http::header::ALLOW, allowed);
+    }
+    said
+}

@@ -1,0 +1,207 @@
+//! Sessions: the tokens by which apps show who is signed in (`mobile-apps.md` 4.7).
+//!
+//! ```text
+//! HS256 { sub, stable_sid, idp, ver: "4", iss, aud, iat, nbf, exp, ims, name?, email?, subject? }
+//! ```
+//!
+//! A session is its token: nothing of it is kept here, so every process that has the signing key takes it. The key's text
+//! is the key. `ims` is the moment of issue in milliseconds, so that a session that begins in the second in which others
+//! were revoked is told from them. Tokens that an app's own server signs with the same key need `sub`, `iss`, `aud` and
+//! `exp`, and may leave the rest out (4.11).
+
+use std::time::Duration;
+
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
+use serde::{Deserialize, Serialize};
+
+use super::jwt::{self, Audience, Broken, NumericDate};
+use super::secret::Secret;
+use crate::model::time::Timestamp;
+
+/// For so long after its end a session may still be renewed (4.7).
+pub const GRACE: Duration = Duration::from_hours(72);
+/// How far the clock of an app's own server may be ahead of ours.
+const SKEW: Duration = Duration::from_mins(1);
+/// The longest user id, in bytes: it stands in a tag and in rows.
+const LONGEST_ID: usize = 255;
+/// The provider of tokens that name none.
+const CUSTOM: &str = "custom";
+/// Of the form that user ids have: made of the provider's own id (4.7).
+const VERSION: &str = "4";
+
+/// Who is signed in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    /// The id that rows, tags and identity headers bear: `sid:` and 32 hexadecimal digits, or what the app's own server says.
+    pub sub: String,
+    /// By whom they signed in: `google`, `custom` ….
+    pub provider: String,
+    pub profile: Profile,
+    /// When this session began.
+    pub issued: Timestamp,
+    /// When it ends.
+    pub expires: Timestamp,
+}
+
+/// What the provider said of a user.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Profile {
+    /// The provider's own id of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+}
+
+/// Why a token stands for nobody. The texts are those that clients of the field know, without what was expected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SessionError {
+    #[error(transparent)]
+    Broken(#[from] Broken),
+    #[error("jwt audience invalid")]
+    Audience,
+    #[error("jwt issuer invalid")]
+    Issuer,
+    #[error("jwt expired")]
+    Expired,
+    #[error("jwt not active")]
+    NotYet,
+    #[error("jwt subject invalid")]
+    Subject,
+    #[error("session revoked")]
+    Revoked,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Claims {
+    sub: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stable_sid: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    idp: Option<String>,
+    /// Text here, a number elsewhere; never looked at.
+    #[serde(default, skip_deserializing, skip_serializing_if = "Option::is_none")]
+    ver: Option<&'static str>,
+    iss: String,
+    aud: Audience,
+    exp: NumericDate,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    nbf: Option<NumericDate>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    iat: Option<NumericDate>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ims: Option<i64>,
+    #[serde(flatten)]
+    profile: Profile,
+}
+
+/// Issues and reads session tokens.
+pub struct Sessions {
+    signing: EncodingKey,
+    verifying: DecodingKey,
+    audience: String,
+    issuer: String,
+    life: Duration,
+}
+
+impl std::fmt::Debug for Sessions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sessions").field("issuer", &self.issuer).field("life", &self.life).finish_non_exhaustive()
+    }
+}
+
+impl Sessions {
+    /// Sessions signed with the text of `key`, each `life` long.
+    pub fn new(key: &Secret, audience: &str, issuer: &str, life: Duration) -> Self {
+        let key = key.expose().as_bytes();
+        Self {
+            signing: EncodingKey::from_secret(key),
+            verifying: DecodingKey::from_secret(key),
+            audience: audience.to_owned(),
+            issuer: issuer.to_owned(),
+            life,
+        }
+    }
+
+    /// A fresh session of somebody: they, and their token. `None` when there is no writing it.
+    pub fn begin(&self, sub: &str, provider: &str, profile: Profile, now: Timestamp) -> Option<(User, String)> {
+        // Ends are whole seconds, as the token has them.
+        let end = now.plus(self.life).millis().div_euclid(1_000) * 1_000;
+        let (issued, expires) = (now, Timestamp::from_millis(end));
+        let claims = Claims {
+            sub: sub.to_owned(),
+            stable_sid: Some(sub.to_owned()),
+            idp: Some(provider.to_owned()),
+            ver: Some(VERSION),
+            iss: self.issuer.clone(),
+            aud: Audience::One(self.audience.clone()),
+            exp: NumericDate::at(expires),
+            nbf: Some(NumericDate::at(issued)),
+            iat: Some(NumericDate::at(issued)),
+            ims: Some(issued.millis()),
+            profile: profile.clone(),
+        };
+        let token = jwt::sign(&claims, &self.signing)?;
+        Some((User { sub: sub.to_owned(), provider: provider.to_owned(), profile, issued, expires }, token))
+    }
+
+    /// Whose token it is, while the session lasts.
+    pub fn verify(&self, token: &str, now: Timestamp) -> Result<User, SessionError> {
+        self.open(token, now, Duration::ZERO)
+    }
+
+    /// Whose token it is, also for a while after the session's end.
+    pub fn renewable(&self, token: &str, now: Timestamp) -> Result<User, SessionError> {
+        self.open(token, now, GRACE)
+    }
+
+    fn open(&self, token: &str, now: Timestamp, grace: Duration) -> Result<User, SessionError> {
+        let claims: Claims = jwt::open(token, &self.verifying, Algorithm::HS256)?;
+        if !claims.aud.names(&self.audience) {
+            return Err(SessionError::Audience);
+        }
+        if claims.iss != self.issuer {
+            return Err(SessionError::Issuer);
+        }
+        let expires = Timestamp::from_millis(claims.exp.millis());
+        if expires.plus(grace) <= now {
+            return Err(SessionError::Expired);
+        }
+        let begins = claims.nbf.into_iter().chain(claims.iat).any(|from| from.millis() > now.plus(SKEW).millis());
+        if begins {
+            return Err(SessionError::NotYet);
+        }
+        if !is_user_id(&claims.sub) {
+            return Err(SessionError::Subject);
+        }
+        // One that does not say when it began is as old as can be: any revocation meets it.
+        let issued = claims.ims.or_else(|| claims.iat.or(claims.nbf).map(NumericDate::millis)).unwrap_or_default();
+        Ok(User {
+            sub: claims.sub,
+            provider: claims.idp.unwrap_or_else(|| CUSTOM.to_owned()),
+            profile: claims.profile,
+            issued: Timestamp::from_millis(issued),
+            expires,
+        })
+    }
+}
+
+impl User {
+    /// Refuses a session that began before its user's sessions were revoked.
+    pub fn check_not_before(&self, revoked: Option<Timestamp>) -> Result<(), SessionError> {
+        match revoked {
+            Some(revoked) if self.issued <= revoked => Err(SessionError::Revoked),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What can be a user's id: it stands in a header, a tag and a column.
+fn is_user_id(sub: &str) -> bool {
+    (1..=LONGEST_ID).contains(&sub.len()) && !sub.chars().any(char::is_control)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,115 @@
+//! A list as an engine is asked for it.
+
+use crate::model::time::Timestamp;
+use crate::tables::odata::{Comparison, Cursor, Expr, ListOptions, Literal, Order, Place};
+use crate::tables::row::Row;
+use crate::tables::schema::Schema;
+use crate::tables::typed::Unknown;
+
+/// A list. Every order ends with the id, so that pages are the same each time (spec 3.3 R4).
+#[derive(Clone, Debug)]
+pub struct Query {
+    pub filter: Option<Expr>,
+    /// Empty: by id.
+    pub order: Vec<Order>,
+    pub skip: u64,
+    /// The rows of a page.
+    pub limit: u32,
+    /// Whether the rows of the whole list are counted.
+    pub count: bool,
+    /// Whether deleted rows belong to it.
+    pub deleted: bool,
+    pub after: Option<Place>,
+    /// Whose rows they are, where rows belong to users.
+    pub owner: Option<String>,
+    pub unknown: Unknown,
+    /// Whether `x ne 5` holds where x is null (spec 2.3).
+    pub null_differs: bool,
+}
+
+/// A page of a list.
+#[derive(Clone, Debug)]
+pub struct Page {
+    pub schema: Schema,
+    pub rows: Vec<Row>,
+    /// Whether rows follow.
+    pub more: bool,
+    /// Of the whole list, when it was to be counted.
+    pub count: Option<u64>,
+    /// The table's clock as of this page: no row of it is stamped later.
+    pub clock: Timestamp,
+}
+
+/// `updatedAt ge T` among the conditions that must all hold: with the order by stamp the mark of a pull (spec 3.4).
+fn bound(filter: &mut Expr) -> Option<&mut Comparison> {
+    match filter {
+        Expr::And(parts) => parts.iter_mut().find_map(bound),
+        Expr::Compare(operator @ (Comparison::GreaterOrEqual | Comparison::Greater), left, right) => {
+            let stamp = matches!(&**left, Expr::Member(name) if name.eq_ignore_ascii_case("updatedAt"));
+            (stamp && matches!(&**right, Expr::Literal(Literal::Time(_) | Literal::Day(_)))).then_some(operator)
+        }
+        _ => None,
+    }
+}
+
+/// Whether it is a pull, and in one of the older dialect the rule that keeps it from losing rows (spec 3.3 R6): the row
+/// at the bound is one that the client has, so to skip one row from there is to ask for what comes after it. If that row
+/// moved meanwhile, plain skipping would skip a row that nobody has.
+pub fn adapt_pull(options: &mut ListOptions, skip: &mut u64) -> bool {
+    if !options.is_by_stamp() {
+        return false;
+    }
+    let Some(operator) = options.filter.as_mut().and_then(bound) else { return false };
+    if *skip == 1 && *operator == Comparison::GreaterOrEqual {
+        *operator = Comparison::Greater;
+        *skip = 0;
+    }
+    true
+}
+
+/// Where the list goes on behind a page; `None` for orders in which it must count.
+pub fn place_after(options: &ListOptions, page: &Page) -> Option<Place> {
+    let last = page.rows.last()?;
+    if options.is_by_stamp() {
+        let upto = match options.after {
+            Some(Cursor { place: Place::Stamp { upto, .. }, .. }) => upto,
+            _ => page.clock,
+        };
+        return Some(Place::Stamp { after: last.updated, upto });
+    }
+    options.order.is_empty().then(|| Place::Id(last.id.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn adapted(filter: &str, order: &str, skip: u64) -> (bool, u64, bool) {
+        let mut options = ListOptions::read([("$filter", filter), ("$orderby", order)]).unwrap();
+        let before = options.filter.clone();
+        let mut skip = skip;
+        let pull = adapt_pull(&mut options, &mut skip);
+        (pull, skip, before != options.filter)
+    }
+
+    #[test]
+    fn to_skip_the_row_at_the_bound_of_a_pull_is_to_go_on_behind_it() {
+        let bound = "datetimeoffset'2026-11-23T03:01:56.706Z'";
+        for (filter, order, skip, expected) in [
+            (format!("(updatedAt ge {bound})"), "updatedAt", 1, (true, 0, true)),
+            (format!("((n eq 2) and (updatedAt ge {bound}))"), "updatedAt asc", 1, (true, 0, true)),
+            (format!("((n eq 2) and (UpdatedAt ge ({bound})))"), "updatedat", 1, (true, 0, true)),
+            (format!("(updatedAt ge {bound})"), "updatedAt", 2, (true, 2, false)),
+            (format!("(updatedAt ge {bound})"), "updatedAt", 0, (true, 0, false)),
+            (format!("(updatedAt gt {bound})"), "updatedAt", 1, (true, 1, false)),
+            (format!("(n eq 1) or (updatedAt ge {bound})"), "updatedAt", 1, (false, 1, false)),
+            (format!("not (updatedAt ge {bound})"), "updatedAt", 1, (false, 1, false)),
+            (format!("(updatedAt ge {bound})"), "updatedAt desc", 1, (false, 1, false)),
+            (format!("(updatedAt ge {bound})"), "updatedAt,id", 1, (false, 1, false)),
+            (format!("(updatedAt ge {bound})"), "", 1, (false, 1, false)),
+            (format!("(createdAt ge {bound})"), "updatedAt", 1, (false, 1, false)),
+        ] {
+            assert_eq!(adapted(&filter, order, skip), expected, "{filter} {order} {skip}");
+        }
+    }
+}
