@@ -167,12 +167,20 @@ fn is_character(c: char) -> bool {
 
 /// Text as it may stand between tags or in an attribute. What XML cannot hold is left out.
 pub fn escaped(text: &str) -> Cow<'_, str> {
-    quick_xml::escape::escape(legal(text))
+    with_returns(quick_xml::escape::escape(legal(text)))
 }
 
 /// The same between tags alone, where quotes stand as they are.
 pub fn escaped_text(text: &str) -> Cow<'_, str> {
-    quick_xml::escape::partial_escape(legal(text))
+    with_returns(quick_xml::escape::partial_escape(legal(text)))
+}
+
+/// A reader makes a line feed of a carriage return that is no reference (XML 1.0 section 2.11).
+fn with_returns(text: Cow<'_, str>) -> Cow<'_, str> {
+    match text.contains('\r') {
+        true => text.replace('\r', "&#13;").into(),
+        false => text,
+    }
 }
 
 fn legal(text: &str) -> Cow<'_, str> {
@@ -187,7 +195,8 @@ pub fn push(out: &mut String, name: &str, text: &str) {
     out.extend(["<", name, ">", &escaped(text), "</", name, ">"]);
 }
 
-/// Appends `<name><![CDATA[text]]></name>`, in two sections where the text holds the end of one.
+/// Appends `<name><![CDATA[text]]></name>`, in two sections where the text holds the end of one, or a carriage return,
+/// which can only stand outside of them.
 pub fn push_cdata(out: &mut String, name: &str, text: &str) {
     out.extend(["<", name, "><![CDATA["]);
     let mut first = true;
@@ -195,7 +204,12 @@ pub fn push_cdata(out: &mut String, name: &str, text: &str) {
         if !std::mem::take(&mut first) {
             out.push_str("]]]]><![CDATA[>");
         }
-        out.extend(part.chars().filter(|c| is_character(*c)));
+        for c in part.chars().filter(|c| is_character(*c)) {
+            match c {
+                '\r' => out.push_str("]]>&#13;<![CDATA["),
+                c => out.push(c),
+            }
+        }
     }
     out.extend(["]]></", name, ">"]);
 }

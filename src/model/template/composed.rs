@@ -129,9 +129,17 @@ impl Builder {
 }
 
 impl Context {
+    /// Writes no further once the whole is too long: one expression may name a long property a thousand times.
     fn write(self, expression: &Expression, values: &Values<'_>, out: &mut String) {
+        let escaped = |out: &mut String| {
+            expression.evaluate(values, &mut |text| {
+                if out.len() <= LONGEST_RENDERED {
+                    self.escape(text, out);
+                }
+            });
+        };
         if self != Self::Json {
-            return expression.evaluate(values, &mut |text| self.escape(text, out));
+            return escaped(out);
         }
         let start = out.len();
         if expression.is_number {
@@ -142,7 +150,7 @@ impl Context {
             out.truncate(start);
         }
         out.push('"');
-        expression.evaluate(values, &mut |text| self.escape(text, out));
+        escaped(out);
         out.push('"');
     }
 
@@ -220,4 +228,24 @@ fn is_number(text: &str) -> bool {
         rest = &exponent[length..];
     }
     rest.is_empty() && text.parse::<f64>().is_ok_and(f64::is_finite)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Properties;
+    use super::*;
+
+    #[test]
+    fn one_expression_that_names_a_long_text_often_stops_at_the_bound() {
+        let long = "x".repeat(60_000);
+        let many = format!("{{{}}}", vec!["$(a)"; 2_000].join(" + "));
+        let properties = Properties::new(&[("a".to_owned(), long.clone())].into());
+        let values = Values { properties: &properties, variables: None };
+        for context in [Context::Json, Context::XmlText, Context::XmlAttribute, Context::Header] {
+            let expression = expression(&many, Mode::Strict).unwrap().unwrap();
+            let mut out = String::new();
+            context.write(&expression, &values, &mut out);
+            assert!((LONGEST_RENDERED..=LONGEST_RENDERED + long.len()).contains(&out.len()), "{}", out.len());
+        }
+    }
 }

@@ -56,6 +56,17 @@ fn what_is_no_document_is_refused() {
     assert_eq!(parse(b"<a>\xff</a>").unwrap_err().to_string(), "body must be UTF-8");
 }
 
+#[test]
+fn a_carriage_return_reads_back_however_it_is_written() {
+    let mut document = String::from("<r>");
+    push(&mut document, "a", "1\r\n2\r");
+    push_cdata(&mut document, "b", "1\r\n2\r]]>");
+    document.extend(["<c>", &escaped_text("\r\""), "</c></r>"]);
+    let read = parse(document.as_bytes()).unwrap();
+    let text = |name| read.child(name).unwrap().text.as_str();
+    assert_eq!((text("a"), text("b"), text("c")), ("1\r\n2\r", "1\r\n2\r]]>", "\r\""));
+}
+
 proptest! {
     #[test]
     fn any_bytes_give_an_answer(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
