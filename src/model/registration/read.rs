@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::form::{self, Form};
 use super::rules;
 use super::{OneTemplate, Registration, RegistrationId};
-use crate::model::channel::Channel;
+use crate::model::channel::{Channel, apns_token};
 use crate::model::field::FieldError;
 use crate::model::installation::{InstallationLimits, Template};
 use crate::model::platform::PlatformWord;
@@ -142,7 +142,10 @@ pub(super) fn written(platform: PlatformWord, handles: &[String]) -> Value {
         (PlatformWord::Browser, [endpoint, p256dh, auth]) => {
             json!({"endpoint": endpoint, "p256dh": p256dh, "auth": auth})
         }
-        (PlatformWord::Apns, [token]) => Value::String(token.to_ascii_uppercase()),
+        // As documents show it, without what stood around it; one that is none is told of when it is parsed.
+        (PlatformWord::Apns, [token]) => {
+            Value::String(apns_token(token).map_or_else(|_| token.clone(), hex::encode_upper))
+        }
         _ => Value::String(handles.join("-")),
     }
 }

@@ -251,9 +251,11 @@ fn a_file_of_the_first_version_is_brought_up_to_date_with_what_it_holds() {
     drop(SqliteStore::open(&file, Mode::Inline, clock, Retention::default()).unwrap());
     let after = Connection::open(&file).unwrap();
     let version: i64 = after.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
-    assert_eq!(version, 5);
-    let jobs: u32 = after.query_row("SELECT count(*) FROM job", [], |row| row.get(0)).unwrap();
-    assert_eq!(jobs, 0);
+    assert_eq!(version, crate::store::sqlite::SCHEMA_VERSION);
+    for added in ["job", "data_table"] {
+        let rows: u32 = after.query_row(&format!("SELECT count(*) FROM {added}"), [], |row| row.get(0)).unwrap();
+        assert_eq!(rows, 0, "{added}");
+    }
     let sql = "SELECT shard, strikes, narrow_first IS NULL AND narrow_to IS NULL AND narrow_last IS NULL FROM shard";
     let row: (u32, u32, bool) = after.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
     assert_eq!(row, (7, 1, true));
