@@ -5,7 +5,8 @@ use crate::config::Config;
 use anyhow::Context;
 use std::{ffi::OsString, io::Write};
 
-/// Prints the effective configuration.
+/// Prints the effective configuration. What this build cannot run stands above it as comments, so that the output stays
+/// TOML.
 pub(super) fn run(
     args: &Configured,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
@@ -14,6 +15,9 @@ pub(super) fn run(
     let config = Config::load_with(args.config.as_deref(), environment)?;
     config.check_files()?;
     let toml = config.to_toml().context("the configuration cannot be written as TOML")?;
+    for missing in config.missing() {
+        writeln!(stdout, "# serve refuses this: {missing}")?;
+    }
     stdout.write_all(toml.as_bytes())?;
     Ok(stdout.flush()?)
 }
@@ -57,9 +61,10 @@ mod tests {
     }
 
     #[test]
-    fn passwords_in_urls_are_masked() {
-        let (_, out, err) = check(Some("[store]\nurl = 'postgres://u:secret@h/db'\n[mobile]\nhub = 'demo'"), &[]);
+    fn what_this_build_lacks_is_a_comment() {
+        let (_, out, err) = check(Some("[store]\nurl = 'postgres://u:secret@h/db'\n[site]\ndir = '.'"), &[]);
         assert_eq!(err, "");
+        assert!(out.starts_with("# serve refuses this: config: site: must be absent"), "{out}");
         assert!(out.contains("url = \"postgres://u:***@h/db\"") && !out.contains("secret@"), "{out}");
         out.parse::<toml::Table>().unwrap();
     }

@@ -26,6 +26,7 @@ mod section;
 mod server;
 mod source;
 mod store;
+mod support;
 mod url;
 mod worker;
 

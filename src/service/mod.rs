@@ -164,6 +164,7 @@ impl Running {
     /// Starts everything. The service takes requests when this returns.
     pub async fn start(config: &Config, options: Options) -> Result<Self, StartError> {
         config.check_files()?;
+        config.require_built()?;
         let role = options.role.unwrap_or(Role::All);
         check_role(config, role)?;
         let clock = options.clock.unwrap_or_else(SystemClock::shared);

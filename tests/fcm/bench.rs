@@ -8,11 +8,12 @@ use fanfare::clock::{Clock, SharedClock, SystemClock};
 use fanfare::gateway::fcm::{FcmGateway, FcmSettings};
 use fanfare::gateway::senders::Senders;
 use fanfare::gateway::{Batch, Gateway, Reply, SharedRequest, StopFlag, Targets};
-use fanfare::model::broadcast::{BroadcastRequest, Content, Lane, Notification, Payloads, Priority};
-use fanfare::model::id::{BroadcastId, Seq};
+use fanfare::model::broadcast::Content;
+use fanfare::model::id::Seq;
 use loadtest::gateways::{Authority, FcmConfig, FcmSim, Script, Simulated, Token};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
+use crate::prepared::{hello, prepared};
 use crate::seam::{Told, gather};
 
 pub(crate) struct Bench {
@@ -42,25 +43,11 @@ impl Bench {
     }
 
     pub(crate) fn request(&self) -> Arc<SharedRequest> {
-        let notification = Notification { title: Some("Hello".to_owned()), ..Notification::default() };
-        self.prepared(Content::Notification { notification, payloads: Payloads::new() })
+        self.prepared(hello())
     }
 
     pub(crate) fn prepared(&self, content: Content) -> Arc<SharedRequest> {
-        let now = self.clock.now();
-        let request = BroadcastRequest {
-            audience: String::new(),
-            content,
-            ttl_seconds: 3_600,
-            collapse_key: None,
-            priority: Priority::High,
-            lane: Lane::Bulk,
-            weight: 1,
-            rate_per_second: 0,
-            schedule_at: None,
-        };
-        let id = BroadcastId::new(now.millis().unsigned_abs());
-        Arc::new(self.gateway.prepare(id, &request, now.plus(Duration::from_hours(1))).unwrap())
+        prepared(&self.gateway, content, self.clock.now()).unwrap()
     }
 
     pub(crate) async fn send(&self, seqs: Range<u64>) -> Sent {

@@ -7,6 +7,8 @@ mod broadcasts;
 mod connections;
 mod credentials;
 mod messages;
+#[path = "../seam/prepared.rs"]
+mod prepared;
 #[path = "../seam/mod.rs"]
 mod seam;
 mod world;

@@ -6,7 +6,6 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
@@ -17,28 +16,11 @@ use loadtest::gateways::Simulated;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
+use crate::program;
 use crate::world::{FULL, LISTEN, World, device_token, windows_channel};
-
-fn client() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/hubs/client")
-}
-
-/// Runs a command to its end and answers what it said.
-async fn run(mut command: Command, what: &str) -> String {
-    let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap();
-    let output = output.unwrap_or_else(|error| panic!("{what}: {error}"));
-    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{what}: {said}");
-    said
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn c01_c18_the_javascript_client_works_over_tls() {
-    if !client().join("node_modules/@azure/notification-hubs").exists() {
-        let mut install = Command::new("npm");
-        install.current_dir(client()).args(["ci", "--no-audit", "--no-fund", "--loglevel=error"]);
-        run(install, "npm ci").await;
-    }
     let world = Arc::new(World::over_tls().await);
     let port = world.running.tls_address().unwrap().port();
     let string = async |rule: &str| {
@@ -48,7 +30,7 @@ async fn c01_c18_the_javascript_client_works_over_tls() {
     let container = world.full.send("POST", "/hub1/jobs/containers?api-version=2020-06", &[], b"").await.expect(201);
     let container = container.text().replace(&world.address().to_string(), &format!("localhost:{port}"));
     let mut node = Command::new("node");
-    node.current_dir(client())
+    node.current_dir(program::folder("hubs/client", "@azure/notification-hubs").await)
         .arg("functions.mjs")
         .env("NODE_EXTRA_CA_CERTS", world.authority.write_ca(world.folder.path()).unwrap())
         .env("FULL", string(FULL).await)
@@ -56,7 +38,7 @@ async fn c01_c18_the_javascript_client_works_over_tls() {
         .env("CONTAINER", container)
         .env("DEVICES", devices(&world).to_string())
         .env("RECEIVED", format!("http://{}", show(world.clone()).await));
-    let said = run(node, "node").await;
+    let said = program::run(node, "node").await;
     assert!(said.trim_end().ends_with("all functions work"), "{said}");
 }
 

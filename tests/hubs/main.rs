@@ -34,6 +34,7 @@ mod javascript;
 mod namespace;
 mod operations;
 mod passed;
+mod program;
 mod reading;
 mod schedule;
 mod sends;

@@ -13,7 +13,11 @@ async fn seen(client: &Client, method: &str, path: &str, headers: &[(&str, &str)
     assert!(answer.header("vary").is_some_and(|vary| vary.contains("Origin")), "{path}: {answer:?}");
     assert!(answer.header("x-zumo-server-version").is_some_and(|version| version.starts_with("fanfare-")));
     let origin = answer.header("access-control-allow-origin").map(str::to_owned);
-    (answer.status, origin, answer.header("access-control-expose-headers") == Some("Link, ETag, x-zumo-server-version"))
+    (
+        answer.status,
+        origin,
+        answer.header("access-control-expose-headers") == Some("Link, ETag, x-zumo-server-version, x-fanfare-conflict"),
+    )
 }
 
 #[tokio::test]

@@ -11,5 +11,7 @@
 #[path = "../native/client.rs"]
 mod client;
 mod face;
+#[path = "../hubs/program.rs"]
+mod program;
 mod tables;
 mod world;

@@ -8,12 +8,13 @@ use fanfare::clock::{Clock, SharedClock, SystemClock};
 use fanfare::gateway::client_runtime::ClientRuntime;
 use fanfare::gateway::requests::Tuning;
 use fanfare::gateway::{Batch, Gateway, StopFlag, Targets};
-use fanfare::model::broadcast::{BroadcastRequest, Content, Lane, Notification, Payloads, Priority};
+use fanfare::model::broadcast::Content;
 use fanfare::model::field::FieldError;
-use fanfare::model::id::{BroadcastId, Seq};
+use fanfare::model::id::Seq;
 use loadtest::gateways::{Authority, Token};
 use tokio::sync::mpsc::unbounded_channel;
 
+use crate::prepared::{hello, prepared};
 use crate::seam::{Told, gather};
 
 /// What every gateway of a bench is opened with.
@@ -45,26 +46,11 @@ pub(crate) struct Bench<S, G> {
 impl<S, G: Gateway> Bench<S, G> {
     /// Sends a notification to these devices.
     pub(crate) async fn send(&self, seqs: Range<u64>) -> Told {
-        let notification = Notification { title: Some("Hello".to_owned()), ..Notification::default() };
-        let content = Content::Notification { notification, payloads: Payloads::new() };
-        self.send_what(content, seqs).await.unwrap()
+        self.send_what(hello(), seqs).await.unwrap()
     }
 
     pub(crate) async fn send_what(&self, content: Content, seqs: Range<u64>) -> Result<Told, FieldError> {
-        let now = self.ground.clock.now();
-        let request = BroadcastRequest {
-            audience: String::new(),
-            content,
-            ttl_seconds: 3_600,
-            collapse_key: None,
-            priority: Priority::High,
-            lane: Lane::Bulk,
-            weight: 1,
-            rate_per_second: 0,
-            schedule_at: None,
-        };
-        let id = BroadcastId::new(now.millis().unsigned_abs());
-        let request = self.gateway.prepare(id, &request, now.plus(Duration::from_hours(1)))?;
+        let request = prepared(&self.gateway, content, self.ground.clock.now())?;
         let (tell, replies) = unbounded_channel();
         let (mut targets, mut owed) = (Targets::default(), 0);
         for seq in seqs {
@@ -72,7 +58,7 @@ impl<S, G: Gateway> Bench<S, G> {
             owed += 1;
         }
         let deadline = SystemClock.boot().plus(Duration::from_hours(1));
-        let batch = Batch { request: Arc::new(request), targets, deadline, stop: StopFlag::default(), replies: tell };
+        let batch = Batch { request, targets, deadline, stop: StopFlag::default(), replies: tell };
         self.gateway.submit(batch).await;
         Ok(gather(owed, replies).await)
     }

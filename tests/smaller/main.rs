@@ -14,6 +14,8 @@ mod bench;
 #[path = "../native/client.rs"]
 mod client;
 mod hubs_face;
+#[path = "../seam/prepared.rs"]
+mod prepared;
 #[path = "../seam/mod.rs"]
 mod seam;
 mod service;

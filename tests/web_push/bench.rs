@@ -10,14 +10,15 @@ use fanfare::gateway::requests::Tuning;
 use fanfare::gateway::transport::GatewayMeter;
 use fanfare::gateway::web_push::{WebPushGateway, WebPushSettings};
 use fanfare::gateway::{Batch, Gateway, Reply, SharedRequest, StopFlag, Targets};
-use fanfare::model::broadcast::{BroadcastRequest, Content, Lane, Payloads, Priority};
+use fanfare::model::broadcast::{Content, Payloads};
 use fanfare::model::channel::Channel;
-use fanfare::model::id::{BroadcastId, Seq};
+use fanfare::model::id::Seq;
 use fanfare::model::platform::Platform;
 use loadtest::gateways::{Authority, Script, Token, WebPushConfig, WebPushSim};
 use serde_json::Value;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
+use crate::prepared::prepared;
 use crate::seam::{Told, gather};
 
 pub(crate) const SUBJECT: &str = "mailto:ops@example.com";
@@ -65,20 +66,8 @@ impl Bench {
     }
 
     pub(crate) fn request(&self, payload: &str) -> Arc<SharedRequest> {
-        let now = self.clock.now();
-        let request = BroadcastRequest {
-            audience: String::new(),
-            content: Content::Payloads(Payloads::from([("web_push".to_owned(), payload.to_owned())])),
-            ttl_seconds: 3_600,
-            collapse_key: None,
-            priority: Priority::High,
-            lane: Lane::Bulk,
-            weight: 1,
-            rate_per_second: 0,
-            schedule_at: None,
-        };
-        let id = BroadcastId::new(now.millis().unsigned_abs());
-        Arc::new(self.gateway.prepare(id, &request, now.plus(Duration::from_hours(1))).unwrap())
+        let content = Content::Payloads(Payloads::from([("web_push".to_owned(), payload.to_owned())]));
+        prepared(&self.gateway, content, self.clock.now()).unwrap()
     }
 
     pub(crate) async fn send(&self, seqs: Range<u64>) -> Sent {

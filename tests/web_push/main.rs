@@ -14,6 +14,9 @@ mod bench;
 mod client;
 mod encryption;
 mod flow;
+#[expect(dead_code, reason = "a browser reads payloads of its own app alone")]
+#[path = "../seam/prepared.rs"]
+mod prepared;
 #[path = "../seam/mod.rs"]
 mod seam;
 mod service;

@@ -10,11 +10,11 @@ use fanfare::gateway::requests::Tuning;
 use fanfare::gateway::transport::GatewayMeter;
 use fanfare::gateway::wns::{WnsAuth, WnsGateway, WnsSettings};
 use fanfare::gateway::{Batch, Gateway, Reply, SharedRequest, StopFlag, Targets};
-use fanfare::model::broadcast::{BroadcastRequest, Content, Lane, Notification, Payloads, Priority};
-use fanfare::model::id::{BroadcastId, Seq};
+use fanfare::model::id::Seq;
 use loadtest::gateways::{Authority, Token, WnsConfig, WnsSim};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
+use crate::prepared::{hello, prepared};
 use crate::seam::{Told, gather};
 
 pub(crate) struct Bench {
@@ -57,21 +57,7 @@ impl Bench {
     }
 
     pub(crate) fn request(&self) -> Arc<SharedRequest> {
-        let now = self.clock.now();
-        let notification = Notification { title: Some("Hello".to_owned()), ..Notification::default() };
-        let request = BroadcastRequest {
-            audience: String::new(),
-            content: Content::Notification { notification, payloads: Payloads::new() },
-            ttl_seconds: 3_600,
-            collapse_key: None,
-            priority: Priority::High,
-            lane: Lane::Bulk,
-            weight: 1,
-            rate_per_second: 0,
-            schedule_at: None,
-        };
-        let id = BroadcastId::new(now.millis().unsigned_abs());
-        Arc::new(self.gateway.prepare(id, &request, now.plus(Duration::from_hours(1))).unwrap())
+        prepared(&self.gateway, hello(), self.clock.now()).unwrap()
     }
 
     pub(crate) async fn send(&self, seqs: Range<u64>) -> Sent {

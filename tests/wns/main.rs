@@ -10,6 +10,8 @@ mod bench;
 #[expect(dead_code, reason = "the tests of the API need more of it")]
 #[path = "../native/client.rs"]
 mod client;
+#[path = "../seam/prepared.rs"]
+mod prepared;
 #[path = "../seam/mod.rs"]
 mod seam;
 mod service;

@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 /// The schemes of pages; the last is that of packaged apps on Windows.
 const SCHEMES: [&str; 3] = ["http", "https", "ms-appx-web"];
 const METHODS: HeaderValue = HeaderValue::from_static("GET, PUT, PATCH, POST, DELETE, OPTIONS");
-const EXPOSED: HeaderValue = HeaderValue::from_static("Link, ETag, x-zumo-server-version");
+const EXPOSED: HeaderValue = HeaderValue::from_static("Link, ETag, x-zumo-server-version, x-fanfare-conflict");
 /// What a preflight that names no headers is told.
 const HEADERS: HeaderValue = HeaderValue::from_static(
     "zumo-api-version, x-zumo-auth, x-zumo-installation-id, x-zumo-version, x-zumo-features, x-zumo-options, \

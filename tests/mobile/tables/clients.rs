@@ -1,37 +1,19 @@
 //! The JavaScript client of the field, as it is (`client/tables.mjs`), and what the others insist on (section 8).
 
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::*;
-
-fn client() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/mobile/client")
-}
-
-/// Runs a command to its end and answers what it said.
-async fn run(mut command: Command, what: &str) -> String {
-    let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap();
-    let output = output.unwrap_or_else(|error| panic!("{what}: {error}"));
-    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{what}: {said}");
-    said
-}
+use crate::program;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a02_a03_the_javascript_client_reads_writes_pushes_and_pulls() {
-    if !client().join("node_modules/azure-mobile-apps-client").exists() {
-        let mut install = Command::new("npm");
-        install.current_dir(client()).args(["ci", "--no-audit", "--no-fund", "--loglevel=error"]);
-        run(install, "npm ci").await;
-    }
     let world = world().await;
     let mut node = Command::new("node");
-    node.current_dir(client())
+    node.current_dir(program::folder("mobile/client", "azure-mobile-apps-client").await)
         .arg("tables.mjs")
         .env("NODE_EXTRA_CA_CERTS", world.trusted())
         .env("SERVICE", world.over_tls());
-    let said = run(node, "node").await;
+    let said = program::run(node, "node").await;
     assert!(said.lines().any(|line| line == "all tables work"), "{said}");
 }
 
