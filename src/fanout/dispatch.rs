@@ -103,7 +103,7 @@ async fn run<A: Future<Output = ()>>(
         };
         (worker.slots.take((work.hub, platform, work.lane), shard.broadcast, work.weight).await, place)
     };
-    let (slot, _place) = tokio::select! {
+    let (mut slot, place) = tokio::select! {
         () = worker.shutdown.cancelled() => {
             give_back(worker, delivery, Duration::ZERO).await;
             return;
@@ -133,6 +133,7 @@ async fn run<A: Future<Output = ()>>(
     acknowledge().await;
     let ended = match leased {
         Ok(Ok(leased)) => {
+            slot.used();
             worker.meter.holds(work.hub, platform, true);
             let (run, replies) = Run::new(worker.clone(), shard, leased, deadline, active, slot, alone);
             let ended = run.run(replies).await;
@@ -148,6 +149,8 @@ async fn run<A: Future<Output = ()>>(
             Ended::GivenBack { due: worker.clock.now().plus(REST) }
         }
     };
+    // Before more is asked for: it would come at once, find no place and rest.
+    drop(place);
     match ended {
         Ended::Closed => worker.refill(shard.broadcast).await,
         Ended::GivenBack { due } => worker.publish(vec![ReadyWork { due, ..work.clone() }]).await,

@@ -56,8 +56,12 @@ const TURN: u64 = 5_040;
 #[derive(Debug)]
 pub(super) struct Slot {
     key: SlotKey,
+    broadcast: BroadcastId,
     /// Its broadcast's, for the next turn.
     pub weight: u32,
+    /// What the turn cost, until it is used: a shard may be another's already, because entries can come twice. They come
+    /// oftener to who has more of them, who would lose turns that it is owed if those were paid for.
+    paid: u64,
     /// `None` once it was given back.
     slots: Option<Slots>,
 }
@@ -76,7 +80,7 @@ impl Slots {
                 let pool = pools.entry(key).or_default();
                 if pool.taken < self.each && pool.next().is_none() {
                     pool.taken += 1;
-                    return Slot { key, weight, slots: Some(self.clone()) };
+                    return Slot { key, broadcast, weight, paid: 0, slots: Some(self.clone()) };
                 }
                 let present = pool.present;
                 let new = || Account { paid: present, weight: 1, tickets: VecDeque::new() };
@@ -95,18 +99,22 @@ impl Slots {
         }
     }
 
-    /// Hands a slot that became free to whose turn it is.
-    fn release(&self, key: SlotKey) {
+    /// Hands a slot that became free to whose turn it is; whoever did not use it gets back what it paid.
+    fn release(&self, key: SlotKey, broadcast: BroadcastId, unused: u64) {
         let mut pools = self.pools.lock();
         let Some(pool) = pools.get_mut(&key) else { return };
+        if let Some(account) = pool.known.get_mut(&broadcast) {
+            account.paid = account.paid.saturating_sub(unused);
+        }
         while let Some(turn) = pool.next() {
             let Some(account) = pool.known.get_mut(&turn) else { break };
             let (ticket, weight) = (account.tickets.pop_front(), account.weight);
             let Some(ticket) = ticket else { continue };
-            match ticket.send(Slot { key, weight, slots: Some(self.clone()) }) {
+            let paid = TURN / u64::from(weight);
+            match ticket.send(Slot { key, broadcast: turn, weight, paid, slots: Some(self.clone()) }) {
                 Ok(()) => {
                     let present = account.paid;
-                    account.paid += TURN / u64::from(account.weight);
+                    account.paid += paid;
                     pool.present = present;
                     pool.known.retain(|_, account| !account.tickets.is_empty() || account.paid + TURN > present);
                     return;
@@ -122,10 +130,17 @@ impl Slots {
     }
 }
 
+impl Slot {
+    /// Something is being sent: from here on the turn is paid for.
+    pub(super) fn used(&mut self) {
+        self.paid = 0;
+    }
+}
+
 impl Drop for Slot {
     fn drop(&mut self) {
         if let Some(slots) = self.slots.take() {
-            slots.release(self.key);
+            slots.release(self.key, self.broadcast, self.paid);
         }
     }
 }
@@ -162,7 +177,8 @@ mod tests {
         for (name, id) in [("big", big), ("big", big), ("big", big), ("small", small)] {
             let (slots, order) = (slots.clone(), order.clone());
             tasks.push(tokio::spawn(async move {
-                let slot = slots.take(KEY, id, 1).await;
+                let mut slot = slots.take(KEY, id, 1).await;
+                slot.used();
                 order.lock().push(name);
                 drop(slot);
             }));
@@ -197,8 +213,9 @@ mod tests {
             held.pop_front();
             let turns = waiting.iter_mut().enumerate();
             let mut got = turns.filter_map(|(n, (_, turn))| turn.now_or_never().map(|slot| (n, slot)));
-            let (n, slot) = got.next().unwrap();
+            let (n, mut slot) = got.next().unwrap();
             drop(got);
+            slot.used();
             held.push_back(slot);
             let (weight, _) = waiting.remove(n);
             *served.get_mut(&weight).unwrap() += 1;
@@ -235,7 +252,8 @@ mod tests {
             for _ in 0..2 {
                 for (weight, mut turn, held) in std::mem::take(&mut waiting) {
                     match (&mut turn).now_or_never() {
-                        Some(slot) => {
+                        Some(mut slot) => {
+                            slot.used();
                             *served.entry(weight).or_insert(0u32) += 1;
                             running.push((slot, held));
                         }
@@ -247,6 +265,51 @@ mod tests {
             kept.clear();
         }
         assert!(served[&3].abs_diff(3 * served[&1]) <= 12, "{served:?}");
+    }
+
+    /// Entries that came twice: their shards are found taken.
+    #[test]
+    fn turns_go_by_weight_also_when_some_of_them_come_to_nothing() {
+        let slots = Slots::new(4);
+        let mut held: VecDeque<Slot> = VecDeque::new();
+        let mut waiting: Vec<(u32, futures_util::future::BoxFuture<'_, Slot>)> = Vec::new();
+        let mut served = BTreeMap::from([(1, 0u32), (3, 0)]);
+        let id = |weight: u32| BroadcastId::new(u64::from(weight));
+        let ids = BTreeMap::from([(1, id(1)), (3, id(3))]);
+        for _ in 0..4 {
+            held.push_back(slots.take(KEY, id(9), 1).now_or_never().unwrap());
+        }
+        for weight in [1, 1, 1, 3, 3, 3] {
+            waiting.push((weight, Box::pin(slots.take(KEY, ids[&weight], weight))));
+        }
+        let mut of_heavy = 0;
+        while served.values().sum::<u32>() < 400 {
+            for (_, turn) in &mut waiting {
+                assert!(turn.now_or_never().is_none());
+            }
+            held.pop_front();
+            loop {
+                let turns = waiting.iter_mut().enumerate();
+                let mut got = turns.filter_map(|(n, (_, turn))| turn.now_or_never().map(|slot| (n, slot)));
+                let (n, mut slot) = got.next().unwrap();
+                drop(got);
+                let (weight, _) = waiting.remove(n);
+                let mut again: futures_util::future::BoxFuture<'_, Slot> =
+                    Box::pin(slots.take(KEY, ids[&weight], weight));
+                assert!((&mut again).now_or_never().is_none());
+                waiting.push((weight, again));
+                of_heavy += u32::from(weight == 3);
+                if weight == 3 && of_heavy % 3 == 0 {
+                    drop(slot);
+                    continue;
+                }
+                slot.used();
+                held.push_back(slot);
+                *served.get_mut(&weight).unwrap() += 1;
+                break;
+            }
+        }
+        assert!(served[&3].abs_diff(300) <= 3, "{served:?}");
     }
 
     #[tokio::test]

@@ -176,6 +176,7 @@ async fn feed(order: Order, rows: Rows) -> Fed {
             break;
         }
         let mut granted = granted;
+        let mut batches = Vec::new();
         while let Some((parcel, targets)) = waiting.take(granted) {
             granted -= targets.len();
             if let Some(template) = parcel.template
