@@ -29,7 +29,7 @@ pub(super) async fn measure(
     }
     let mut found: BTreeSet<(Platform, TemplateId, Vec<u8>)> = BTreeSet::new();
     for (chunk, set) in chunks {
-        let rows = worker.store.read_rows(hub, chunk, &set).await?;
+        let rows = worker.store.read_rows(hub, chunk, &set, None).await?;
         let named =
             rows.iter().filter_map(|(row, _)| Some((row.platform, row.template?, rows.variables(row).to_vec())));
         found.extend(named);

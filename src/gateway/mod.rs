@@ -81,6 +81,13 @@ pub trait Gateway: Send + Sync + 'static {
     /// Takes a batch; waits while the gateway has enough of that lane. Every target of the batch gets one reply.
     async fn submit(&self, batch: Batch);
 
+    /// The same of some of one lane: what a page's templates make of it are many small batches.
+    async fn submit_all(&self, batches: Vec<Batch>) {
+        for batch in batches {
+            self.submit(batch).await;
+        }
+    }
+
     /// One authenticated exchange that notifies nobody where the service allows one: whether credentials and network
     /// work. Used before a paused sender resumes by itself, and by `doctor`.
     async fn probe(&self) -> Probe;

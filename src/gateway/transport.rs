@@ -21,7 +21,12 @@ use crate::model::verdict::{Reason, Verdict};
 #[async_trait::async_trait]
 pub trait Transport: Send + Sync + fmt::Debug + 'static {
     /// Takes a batch; waits while its lane is full. Every target gets one reply, whatever happens to connections.
-    async fn submit(&self, batch: Batch);
+    async fn submit(&self, batch: Batch) {
+        self.submit_all(vec![batch]).await;
+    }
+
+    /// The same of some of one lane together: connections are woken once.
+    async fn submit_all(&self, batches: Vec<Batch>);
 
     /// Sends one request on a connection of its own and returns the answer as it came. The error says what failed, for a
     /// person to read.

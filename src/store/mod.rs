@@ -132,8 +132,15 @@ pub trait Store: Send + Sync + 'static {
     /// How many targets the audience has now, exactly, by platform, in one consistent read.
     async fn count(&self, hub: HubId, audience: &Audience, kind: AudienceKind) -> Result<BTreeMap<Platform, u64>>;
 
-    /// The live rows of a chunk's targets, in seq order. A seq of `set` that has no row has left.
-    async fn read_rows(&self, hub: HubId, chunk: ChunkNo, set: &ChunkSet) -> Result<TargetRows>;
+    /// The live rows of a chunk's targets, in seq order. A seq of `set` that has no row has left. With `user_bound`, a
+    /// commit's number, rows say whether their user changed later; without it none does.
+    async fn read_rows(
+        &self,
+        hub: HubId,
+        chunk: ChunkNo,
+        set: &ChunkSet,
+        user_bound: Option<u64>,
+    ) -> Result<TargetRows>;
 
     /// The lowest seqs that the audience has now; no more than `limit`.
     async fn lowest(&self, hub: HubId, audience: &Audience, kind: AudienceKind, limit: usize) -> Result<Vec<Seq>>;

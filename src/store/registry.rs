@@ -74,8 +74,8 @@ pub struct TargetRow {
     pub platform: Platform,
     /// Its own expiry, touches included.
     pub expires: Option<Timestamp>,
-    /// The number of the commit that last changed its user.
-    pub user_mark: u64,
+    /// Its user changed after the commit that was asked for ([`Store::read_rows`](super::Store::read_rows)).
+    pub user_changed: bool,
     /// Of a template target; `None` where its row does not name it ([`Store::relink_templates`](super::Store)).
     pub template: Option<TemplateId>,
     start: u32,
@@ -98,7 +98,7 @@ impl TargetRows {
         platform: Platform,
         channel: &[u8],
         expires: Option<Timestamp>,
-        user_mark: u64,
+        user_changed: bool,
     ) {
         let start = u32::try_from(self.bytes.len()).unwrap_or(u32::MAX);
         self.bytes.extend_from_slice(channel);
@@ -109,7 +109,7 @@ impl TargetRows {
             class,
             platform,
             expires,
-            user_mark,
+            user_changed,
             template,
             start,
             end,

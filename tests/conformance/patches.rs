@@ -36,7 +36,7 @@ fn stored(store: &dyn Store, hub: HubId) -> StoredInstallation {
 }
 
 fn channels(store: &dyn Store, hub: HubId) -> Vec<Vec<u8>> {
-    let rows = wait(store.read_rows(hub, ChunkNo(0), &ChunkSet::full())).unwrap();
+    let rows = wait(store.read_rows(hub, ChunkNo(0), &ChunkSet::full(), None)).unwrap();
     rows.iter().map(|(_, channel)| channel.to_vec()).collect()
 }
 

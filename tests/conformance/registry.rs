@@ -49,7 +49,7 @@ pub(crate) fn count(store: &dyn Store, hub: HubId, text: &str) -> u64 {
 }
 
 pub(crate) fn seqs(store: &dyn Store, hub: HubId) -> Vec<Seq> {
-    let rows = wait(store.read_rows(hub, ChunkNo(0), &ChunkSet::full())).unwrap();
+    let rows = wait(store.read_rows(hub, ChunkNo(0), &ChunkSet::full(), None)).unwrap();
     rows.iter().map(|(row, _)| row.seq).collect()
 }
 
@@ -169,8 +169,8 @@ fn only_a_changed_platform_takes_a_new_seq() {
             settle(bench);
             assert_eq!(seqs(bench.store(), hub), [Seq(0), Seq(1)]);
         }
-        let rows = wait(bench.store().read_rows(hub, ChunkNo(0), &ChunkSet::full())).unwrap();
-        assert!(rows.iter().all(|(row, channel)| channel == b"token-2" && row.user_mark > 1));
+        let rows = wait(bench.store().read_rows(hub, ChunkNo(0), &ChunkSet::full(), Some(1))).unwrap();
+        assert!(rows.iter().all(|(row, channel)| channel == b"token-2" && row.user_changed));
         let counts = ["$UserId:{u1}", "$UserId:{u2}", "$InstallationId:{d}", "a"];
         assert_eq!(counts.map(|text| count(bench.store(), hub, text)), [0, 1, 1, 1]);
         apply(bench.store(), hub, vec![on("adm", "token-2", "u2")]);
@@ -301,7 +301,7 @@ fn rows_are_read_dense_and_sparse_alike() {
         apply(bench.store(), hub, vec![Change::Delete(InstallationId::parse("dev-200").unwrap())]);
         settle(bench);
         let read = |set: ChunkSet| {
-            let rows = wait(bench.store().read_rows(hub, ChunkNo(0), &set)).unwrap();
+            let rows = wait(bench.store().read_rows(hub, ChunkNo(0), &set, None)).unwrap();
             rows.iter().map(|(row, channel)| (row.seq.0, channel.to_vec())).collect::<Vec<_>>()
         };
         let row = |seq: u64| (seq, hex(&format!("{seq:064x}")));
@@ -457,7 +457,7 @@ fn check(bench: &dyn Bench, hub: HubId, registry: &Registry, audiences: &[String
         let known = registry.get(&id, now).cloned();
         prop_assert_eq!(stored, known.map(|it| (it.installation, it.confirmed, it.updated)));
     }
-    let rows = wait(store.read_rows(hub, ChunkNo(0), &ChunkSet::full())).unwrap();
+    let rows = wait(store.read_rows(hub, ChunkNo(0), &ChunkSet::full(), None)).unwrap();
     prop_assert!(rows.iter().is_sorted_by(|(a, _), (b, _)| a.seq < b.seq));
     let live = rows.iter().filter(|(row, _)| row.expires.is_none_or(|expires: Timestamp| expires > now));
     let ids: Vec<_> = rows.iter().filter_map(|(row, _)| row.template).collect();

@@ -14,7 +14,7 @@ use super::wait;
 
 /// By seq: the template that a target names, and its variables.
 fn named(store: &dyn Store, hub: HubId) -> Vec<(u64, Option<TemplateId>, String)> {
-    let rows = wait(store.read_rows(hub, ChunkNo(0), &ChunkSet::full())).unwrap();
+    let rows = wait(store.read_rows(hub, ChunkNo(0), &ChunkSet::full(), None)).unwrap();
     let named =
         rows.iter().map(|(row, _)| (row.seq.0, row.template, String::from_utf8(rows.variables(row).to_vec()).unwrap()));
     named.collect()

@@ -133,7 +133,7 @@ gated! {
     files(hub: HubId, container: &str) -> Result<Vec<FileInfo>>;
     file_piece(file: FileId, number: u32) -> Result<Option<Vec<u8>>>;
     count(hub: HubId, audience: &Audience, kind: AudienceKind) -> Result<BTreeMap<Platform, u64>>;
-    read_rows(hub: HubId, chunk: ChunkNo, set: &ChunkSet) -> Result<TargetRows>;
+    read_rows(hub: HubId, chunk: ChunkNo, set: &ChunkSet, user_bound: Option<u64>) -> Result<TargetRows>;
     lowest(hub: HubId, audience: &Audience, kind: AudienceKind, limit: usize) -> Result<Vec<Seq>>;
     templates(hub: HubId, ids: &[TemplateId]) -> Result<Vec<(TemplateId, TemplateContent)>>;
     relink_templates(hub: HubId, chunk: ChunkNo, set: &ChunkSet) -> Result<()>;

@@ -72,7 +72,7 @@ fn rows(store: &dyn Store, hub: HubId) {
                 let mut read = 0;
                 for at in 0..8 {
                     chunk = at * 3;
-                    read += wait(store.read_rows(hub, ChunkNo(chunk), &set)).unwrap().len();
+                    read += wait(store.read_rows(hub, ChunkNo(chunk), &set, None)).unwrap().len();
                 }
                 read
             });

@@ -95,7 +95,11 @@ impl Run {
                 News::Delivered | News::None => {}
             }
         }
-        for (chunk, offsets) in delivered.chunks {
+        for (chunk, mut offsets) in delivered.chunks {
+            // Answers to the several requests of a page come mixed, and a set is made of its members in order.
+            if !offsets.is_sorted() {
+                offsets.sort_unstable();
+            }
             let set = offsets.into_iter().collect();
             self.note_delivered(chunk, &set);
             self.ledger.settle_set(chunk, &set, &DELIVERED, true);

@@ -122,7 +122,7 @@ async fn feed(order: Order, rows: Rows) -> Fed {
             Some(_) => continue,
         }
         present.push(row.seq.offset());
-        if !leavers.take(row, now, order.user_bound) {
+        if !leavers.take(row, now) {
             sendable.push((row, channel));
         }
     }
@@ -167,6 +167,7 @@ async fn feed(order: Order, rows: Rows) -> Fed {
                 if stopped(&worker, &order.active, order.deadline) {
                     break;
                 }
+                slot.used();
                 continue;
             }
         };
@@ -184,15 +185,15 @@ async fn feed(order: Order, rows: Rows) -> Fed {
             {
                 order.handed.note(chunk, template, targets.iter().map(|(seq, _)| seq.offset()).collect());
             }
-            let batch = Batch {
+            batches.push(Batch {
                 request: parcel.request.clone(),
                 targets,
                 deadline: order.deadline,
                 stop: order.active.stop.clone(),
                 replies: order.replies.clone(),
-            };
-            order.gateway.submit(batch).await;
+            });
         }
+        order.gateway.submit_all(batches).await;
     }
     let unsent = waiting.offsets();
     let page = (!unsent.is_empty() || page.outlasts(&order.pick.set)).then_some(page);
@@ -258,12 +259,12 @@ struct Leavers {
 
 impl Leavers {
     /// Whether this row is one of them.
-    fn take(&mut self, row: &TargetRow, now: Timestamp, user_bound: Option<u64>) -> bool {
+    fn take(&mut self, row: &TargetRow, now: Timestamp) -> bool {
         if row.expires.is_some_and(|expires| expires <= now) {
             self.expired.push(row.seq.offset());
             return true;
         }
-        if user_bound.is_some_and(|bound| row.user_mark > bound) {
+        if row.user_changed {
             self.changed.push(row.seq.offset());
             return true;
         }

@@ -8,7 +8,7 @@
 //! rendering and one batch for each different set of values on a page, never more than a page has rows, and nothing of it
 //! is kept after the page.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -66,20 +66,22 @@ impl Page {
         let until = worker.clock.boot().plus(ROWS_LAST);
         let rows = match order.content.content.handles() {
             Some(handles) => bare(handles, order.platform, chunk, &set),
-            None => worker.store.read_rows(order.hub, chunk, &set).await?,
+            None => worker.store.read_rows(order.hub, chunk, &set, order.user_bound).await?,
         };
         if matches!(order.message, Message::Native(_)) {
             return Ok(Self { rows, known: Known::default(), chunk, set, until });
         }
-        let known = worker.templates.of(&*worker.store, order.hub, &ids(&rows)).await?;
+        let (named, all_name_one) = ids(&rows);
+        let known = worker.templates.of(&*worker.store, order.hub, &named).await?;
+        let all_are_known = all_name_one && known.len() == named.len();
         let page = Self { rows, known, chunk, set, until };
-        let strays = page.strays();
-        if strays.is_empty() {
+        if all_are_known {
             return Ok(page);
         }
+        let strays = page.strays();
         worker.store.relink_templates(order.hub, chunk, &strays).await?;
-        let rows = worker.store.read_rows(order.hub, chunk, &page.set).await?;
-        let known = worker.templates.of(&*worker.store, order.hub, &ids(&rows)).await?;
+        let rows = worker.store.read_rows(order.hub, chunk, &page.set, order.user_bound).await?;
+        let known = worker.templates.of(&*worker.store, order.hub, &ids(&rows).0).await?;
         Ok(Self { rows, known, ..page })
     }
 
@@ -121,6 +123,8 @@ impl Page {
         sendable: &[(&'a TargetRow, &'a [u8])],
     ) -> (Vec<Parcel<'a>>, Vec<Left>) {
         let mut groups: Vec<Group<'a>> = Vec::new();
+        // What a group gets when they are all of a size, and somewhat more.
+        let expected = sendable.len() / self.known.len().max(1) * 5 / 4 + 1;
         let mut known: HashMap<TemplateId, Place<'a>, RandomState> = HashMap::default();
         known.extend(self.known.iter().map(|(id, stencil)| (*id, Place::of(stencil, properties))));
         let mut by_device: HashMap<(TemplateId, &[u8]), usize, RandomState> = HashMap::default();
@@ -138,7 +142,12 @@ impl Page {
                 by_device.entry((id, variables)).or_insert(groups.len())
             };
             if *group == groups.len() {
-                groups.push(Group { template: id, stencil: place.stencil, variables, targets: Vec::new() });
+                groups.push(Group {
+                    template: id,
+                    stencil: place.stencil,
+                    variables,
+                    targets: Vec::with_capacity(expected),
+                });
             }
             groups[*group].targets.push((row.seq, channel));
         }
@@ -164,18 +173,23 @@ fn bare(handles: &[Channel], platform: Platform, chunk: ChunkNo, set: &ChunkSet)
     let mut rows = TargetRows::with_capacity(set.len() as usize);
     for seq in set.iter().map(|offset| Seq::at(chunk, offset)) {
         if let Some(handle) = usize::try_from(seq.0).ok().and_then(|at| handles.get(at)) {
-            rows.push(seq, TargetClass::Native, platform, handle.bytes(), None, 0);
+            rows.push(seq, TargetClass::Native, platform, handle.bytes(), None, false);
         }
     }
     rows
 }
 
-/// The templates that rows name, each once.
-fn ids(rows: &TargetRows) -> Vec<TemplateId> {
-    let mut ids: Vec<TemplateId> = rows.iter().filter_map(|(row, _)| row.template).collect();
-    ids.sort_unstable();
-    ids.dedup();
-    ids
+/// The templates that rows name, each once, and whether every row names one.
+fn ids(rows: &TargetRows) -> (Vec<TemplateId>, bool) {
+    let mut ids: HashSet<TemplateId, RandomState> = HashSet::default();
+    let mut all_name_one = true;
+    for (row, _) in rows.iter() {
+        match row.template {
+            Some(id) => drop(ids.insert(id)),
+            None => all_name_one = false,
+        }
+    }
+    (ids.into_iter().collect(), all_name_one)
 }
 
 /// One template of a page.

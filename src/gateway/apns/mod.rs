@@ -116,6 +116,10 @@ impl Gateway for ApnsGateway {
         self.transport.submit(batch).await;
     }
 
+    async fn submit_all(&self, batches: Vec<Batch>) {
+        self.transport.submit_all(batches).await;
+    }
+
     /// An answer about the token says that credentials and topic are good: they are looked at first.
     async fn probe(&self) -> Probe {
         let request = Arc::new(self.probe_request());

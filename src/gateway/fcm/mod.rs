@@ -97,11 +97,15 @@ impl Gateway for FcmGateway {
         request::prepare_rendered(id, request, rendered, self.clock.now(), expires)
     }
 
+    async fn submit(&self, batch: Batch) {
+        self.submit_all(vec![batch]).await;
+    }
+
     /// Without a token nothing is written: refused credentials are the answer for every target, an endpoint that cannot
     /// be reached hands them back.
-    async fn submit(&self, batch: Batch) {
+    async fn submit_all(&self, batches: Vec<Batch>) {
         let what = match self.tokens.ready().await {
-            Ok(()) => return self.transport.submit(batch).await,
+            Ok(()) => return self.transport.submit_all(batches).await,
             Err(Trouble::Refused(reason)) => {
                 Answer::Verdict { verdict: Verdict::Credentials, reason: Some(reason), written_at: None }
             }
@@ -110,9 +114,11 @@ impl Gateway for FcmGateway {
                 Answer::Unsent(Unsent::Unreachable)
             }
         };
-        let replies = batch.targets.iter().map(|(seq, _)| Reply { seq, what: what.clone() }).collect();
-        // A worker that is gone needs no answer.
-        let _ = batch.replies.send(replies);
+        for batch in batches {
+            let replies = batch.targets.iter().map(|(seq, _)| Reply { seq, what: what.clone() }).collect();
+            // A worker that is gone needs no answer.
+            let _ = batch.replies.send(replies);
+        }
     }
 
     /// A dry run to a token that no device has: an answer about the token says that the credentials are good.

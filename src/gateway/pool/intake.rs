@@ -45,7 +45,7 @@ struct LaneQueue {
 struct Fresh {
     job: Arc<Job>,
     next: usize,
-    _room: OwnedSemaphorePermit,
+    _room: Option<OwnedSemaphorePermit>,
 }
 
 impl Fresh {
@@ -92,15 +92,20 @@ impl Intake {
         Arc::clone(&self.room[lane as usize]).acquire_many_owned(wanted).await.ok()
     }
 
-    pub(in crate::gateway) fn push(&self, job: Job, room: OwnedSemaphorePermit) {
-        let lane = job.lane() as usize;
-        let fresh = Fresh { job: Arc::new(job), next: 0, _room: room };
+    /// Takes batches of one lane in, for which there is this room.
+    pub(in crate::gateway) fn push(&self, jobs: Vec<Job>, mut room: OwnedSemaphorePermit) {
         let mut lanes = self.lanes.lock();
-        if lanes.closed {
-            drop(lanes);
-            return fresh.hand_back(Unsent::Closed);
+        for job in jobs {
+            // More than there is room for at all waited for all of it.
+            let own = room.split(job.batch.targets.len().min(room.num_permits()));
+            let lane = job.lane() as usize;
+            let fresh = Fresh { job: Arc::new(job), next: 0, _room: own };
+            if lanes.closed {
+                fresh.hand_back(Unsent::Closed);
+            } else {
+                lanes.lanes[lane].fresh.push_back(fresh);
+            }
         }
-        lanes.lanes[lane].fresh.push_back(fresh);
         drop(lanes);
         self.ring();
     }

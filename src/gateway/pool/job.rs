@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
+use parking_lot::Mutex;
 
 use crate::clock::BootInstant;
 use crate::gateway::transport::{Resend, Service};
@@ -27,7 +28,7 @@ pub(in crate::gateway) struct Job {
     pub(in crate::gateway) batch: Batch,
     /// Tells the batches of a pool apart.
     pub(in crate::gateway) number: u64,
-    pub(in crate::gateway) fields: HeaderMap,
+    pub(in crate::gateway) fields: Arc<HeaderMap>,
     pub(in crate::gateway) arrived: BootInstant,
     /// An answer said that credentials or topic are refused, or the project has its fill: what is unsent would only hear the
     /// same.
@@ -38,11 +39,12 @@ impl Job {
     /// Gives the batch back when a header field of its request cannot be sent at all.
     pub(in crate::gateway) fn new(
         batch: Batch,
+        recent: &RecentFields,
         service: &dyn Service,
         arrived: BootInstant,
         number: u64,
     ) -> Result<Self, Batch> {
-        match constant_fields(&batch.request, service) {
+        match recent.of(&batch.request, service) {
             Some(fields) => Ok(Self { batch, number, fields, arrived, halted: AtomicBool::new(false) }),
             None => Err(batch),
         }
@@ -103,6 +105,24 @@ pub(in crate::gateway) fn constant_fields(request: &SharedRequest, service: &dyn
         fields.append(HeaderName::from_bytes(field.as_bytes()).ok()?, value);
     }
     Some(fields)
+}
+
+/// The fields that the batch before had. Most batches have the same: those of one broadcast, and of all its templates.
+#[derive(Debug, Default)]
+pub(in crate::gateway) struct RecentFields(Mutex<Option<(Arc<SharedRequest>, Arc<HeaderMap>)>>);
+
+impl RecentFields {
+    fn of(&self, request: &Arc<SharedRequest>, service: &dyn Service) -> Option<Arc<HeaderMap>> {
+        let mut recent = self.0.lock();
+        if let Some((before, fields)) = &*recent
+            && before.headers == request.headers
+        {
+            return Some(Arc::clone(fields));
+        }
+        let fields = Arc::new(constant_fields(request, service)?);
+        *recent = Some((Arc::clone(request), Arc::clone(&fields)));
+        Some(fields)
+    }
 }
 
 /// One target that is not answered yet.

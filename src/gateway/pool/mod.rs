@@ -27,7 +27,7 @@ use tokio_util::task::TaskTracker;
 
 use self::dial::Dialer;
 use self::intake::Intake;
-use self::job::Job;
+use self::job::{Job, RecentFields};
 use self::reach::Reach;
 pub(in crate::gateway) use self::wire::Wire;
 use super::endpoint::Endpoint;
@@ -35,6 +35,7 @@ use super::senders::Senders;
 use super::transport::{GatewayMeter, OwnedAnswer, Service, Transport};
 use super::{Answer, Batch, Reply, SharedRequest, Unsent};
 use crate::clock::SharedClock;
+use crate::model::broadcast::Lane;
 use crate::model::verdict::{Reason, Verdict};
 
 pub(super) mod dial;
@@ -148,6 +149,7 @@ pub(in crate::gateway) struct Shared {
     pub(super) killed: CancellationToken,
     pub(super) tasks: TaskTracker,
     batches: AtomicU64,
+    recent: RecentFields,
     /// What the last exchange said of the peer's clock.
     clock_ahead: Mutex<Option<i64>>,
 }
@@ -171,6 +173,7 @@ impl<W: Wire> Pool<W> {
             killed: CancellationToken::new(),
             tasks: TaskTracker::new(),
             batches: AtomicU64::new(0),
+            recent: RecentFields::default(),
             clock_ahead: Mutex::default(),
             service,
             clock,
@@ -190,14 +193,17 @@ impl<W: Wire> Pool<W> {
         Self { shared, senders, wire: PhantomData }
     }
 
-    async fn room(&self, job: &Job) -> Result<tokio::sync::OwnedSemaphorePermit, Unsent> {
-        let room = self.shared.intake.room(job.lane(), job.batch.targets.len());
+    /// Waits for room for all of them, unless one may not be written any more.
+    async fn room(&self, jobs: &[Job]) -> Result<tokio::sync::OwnedSemaphorePermit, Unsent> {
+        let lane = jobs.first().map_or(Lane::Bulk, Job::lane);
+        let room = self.shared.intake.room(lane, jobs.iter().map(|job| job.batch.targets.len()).sum());
         tokio::pin!(room);
         loop {
             tokio::select! {
                 room = &mut room => return room.ok_or(Unsent::Closed),
                 () = tokio::time::sleep(self.shared.tuning.tick) => {
-                    if let Some(why) = job.refusal(self.shared.clock.boot()) {
+                    let now = self.shared.clock.boot();
+                    if let Some(why) = jobs.iter().find_map(|job| job.refusal(now)) {
                         return Err(why);
                     }
                 }
@@ -208,15 +214,22 @@ impl<W: Wire> Pool<W> {
 
 #[async_trait::async_trait]
 impl<W: Wire> Transport for Pool<W> {
-    async fn submit(&self, batch: Batch) {
-        let number = self.shared.batches.fetch_add(1, Ordering::Relaxed) + 1;
-        let job = match Job::new(batch, &*self.shared.service, self.shared.clock.boot(), number) {
-            Ok(job) => job,
-            Err(batch) => return refuse(&batch),
-        };
-        match self.room(&job).await {
-            Ok(room) => self.shared.intake.push(job, room),
-            Err(why) => job.hand_back(0, why),
+    async fn submit_all(&self, batches: Vec<Batch>) {
+        let Shared { recent, service, clock, .. } = &*self.shared;
+        let mut jobs = Vec::with_capacity(batches.len());
+        for batch in batches {
+            let number = self.shared.batches.fetch_add(1, Ordering::Relaxed) + 1;
+            match Job::new(batch, recent, &**service, clock.boot(), number) {
+                Ok(job) => jobs.push(job),
+                Err(batch) => refuse(&batch),
+            }
+        }
+        if jobs.is_empty() {
+            return;
+        }
+        match self.room(&jobs).await {
+            Ok(room) => self.shared.intake.push(jobs, room),
+            Err(why) => jobs.iter().for_each(|job| job.hand_back(0, why)),
         }
     }
 

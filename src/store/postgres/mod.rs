@@ -186,8 +186,14 @@ impl Store for PostgresStore {
         within(registry::count(&self.parts, hub, audience, kind)).await
     }
 
-    async fn read_rows(&self, hub: HubId, chunk: ChunkNo, set: &ChunkSet) -> Result<TargetRows> {
-        within(registry::read_rows(&self.parts, hub, chunk, set)).await
+    async fn read_rows(
+        &self,
+        hub: HubId,
+        chunk: ChunkNo,
+        set: &ChunkSet,
+        user_bound: Option<u64>,
+    ) -> Result<TargetRows> {
+        within(registry::read_rows(&self.parts, hub, chunk, set, user_bound)).await
     }
 
     async fn lowest(&self, hub: HubId, audience: &Audience, kind: AudienceKind, limit: usize) -> Result<Vec<Seq>> {

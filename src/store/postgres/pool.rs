@@ -91,7 +91,10 @@ pub(super) async fn begin(client: &mut Client, durability: Durability) -> Done<T
     Ok(tx)
 }
 
-/// Has a transaction's commit not wait for the disk ([`Durability::Relaxed`]).
+/// Has a transaction's commit not wait for the disk ([`Durability::Relaxed`]), as a column of a query that answers a row.
+pub(super) const RELAX: &str = "set_config('synchronous_commit', 'off', true)";
+
+/// The same by itself.
 pub(super) async fn relax(tx: &Transaction<'_>) -> Done<()> {
     Ok(tx.batch_execute("SET LOCAL synchronous_commit = off").await?)
 }

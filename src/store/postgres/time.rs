@@ -19,7 +19,18 @@ pub enum Time {
 /// Milliseconds since 1970 by the database's clock, as part of any statement.
 pub(super) const NOW: &str = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint";
 
+/// The same at the beginning of the statement, before anything that it waited for.
+pub(super) const STATEMENT_TIME: &str = "(extract(epoch FROM statement_timestamp()) * 1000)::bigint";
+
 impl Time {
+    /// The time that counts where a statement said what the database's clock shows.
+    pub(super) fn of(&self, database: Timestamp) -> Timestamp {
+        match self {
+            Self::Given(clock) => clock.now(),
+            Self::Database => database,
+        }
+    }
+
     /// The time now. Over the database's clock it is a statement of its own, which the driver sends together with those
     /// that are polled beside it.
     pub(super) async fn now(&self, on: &impl GenericClient) -> Done<Timestamp> {

@@ -211,8 +211,14 @@ impl Store for SqliteStore {
         registry::count(&self.parts, hub, audience, kind).await
     }
 
-    async fn read_rows(&self, hub: HubId, chunk: ChunkNo, set: &ChunkSet) -> Result<TargetRows> {
-        registry::read_rows(&self.parts, hub, chunk, set).await
+    async fn read_rows(
+        &self,
+        hub: HubId,
+        chunk: ChunkNo,
+        set: &ChunkSet,
+        user_bound: Option<u64>,
+    ) -> Result<TargetRows> {
+        registry::read_rows(&self.parts, hub, chunk, set, user_bound).await
     }
 
     async fn lowest(&self, hub: HubId, audience: &Audience, kind: AudienceKind, limit: usize) -> Result<Vec<Seq>> {

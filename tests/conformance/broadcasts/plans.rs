@@ -248,15 +248,15 @@ fn a_plan_that_names_a_user_says_until_which_commit() {
             assert_eq!(life.broadcast(id).counters().targeted, devices);
             let lease = |shard| -> ShardWork { life.lease(shard).unwrap() };
             let bound = life.shards(id).into_iter().map(lease).map(|work| work.user_bound.unwrap()).max().unwrap();
-            let rows = wait(bench.store().read_rows(life.hub, ChunkNo(0), &ChunkSet::full())).unwrap();
-            assert!(rows.iter().all(|(row, _)| row.user_mark <= bound));
+            let rows = wait(bench.store().read_rows(life.hub, ChunkNo(0), &ChunkSet::full(), Some(bound))).unwrap();
+            assert!(!rows.is_empty() && rows.iter().all(|(row, _)| !row.user_changed));
         }
         let id = life.planned(request("all"));
         assert!(life.shards(id).into_iter().all(|shard| life.lease(shard).unwrap().user_bound.is_none()));
         let id = life.planned(request("few && !$UserId:{anna}"));
         let before = life.lease(life.shards(id)[0]).unwrap().user_bound.unwrap();
         life.apply(vec![of(10, "anna")]);
-        let rows = wait(bench.store().read_rows(life.hub, ChunkNo(0), &ChunkSet::full())).unwrap();
-        assert_eq!(rows.iter().filter(|(row, _)| row.user_mark > before).count(), 1);
+        let rows = wait(bench.store().read_rows(life.hub, ChunkNo(0), &ChunkSet::full(), Some(before))).unwrap();
+        assert_eq!(rows.iter().filter(|(row, _)| row.user_changed).count(), 1);
     }
 }

@@ -13,7 +13,7 @@ struct Scripted(Arc<Mutex<VecDeque<(u16, String)>>>);
 
 #[async_trait::async_trait]
 impl Transport for Scripted {
-    async fn submit(&self, _: Batch) {}
+    async fn submit_all(&self, _: Vec<Batch>) {}
 
     async fn exchange(&self, request: Arc<SharedRequest>, _: Vec<u8>) -> Result<OwnedAnswer, String> {
         assert!(request.body.starts_with(b"grant_type=urn%3Aietf"));

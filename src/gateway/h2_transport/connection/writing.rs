@@ -4,7 +4,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use h2::Reason as Code;
-use http::header::HeaderValue;
+use http::header::{HeaderMap, HeaderValue};
 
 use super::{Connection, HANDED_AT_ONCE};
 use crate::clock::BootInstant;
@@ -111,7 +111,7 @@ impl Connection {
         let job = item.job();
         self.addressed.clear();
         self.shared.service.address(&job.batch.request, seq, channel, &mut self.addressed);
-        self.heads.write(job.fields.clone(), authorization, &self.addressed)
+        self.heads.write(HeaderMap::clone(&job.fields), authorization, &self.addressed)
     }
 
     /// Goes on with bodies that the peer now has a window for.

@@ -77,7 +77,7 @@ impl Filling {
             let value = authorization.value.clone();
             self.template.fields.push(OwnedField { name, value, indexing: Indexing::Kept });
         }
-        for (name, value) in &job.fields {
+        for (name, value) in &*job.fields {
             self.template.fields.push(OwnedField {
                 name: Bytes::copy_from_slice(name.as_str().as_bytes()),
                 value: Bytes::copy_from_slice(value.as_bytes()),

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::*;
+use crate::gateway::pool::job::RecentFields;
 use crate::gateway::transport::{Addressed, Held, Judgement, RawAnswer, Resend, Service};
 use crate::gateway::{Answer, Batch, Reply, SharedRequest, StopFlag, Targets};
 use crate::model::id::{BroadcastId, Seq};
@@ -52,7 +53,8 @@ impl Kit {
                 replies: tell.clone(),
             };
             let room = kit.intake.room(lane, batch.targets.len()).await.unwrap();
-            kit.intake.push(Job::new(batch, &Plain, NOW(), 1).unwrap(), room);
+            let job = Job::new(batch, &RecentFields::default(), &Plain, NOW(), 1).unwrap();
+            kit.intake.push(vec![job], room);
         }
         kit
     }

@@ -14,7 +14,9 @@ use super::super::Parts;
 use super::super::error::{Done, FaultKind};
 use super::super::pool::{Durability, begin, commit, relax, retrying};
 use super::super::registry;
-use super::rows::{fetch_broadcast, lock_broadcast, lock_shard, save_broadcast, save_shard, shares};
+use super::rows::{
+    fetch_broadcast, lock_broadcast, lock_shard, lock_with_broadcast, save_broadcast, save_shard, shares,
+};
 use super::sets::Loaded;
 use super::{inline, reasons, sets};
 use crate::model::id::{BroadcastId, ChunkNo, Epoch, HubId, ShardRef};
@@ -24,7 +26,7 @@ use crate::model::time::{Moment, Timestamp};
 use crate::store::life::lease::{gives_reasons, hand_over};
 use crate::store::life::ledger::{Judged, Ledger, Source};
 use crate::store::life::reasons::Reasons;
-use crate::store::life::records::{BroadcastRow, ShardRow};
+use crate::store::life::records::{BroadcastRow, ShardRow, inline_platform};
 use crate::store::registration::Removal;
 use crate::store::{Checkpoint, CheckpointReply, Destination, Handover};
 
@@ -86,27 +88,22 @@ async fn attempt(
     let mut client = parts.pool.get().await?;
     let tx = begin(&mut client, Durability::Synced).await?;
     let fenced = Ok(Err(LeaseError::Fenced { asked: epoch }));
-    // Sent together, and answered in this order.
-    let ((), shard, row, now) =
-        tokio::try_join!(relax(&tx), lock_shard(&tx, at), fetch_broadcast(&tx, at.broadcast), parts.time.now(&tx))?;
-    let Some(row) = row else { return fenced };
-    let mut reply = None;
-    if row.is_running_inline() {
-        let Some(row) = lock_broadcast(&tx, at.broadcast).await? else { return fenced };
-        // Another node may have ended or spilled it meanwhile.
-        if row.is_running_inline() {
-            let now = parts.time.now(&tx).await?;
-            reply = Some(inline::checkpoint(parts, &tx, row, at, epoch, checkpoint, now).await?);
-        }
-    }
-    let recorded = match reply {
-        Some(recorded) => recorded,
-        None => {
-            // It may have been spilled after its shard was looked for.
-            let shard = if shard.is_some() { shard } else { lock_shard(&tx, at).await? };
-            let Some(shard) = shard else { return fenced };
-            write(parts, &tx, Held { shard, row, now }, epoch, checkpoint).await?
-        }
+    // One that was planned inline under this number may be an ordinary shard by now.
+    let inline = match inline_platform(at.shard) {
+        Some(_) => fetch_broadcast(&tx, at.broadcast).await?.is_some_and(|row| row.is_running_inline()),
+        None => false,
+    };
+    // Behind the lock it is looked at again: another node may have ended or spilled it meanwhile.
+    let inline = match inline {
+        true => lock_broadcast(&tx, at.broadcast).await?.filter(BroadcastRow::is_running_inline),
+        false => None,
+    };
+    let recorded = if let Some(row) = inline {
+        let ((), now) = tokio::try_join!(relax(&tx), parts.time.now(&tx))?;
+        inline::checkpoint(parts, &tx, row, at, epoch, checkpoint, now).await?
+    } else {
+        let Some((shard, row, now)) = lock_with_broadcast(&tx, at, &parts.time).await? else { return fenced };
+        write(parts, &tx, Held { shard, row, now }, epoch, checkpoint).await?
     };
     let (reply, lease) = match recorded {
         Ok(recorded) => recorded,

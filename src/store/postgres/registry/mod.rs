@@ -177,7 +177,13 @@ pub(super) async fn count(
 /// worker reads rows about a second ahead of sending.
 const SOON: Duration = Duration::from_secs(600);
 
-pub(super) async fn read_rows(parts: &Parts, hub: HubId, chunk: ChunkNo, set: &ChunkSet) -> Done<TargetRows> {
+pub(super) async fn read_rows(
+    parts: &Parts,
+    hub: HubId,
+    chunk: ChunkNo,
+    set: &ChunkSet,
+    user_bound: Option<u64>,
+) -> Done<TargetRows> {
     retrying(|| async {
         let client = parts.pool.get().await?;
         // Touches first: what is folded in between, the rows say.
@@ -187,7 +193,7 @@ pub(super) async fn read_rows(parts: &Parts, hub: HubId, chunk: ChunkNo, set: &C
             let touch = soon.filter(|soon| expires <= *soon).and_then(|_| newest(&touches, installation));
             touch.map_or(Some(expires), |touch| touch.expires)
         };
-        target_rows::read(&client, hub, chunk, set, expiry).await
+        target_rows::read(&client, hub, chunk, set, user_bound, expiry).await
     })
     .await
 }

@@ -24,46 +24,63 @@ use crate::store::TargetRows;
 /// over this many does.
 const SCAN_DENSITY: u32 = 8;
 
-/// A page of the rows with these keys, live ones, in the order of their seqs: [`Head`]s, channels and user marks one after
-/// the other; offset, expiry and installation of those that expire; offset, template and variables of those that have one.
-fn page_of(keys: &str) -> String {
+/// A page of the rows with these keys, live ones, in the order of their seqs: [`Head`]s and channels one after the other;
+/// offset, expiry and installation of those that expire; offset, template and variables of those that have one; offsets of
+/// those whose user changed after a commit, where that is asked for: few broadcasts ask, and each value that is laid out
+/// for each row costs as much as stepping over it.
+pub(super) fn page_of(keys: &str, changed_after: Option<&str>) -> String {
+    let changed = changed_after.map_or_else(
+        || "NULL::int4[]".to_owned(),
+        |bound| format!("array_agg((key & 16383)::int4) FILTER (WHERE user_mark > {bound})"),
+    );
     format!(
         "SELECT string_agg(int8send(((key & 16383) << 48) | (platform::int8 << 40) | (class::int8 << 32) \
                                     | octet_length(channel)), ''::bytea), \
-                string_agg(channel, ''::bytea), string_agg(int8send(user_mark), ''::bytea), \
+                string_agg(channel, ''::bytea), \
                 array_agg((key & 16383)::int4) FILTER (WHERE expires IS NOT NULL), \
                 array_agg(expires) FILTER (WHERE expires IS NOT NULL), \
                 array_agg(installation) FILTER (WHERE expires IS NOT NULL), \
                 array_agg((key & 16383)::int4) FILTER (WHERE template IS NOT NULL), \
                 array_agg(template) FILTER (WHERE template IS NOT NULL), \
-                array_agg(coalesce(variables, ''::bytea)) FILTER (WHERE template IS NOT NULL) \
+                array_agg(coalesce(variables, ''::bytea)) FILTER (WHERE template IS NOT NULL), {changed} \
          FROM (SELECT key, class, platform, channel, user_mark, expires, installation, template, variables FROM target \
                WHERE {keys} AND channel IS NOT NULL ORDER BY key) AS live"
     )
 }
 
-/// The live rows of `set`, in seq order. `expiry` tells the expiry of a target with this installation and this expiry in
+/// The live rows of `set`, in seq order; with a bound, they say whose user changed in a later commit. `expiry` tells the expiry of a target with this installation and this expiry in
 /// its row, which may lag behind.
 pub(super) async fn read(
     client: &Client,
     hub: HubId,
     chunk: ChunkNo,
     set: &ChunkSet,
+    user_bound: Option<u64>,
     expiry: impl Fn(i64, Timestamp) -> Option<Timestamp> + Send,
 ) -> Done<TargetRows> {
     let (Some(first), Some(last)) = (set.first(), set.last()) else { return Ok(TargetRows::default()) };
     let key = |offset: u16| i64::from(hub.0) << 40 | Seq::at(chunk, offset).0.cast_signed();
     let span = u32::from(last - first) + 1;
+    let bound = user_bound.map(u64::cast_signed);
     let page = if set.len() * SCAN_DENSITY >= span {
-        query_one(client, &page_of("key BETWEEN $1 AND $2"), &[&key(first), &key(last)]).await?
+        let (from, to) = (key(first), key(last));
+        let sql = page_of("key BETWEEN $1 AND $2", bound.and(Some("$3")));
+        match &bound {
+            Some(bound) => query_one(client, &sql, &[&from, &to, bound]).await?,
+            None => query_one(client, &sql, &[&from, &to]).await?,
+        }
     } else {
         let keys: Vec<i64> = set.iter().map(key).collect();
-        query_one(client, &page_of("key = ANY ($1)"), &[&keys]).await?
+        let sql = page_of("key = ANY ($1)", bound.and(Some("$2")));
+        match &bound {
+            Some(bound) => query_one(client, &sql, &[&keys, bound]).await?,
+            None => query_one(client, &sql, &[&keys]).await?,
+        }
     };
     let mut wanted = set.iter().peekable();
     let mut rows = TargetRows::with_capacity(set.len() as usize);
     let mut page = Page::of(&page)?;
-    while let Some((head, channel, user_mark)) = page.next()? {
+    while let Some((head, channel)) = page.next()? {
         while wanted.next_if(|&next| next < head.offset).is_some() {}
         if wanted.next_if_eq(&head.offset).is_none() {
             continue;
@@ -73,7 +90,7 @@ pub(super) async fn read(
         let class = TargetClass::from_code(head.class).ok_or_else(broken)?;
         let platform = Platform::from_code(head.platform).ok_or_else(broken)?;
         let expires = page.expiring(head.offset).and_then(|(installation, expires)| expiry(installation, expires));
-        rows.push(seq, class, platform, channel, expires, user_mark);
+        rows.push(seq, class, platform, channel, expires, page.user_changed(head.offset));
         if let Some((template, variables)) = page.template(head.offset) {
             rows.link(template, variables);
         }
@@ -94,9 +111,9 @@ struct Head {
 struct Page<'a> {
     heads: &'a [u8],
     channels: &'a [u8],
-    user_marks: &'a [u8],
     expiring: Peekable<IntoIter<(u16, i64, Timestamp)>>,
     templates: Peekable<IntoIter<(u16, TemplateId, &'a [u8])>>,
+    changed: Peekable<IntoIter<u16>>,
 }
 
 impl<'a> Page<'a> {
@@ -107,28 +124,28 @@ impl<'a> Page<'a> {
             let offsets = row.try_get::<_, Option<Vec<i32>>>(column)?.unwrap_or_default();
             Ok(offsets.into_iter().map(u16::try_from).collect::<Result<_, _>>().map_err(|_| broken())?)
         };
-        let times = numbers(4)?.into_iter().map(Timestamp::from_millis);
-        let expiring: Vec<_> = offsets(3)?
+        let times = numbers(3)?.into_iter().map(Timestamp::from_millis);
+        let expiring: Vec<_> = offsets(2)?
             .into_iter()
-            .zip(numbers(5)?)
+            .zip(numbers(4)?)
             .zip(times)
             .map(|((offset, no), time)| (offset, no, time))
             .collect();
-        let ids = numbers(7)?.into_iter().map(|id| TemplateId(id.cast_unsigned()));
-        let variables = row.try_get::<_, Option<Vec<&[u8]>>>(8)?.unwrap_or_default();
+        let ids = numbers(6)?.into_iter().map(|id| TemplateId(id.cast_unsigned()));
+        let variables = row.try_get::<_, Option<Vec<&[u8]>>>(7)?.unwrap_or_default();
         let templates: Vec<_> =
-            offsets(6)?.into_iter().zip(ids).zip(variables).map(|((offset, id), own)| (offset, id, own)).collect();
+            offsets(5)?.into_iter().zip(ids).zip(variables).map(|((offset, id), own)| (offset, id, own)).collect();
         Ok(Self {
             heads: string(0)?,
             channels: string(1)?,
-            user_marks: string(2)?,
             expiring: expiring.into_iter().peekable(),
             templates: templates.into_iter().peekable(),
+            changed: offsets(8)?.into_iter().peekable(),
         })
     }
 
-    /// The next row: its head, its channel and the number of the commit that last changed its user.
-    fn next(&mut self) -> Done<Option<(Head, &'a [u8], u64)>> {
+    /// The next row: its head and its channel.
+    fn next(&mut self) -> Done<Option<(Head, &'a [u8])>> {
         if self.heads.is_empty() {
             return Ok(None);
         }
@@ -137,7 +154,7 @@ impl<'a> Page<'a> {
         let head = Head { offset: u16::from_be_bytes([high, low]), class, platform, length };
         let (channel, rest) = self.channels.split_at_checked(head.length).ok_or_else(broken)?;
         self.channels = rest;
-        Ok(Some((head, channel, u64::from_be_bytes(take(&mut self.user_marks)?))))
+        Ok(Some((head, channel)))
     }
 
     /// Installation and expiry of the row with this offset, if it expires; asked for in the order of the rows.
@@ -145,9 +162,13 @@ impl<'a> Page<'a> {
         while self.expiring.next_if(|(next, ..)| *next < offset).is_some() {}
         self.expiring.next_if(|(next, ..)| *next == offset).map(|(_, installation, expires)| (installation, expires))
     }
-}
 
-impl<'a> Page<'a> {
+    /// Whether the user of the row with this offset changed; asked for in the order of the rows.
+    fn user_changed(&mut self, offset: u16) -> bool {
+        while self.changed.next_if(|next| *next < offset).is_some() {}
+        self.changed.next_if_eq(&offset).is_some()
+    }
+
     /// Template and variables of the row with this offset, if it names one; asked for in the order of the rows.
     fn template(&mut self, offset: u16) -> Option<(TemplateId, &'a [u8])> {
         while self.templates.next_if(|(next, ..)| *next < offset).is_some() {}

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::super::pool::{Durability, begin, commit};
 use super::super::{Options, PostgresStore, Time};
-use super::{drop_dead, on_view};
+use super::{drop_dead, on_view, target_rows};
 use crate::clock::{Clock, ManualClock};
 use crate::model::audience::Audience;
 use crate::model::chunk_set::ChunkSet;
@@ -34,7 +34,7 @@ struct Bench {
 }
 
 async fn bench() -> Bench {
-    let settings = vec!["fsync = off".to_owned()];
+    let settings = ["fsync = off", "autovacuum = off"].map(str::to_owned).to_vec();
     let server = Postgres::start_with(&PostgresOptions { settings, inside: None }).unwrap();
     let clock = ManualClock::starting_at(START);
     let options = Options { url: server.database("fanfare").unwrap(), connections: 8, base: "/".into() };
@@ -210,7 +210,7 @@ async fn a_node_of_the_version_before_may_write_beside_this_one() {
     let node = &bench.nodes[0];
     bench.apply(0, vec![put(&device(1, 7, &["s", "t"])), put(&device(2, 8, &["t"]))]).await;
     let page = async || {
-        let rows = node.read_rows(bench.hub, ChunkNo(0), &ChunkSet::full()).await.unwrap();
+        let rows = node.read_rows(bench.hub, ChunkNo(0), &ChunkSet::full(), None).await.unwrap();
         rows.iter().map(|(row, _)| row.template).collect::<Vec<_>>()
     };
     let before = page().await;
@@ -239,4 +239,19 @@ async fn two_contents_never_share_a_number() {
     let refused = bench.nodes[1].apply(bench.hub, vec![put(&device(2, 8, &["t"]))]).await;
     assert!(matches!(refused, Err(StoreError::Full(_))), "{refused:?}");
     assert_eq!(bench.count(0).await, 1);
+}
+
+/// Gathered by their places and sorted, as the server would by itself, they cost half as much again.
+#[tokio::test]
+async fn rows_are_read_in_the_order_of_their_keys_also_of_a_table_that_was_never_analysed() {
+    let bench = bench().await;
+    let rows = "INSERT INTO target (key, installation, class, platform, channel, channel_hash, confirmed, user_mark) \
+                SELECT (1::int8 << 40) + n, n, 0, 0, '\\x00', n, 0, 1 FROM generate_series(0, 199999) n";
+    bench.server.psql("fanfare", rows).unwrap();
+    let client = bench.nodes[0].parts.pool.get().await.unwrap();
+    let page = target_rows::page_of("key BETWEEN 1::int8 << 40 AND (1::int8 << 40) + 4095", None);
+    let plan = client.query(&format!("EXPLAIN {page}"), &[]).await.unwrap();
+    let plan: Vec<String> = plan.iter().map(|row| row.get(0)).collect();
+    assert!(plan.iter().any(|step| step.contains("Index Scan using target_pkey")), "{plan:#?}");
+    assert!(!plan.iter().any(|step| step.contains("Sort")), "{plan:#?}");
 }

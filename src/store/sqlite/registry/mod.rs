@@ -259,9 +259,18 @@ pub(super) async fn count(
     parts.engine.read(read).await
 }
 
-pub(super) async fn read_rows(parts: &Parts, hub: HubId, chunk: ChunkNo, set: &ChunkSet) -> Result<TargetRows> {
+pub(super) async fn read_rows(
+    parts: &Parts,
+    hub: HubId,
+    chunk: ChunkNo,
+    set: &ChunkSet,
+    user_bound: Option<u64>,
+) -> Result<TargetRows> {
     let (registry, now, set) = (parts.registry.clone(), parts.clock.now(), set.clone());
-    parts.engine.read(move |connection| read::target_rows(&registry, connection, hub, chunk, &set, now)).await
+    let read = move |connection: &Connection| {
+        read::target_rows(&registry, connection, hub, read::Wanted { chunk, set: &set, user_bound }, now)
+    };
+    parts.engine.read(read).await
 }
 
 pub(super) async fn lowest(

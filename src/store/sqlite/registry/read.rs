@@ -71,13 +71,20 @@ fn places(set: &ChunkSet) -> i64 {
     set.iter().fold(0, |places, offset| places | 1_i64.wrapping_shl(offset.into()))
 }
 
+/// Which rows are asked for, and after which commit a user counts as changed.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    pub chunk: ChunkNo,
+    pub set: &'a ChunkSet,
+    pub user_bound: Option<u64>,
+}
+
 /// The live rows of a chunk's targets, in seq order.
 pub(super) fn target_rows(
     registry: &Shared,
     connection: &Connection,
     hub: HubId,
-    chunk: ChunkNo,
-    set: &ChunkSet,
+    Wanted { chunk, set, user_bound }: Wanted<'_>,
     now: Timestamp,
 ) -> Result<TargetRows> {
     let (Some(first), Some(last)) = (set.first(), set.last()) else { return Ok(TargetRows::default()) };
@@ -92,23 +99,26 @@ pub(super) fn target_rows(
         let Some(channel) = row.get_ref(3)?.as_blob_or_null().map_err(|_| broken())? else { return Ok(()) };
         let mut expires = row.get::<_, Option<i64>>(4)?.map(Timestamp::from_millis);
         if expires.is_some_and(|expires| expires <= soon)
-            && let Some(touch) = newest(&touches, row.get(6)?)
+            && let Some(touch) = newest(&touches, row.get(5)?)
         {
             expires = touch.expires;
         }
-        page.push(seq, class, platform, channel, expires, unsigned(row, 5)?);
-        if let Some(template) = row.get::<_, Option<i64>>(7)? {
-            let variables = row.get_ref(8)?.as_blob_or_null().map_err(|_| broken())?.unwrap_or_default();
+        let changed = user_bound.map_or(Ok(false), |bound| unsigned(row, 8).map(|mark| mark > bound))?;
+        page.push(seq, class, platform, channel, expires, changed);
+        if let Some(template) = row.get::<_, Option<i64>>(6)? {
+            let variables = row.get_ref(7)?.as_blob_or_null().map_err(|_| broken())?.unwrap_or_default();
             page.link(TemplateId(template.cast_unsigned()), variables);
         }
         Ok(())
     };
+    // A column that nobody looks at costs as much as one that is used.
+    let mark = if user_bound.is_some() { ", user_mark" } else { "" };
+    let columns =
+        format!("SELECT key, class, platform, channel, expires, installation, template, variables{mark} FROM target");
     let span = u32::from(last - first) + 1;
     if set.len() * SCAN_DENSITY >= span {
-        let mut statement = connection.prepare_cached(
-            "SELECT key, class, platform, channel, expires, user_mark, installation, template, variables FROM target \
-             WHERE key BETWEEN ?1 AND ?2 AND (?3 >> (key & 63)) & 1",
-        )?;
+        let sql = format!("{columns} WHERE key BETWEEN ?1 AND ?2 AND (?3 >> (key & 63)) & 1");
+        let mut statement = connection.prepare_cached(&sql)?;
         let (from, to) = (key(hub, Seq::at(chunk, first)), key(hub, Seq::at(chunk, last)));
         let mut rows = statement.query(params![from, to, places(set)])?;
         let mut wanted = set.iter().peekable();
@@ -120,10 +130,7 @@ pub(super) fn target_rows(
             }
         }
     } else {
-        let mut statement = connection.prepare_cached(
-            "SELECT key, class, platform, channel, expires, user_mark, installation, template, variables FROM target \
-             WHERE key = ?1",
-        )?;
+        let mut statement = connection.prepare_cached(&format!("{columns} WHERE key = ?1"))?;
         for seq in set.iter().map(|offset| Seq::at(chunk, offset)) {
             let read = |row: &Row<'_>| Ok(push(seq, row));
             statement.query_row([key(hub, seq)], read).optional()?.transpose()?;

@@ -312,7 +312,7 @@ fn a_snapshot_in_the_writer_sees_what_its_transaction_changed() {
 }
 
 fn pages(bench: &Bench) -> Vec<(u64, Option<crate::model::template::TemplateId>, Vec<u8>)> {
-    let rows = wait(bench.store.read_rows(bench.hub, ChunkNo(0), &ChunkSet::full())).unwrap();
+    let rows = wait(bench.store.read_rows(bench.hub, ChunkNo(0), &ChunkSet::full(), None)).unwrap();
     rows.iter().map(|(row, _)| (row.seq.0, row.template, rows.variables(row).to_vec())).collect()
 }
 
