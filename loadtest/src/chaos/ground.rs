@@ -112,6 +112,19 @@ impl Ground {
         Ok(())
     }
 
+    /// Has PostgreSQL do what it does by itself in the minutes after a large import: look at all rows once, count them,
+    /// write what is new to the disk. None of it is a broadcast's.
+    ///
+    /// # Errors
+    /// When the server cannot.
+    pub fn tend(&self) -> anyhow::Result<()> {
+        if let Some(postgres) = &self.postgres {
+            postgres.psql(DATABASE, "VACUUM (ANALYZE)")?;
+            postgres.psql(DATABASE, "CHECKPOINT")?;
+        }
+        Ok(())
+    }
+
     /// PostgreSQL runs, after a fault that may have ended it: a server whose log cannot be written ends itself.
     ///
     /// # Errors

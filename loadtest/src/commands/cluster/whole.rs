@@ -1,5 +1,6 @@
 //! `loadtest cluster whole`: a broadcast's whole way on PostgreSQL and Redis beside the embedded default, pair by pair, the
-//! order within a pair changing. The CPU of all nodes and of both servers counts.
+//! order within a pair changing. The CPU of all nodes and of both servers counts; what an import leaves PostgreSQL to do is
+//! done before.
 use std::{process::ExitCode, time::Duration};
 
 use anyhow::{Context, ensure};
@@ -75,6 +76,7 @@ pub(super) async fn measure(args: Args) -> anyhow::Result<ExitCode> {
     for (name, field) in [("embedded", &embedded), ("cluster", &cluster)] {
         field.make_hub(HUB, &hub(&receiver.credentials, args.measured.tuning.connections)?).await?;
         field.import(devices).await?;
+        field.ground.tend()?;
         say(format_args!("{name}: {} installations imported", grouped(devices)))?;
     }
     let mut pairs = Vec::new();

@@ -1,9 +1,10 @@
-//! The rows of the sets. A checkpoint reads the few that it touches in one statement, and writes back what changed in
-//! one more, and what was emptied in a third.
+//! The rows of the sets. A checkpoint reads the few that it touches in one statement, writes back what changed in one
+//! more, and deletes what was emptied.
 
 use std::collections::BTreeSet;
 
 use deadpool_postgres::{GenericClient, Transaction};
+use futures_util::future::try_join_all;
 use tokio_postgres::Row;
 
 use super::super::error::Done;
@@ -94,9 +95,12 @@ impl<'a> Loaded<'a> {
             self.shard.check_chunk(*chunk)?;
         }
         let keys = Keys::of(wanted.iter().copied());
+        // Each by its key: what is in brackets is not turned into a join, for which all sets of the broadcast were read
+        // where the server knows nothing of a day's partition yet.
         let sql = format!(
-            "SELECT chunk, {SET} FROM outcome_chunk JOIN unnest($3::int4[], $4::int2[], $5::int4[], $6::int8[]) \
-             AS w (chunk, place, detail, due) USING (chunk, place, detail, due) WHERE broadcast = $1 AND platform = $2"
+            "SELECT o.* FROM unnest($3::int4[], $4::int2[], $5::int4[], $6::int8[]) AS w (chunk, place, detail, due) \
+             CROSS JOIN LATERAL (SELECT chunk, {SET} FROM outcome_chunk o WHERE o.broadcast = $1 AND o.platform = $2 \
+             AND o.chunk = w.chunk AND o.place = w.place AND o.detail = w.detail AND o.due = w.due OFFSET 0) o"
         );
         let (broadcast, platform) = self.key();
         let bind: [&(dyn tokio_postgres::types::ToSql + Sync); 6] =
@@ -174,7 +178,7 @@ pub(super) async fn save<'a>(
     ledgers: impl IntoIterator<Item = (Platform, &'a Ledger)>,
 ) -> Done<()> {
     let (mut filled, mut ats, mut seqs) = (Keys::default(), Vec::new(), Vec::new());
-    let (mut filled_on, mut emptied, mut emptied_on) = (Vec::new(), Keys::default(), Vec::new());
+    let (mut filled_on, mut emptied) = (Vec::new(), Vec::new());
     for (platform, ledger) in ledgers {
         let platform = i16::from(platform.code());
         for ((chunk, place), cell) in ledger.changed() {
@@ -184,8 +188,7 @@ pub(super) async fn save<'a>(
                 ats.push(cell.at.millis());
                 seqs.push(codec::encode_cell(place, cell));
             } else if cell.row.is_some() {
-                emptied.push(chunk, place);
-                emptied_on.push(platform);
+                emptied.push((platform, (chunk, place)));
             }
         }
     }
@@ -201,17 +204,22 @@ pub(super) async fn save<'a>(
         let Keys { chunks, places, details, dues } = &filled;
         execute(tx, sql, &[&uuid(broadcast), &filled_on, chunks, places, details, dues, &ats, &seqs]).await
     };
-    let empty = async {
-        if emptied_on.is_empty() {
-            return Ok(0);
-        }
-        let sql = "DELETE FROM outcome_chunk o USING unnest($2::int2[], $3::int4[], $4::int2[], $5::int4[], $6::int8[]) \
-                   AS e (platform, chunk, place, detail, due) WHERE o.broadcast = $1 AND o.platform = e.platform \
-                   AND o.chunk = e.chunk AND o.place = e.place AND o.detail = e.detail AND o.due = e.due";
-        let Keys { chunks, places, details, dues } = &emptied;
-        execute(tx, sql, &[&uuid(broadcast), &emptied_on, chunks, places, details, dues]).await
-    };
+    let empty = try_join_all(emptied.iter().map(|(platform, at)| remove(tx, broadcast, *platform, *at)));
     // Different rows, sent together.
     tokio::try_join!(fill, empty)?;
     Ok(())
+}
+
+/// Deletes a set, by its key: as few as they are, the server must not think of reading all those of the broadcast.
+async fn remove(
+    tx: &Transaction<'_>,
+    broadcast: BroadcastId,
+    platform: i16,
+    (chunk, place): (ChunkNo, Place),
+) -> Done<u64> {
+    let sql = "DELETE FROM outcome_chunk WHERE broadcast = $1 AND platform = $2 AND chunk = $3 AND place = $4 \
+               AND detail = $5 AND due = $6";
+    let (code, detail, due) = codec::place_columns(place);
+    let (chunk, code, detail) = (chunk.0.cast_signed(), i16::from(code), i32::from(detail));
+    execute(tx, sql, &[&uuid(broadcast), &platform, &chunk, &code, &detail, &due]).await
 }
