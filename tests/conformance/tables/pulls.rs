@@ -255,10 +255,8 @@ impl Next {
                     4 => Change::Replace(item(json!({"complete": true}))),
                     _ => touch(),
                 };
-                match wait(tables.write_row(table, write(&row.to_string(), made))) {
-                    Ok(_) | Err(TableError::Refused(_)) => {}
-                    Err(error) => panic!("{error}"),
-                }
+                let made = wait(tables.write_row(table, write(&row.to_string(), made)));
+                assert!(matches!(made, Ok(_) | Err(TableError::Refused(_))), "{made:?}");
             }
             Self::Request(device) => drop(devices[device].step()),
         }

@@ -198,6 +198,11 @@ async fn hostile_filters_and_options_are_refused_or_find_nothing() {
         for headers in [V2, V3, TOOLKIT] {
             for (name, value) in &options {
                 let path = format!("/tables/todoitem?{}={}", encoded(name), encoded(value));
+                if path.len() > 60_000 {
+                    // No request any more, whoever it is for.
+                    client.send("GET", &path, &[headers], b"").await.expect(414);
+                    continue;
+                }
                 judged(&send(client, "GET", &path, &[headers], &Value::Null).await, &format!("{name}={value}"));
                 if headers != V2 {
                     continue;

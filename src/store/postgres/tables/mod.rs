@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use deadpool_postgres::{GenericClient, Transaction};
 use serde_json::{Map, Value as Json};
 use tokio_postgres::Row as SqlRow;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
 
 use super::error::{Done, Fault};
@@ -23,7 +24,7 @@ use crate::tables::definition::{Conflict, Definition, OWNER};
 use crate::tables::query::{Page, Query};
 use crate::tables::row::{Row, RowId};
 use crate::tables::schema::{Column, Schema};
-use crate::tables::typed::Unresolved;
+use crate::tables::typed::{TOO_LONG, Unresolved};
 use crate::tables::value::{Kind, Value};
 use crate::tables::write::{Effect, Refusal, Write, Written, base_wanted, decide};
 
@@ -235,9 +236,11 @@ async fn list(parts: &Parts, table: &Definition, query: &Query) -> Result<Page, 
     Ok(page)
 }
 
-/// What a filter computes can leave the range of its numbers (class 22: data exceptions): the request's fault.
+/// What a filter computes can leave the range of its numbers (class 22: data exceptions), and what it makes be more than
+/// a text may be (`condition.rs`): the request's fault.
 fn out_of_range(error: tokio_postgres::Error) -> Stop {
     match error.code() {
+        Some(code) if *code == SqlState::INVALID_TEXT_REPRESENTATION => refuse(FieldError::new("$filter", TOO_LONG)),
         Some(code) if code.code().starts_with("22") => {
             refuse(FieldError::new("$filter", "must not compute what no number can hold"))
         }
