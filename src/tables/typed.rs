@@ -97,7 +97,7 @@ pub const LONGEST_MADE: usize = 8 << 20;
 /// What is said of a filter that asks for a longer one.
 pub(crate) const TOO_LONG: &str = "must not make a text of more than 8388608 bytes";
 
-/// Looks up the names of a filter. The result is of type [`Type::Bool`] or [`Type::Null`].
+/// Looks up the names of a filter. The result is of type [`Type::Bool`].
 pub fn resolve(
     expr: &Expr,
     definition: &Definition,
@@ -168,7 +168,9 @@ impl Resolver<'_> {
     fn condition(&self, expr: &Expr) -> Resolved {
         let resolved = self.expr(expr)?;
         match resolved.of {
-            Type::Bool | Type::Null => Ok(resolved),
+            Type::Bool => Ok(resolved),
+            // As a condition: PostgreSQL takes no other type for one.
+            Type::Null => Ok(Typed { of: Type::Bool, ..null() }),
             _ => wrong("must be a condition, which is true or false"),
         }
     }
