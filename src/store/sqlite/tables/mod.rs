@@ -17,7 +17,7 @@ use crate::store::tables::{
     Entry, HISTORY_KEPT, HISTORY_VERSIONS, Note, TableError, TableStore, history, missing, seed,
 };
 use crate::tables::definition::{Conflict, Definition, OWNER};
-use crate::tables::query::{Page, Query};
+use crate::tables::query::{Page, Query, Room};
 use crate::tables::row::{Row, RowId};
 use crate::tables::schema::{Column, Schema};
 use crate::tables::typed::{TOO_LONG, Unresolved};
@@ -188,12 +188,15 @@ fn list(connection: &Connection, table: &Definition, query: &Query) -> Result<Pa
     }
     let mut prepared = connection.prepare(&page.0.sql).map_err(evaluating)?;
     let mut rows = prepared.query(params_from_iter(&page.0.binds)).map_err(evaluating)?;
+    let mut room = Room::of(query);
     while let Some(row) = rows.next().map_err(evaluating)? {
-        if made.rows.len() == query.limit as usize {
+        if !room.is_left() {
             made.more = true;
             break;
         }
-        made.rows.push(row_of(row, &entry)?);
+        let row = row_of(row, &entry)?;
+        room.take(&row);
+        made.rows.push(row);
     }
     Ok(made)
 }
