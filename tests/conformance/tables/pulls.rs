@@ -1,4 +1,5 @@
-//! Pulls of every client's kind (spec 3.1) beside writers: no row is lost, however pages and changes meet (spec 11.4).
+//! Pulls of every client's kind (spec 3.1) beside writers: no row is lost, however pages and changes meet (spec 11.4; its
+//! experiment D is in `overlaps.rs`).
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -5,6 +5,54 @@ use super::*;
 
 const DIALECTS: [&[(&str, &str)]; 4] = [&[V2], &[V3], &[TOOLKIT], &[]];
 
+/// `^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$`
+fn is_date(json: &Value) -> bool {
+    let form = |text: &str| text.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect::<String>();
+    json.as_str().is_some_and(|text| form(text) == "0000-00-00T00:00:00.000Z")
+}
+
+/// The server's stamps and the dates of apps, wherever a row is shown (`send` looks at the stamps of every other test).
+#[tokio::test]
+async fn point_06_every_date_has_three_digits_and_a_z() {
+    on_both(async |world: World| {
+        let client = &world.client;
+        let dates = [
+            "2024-01-02T03:04:05Z",
+            "2024-01-02T03:04:05.1Z",
+            "2024-01-02T03:04:05.1239999+05:30",
+            "2024-01-02",
+            "0001-01-01T00:00:00",
+            "9999-12-31T23:59:59.9999999Z",
+            "1969-12-31T23:59:59.999Z",
+        ];
+        for (number, date) in dates.into_iter().enumerate() {
+            let (id, path) = (number.to_string(), format!("/tables/types/{number}"));
+            let item = json!({"id": id, "d": date});
+            for headers in DIALECTS {
+                let stale = [headers, &[JSON, ("if-match", "\"MQ==\"")]].concat();
+                for (method, path, headers, body) in [
+                    ("POST", "/tables/types", &[headers, &[JSON]].concat(), &item),
+                    ("POST", "/tables/types", &[headers, &[JSON]].concat(), &item),
+                    ("GET", "/tables/types", &headers.to_vec(), &Value::Null),
+                    ("GET", &path, &headers.to_vec(), &Value::Null),
+                    ("PATCH", &path, &[headers, &[JSON]].concat(), &json!({"d": date})),
+                    ("PUT", &path, &stale, &item),
+                ] {
+                    let answer = send(client, method, path, headers, body).await;
+                    let body = answer.json();
+                    let items = body.as_array().or_else(|| body["items"].as_array()).cloned();
+                    for row in items.unwrap_or_else(|| vec![body]) {
+                        for name in ["d", "createdAt", "updatedAt"] {
+                            assert!(is_date(&row[name]), "{method} {date} {name}: {row}");
+                        }
+                    }
+                }
+            }
+        }
+    })
+    .await;
+}
+
 /// `send` checks each answer: JSON with its length and its headers, or nothing at all.
 #[tokio::test]
 async fn point_09_every_answer_is_json_with_its_length_or_nothing() {
