@@ -76,6 +76,8 @@ const NET: &[(&str, &str)] = &[
     ("(d eq datetimeoffset'2020-01-01T01:00:00.0000000+01:00')", "1"),
     ("(g eq guid'01234567-89ab-cdef-0123-456789abcdef')", "1"),
     ("((text eq 'abc') or (n gt 5))", "14"),
+    ("(d lt datetime'9999-12-31T23:59:59.999Z')", "124"),
+    ("(d gt datetimeoffset'0001-01-01T00:00:00.0000000+00:00')", "124"),
     ("(tolower(note) eq 'café 日本')", "4"),
 ];
 

@@ -5,6 +5,7 @@ use rusqlite::functions::{Context, FunctionFlags};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Result, ffi};
 
+use crate::model::time::Timestamp;
 use crate::tables::typed::LONGEST_MADE;
 
 /// Makes them known to a connection.
@@ -120,6 +121,6 @@ fn substring(c: &Context<'_>) -> Result<Made> {
 
 fn part(c: &Context<'_>, body: fn(jiff::civil::DateTime) -> i64) -> Result<Made> {
     let millis: Option<i64> = c.get(0)?;
-    let time = millis.and_then(|millis| jiff::Timestamp::from_millisecond(millis).ok());
-    Ok(time.map(|time| (body(jiff::tz::TimeZone::UTC.to_datetime(time)) as f64).into()))
+    let time = millis.and_then(|millis| Timestamp::from_millis(millis).civil());
+    Ok(time.map(|time| (body(time) as f64).into()))
 }
