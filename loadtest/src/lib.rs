@@ -8,6 +8,7 @@
 //! - [`oracle`]: owed against received.
 //! - [`client`]: a lean client of the native API.
 //! - [`servers`]: real PostgreSQL and Redis servers.
+//! - [`rows`]: a large table of an app, at once.
 //! - [`service`]: Fanfare as a child process: its folder, its life, what it costs.
 //! - [`stage`]: all of that together, standing; broadcasts on it, watched and judged; kills.
 //! - [`chaos`]: several nodes and their servers, faults on a schedule, and whether anything was lost.
@@ -25,6 +26,7 @@ pub mod gateways;
 pub mod http2;
 pub mod oracle;
 pub mod progress;
+pub mod rows;
 pub mod servers;
 pub mod service;
 pub mod stage;

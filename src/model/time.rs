@@ -3,7 +3,13 @@
 use std::fmt;
 use std::time::Duration;
 
+use jiff::SignedDuration;
+use jiff::civil::DateTime;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Times are counted on the calendar: jiff's own ends a day before the year 9999 does, whose last moment is what clients
+/// of .NET call the largest date.
+const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
 
 /// Milliseconds since 1970-01-01T00:00:00Z. On the wire an RFC 3339 text with three fraction digits and `Z`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -41,8 +47,13 @@ impl Timestamp {
         let (clock, zone) = rest.split_at(zone_at);
         let date: jiff::civil::Date = date.parse().ok()?;
         let clock: jiff::civil::Time = clock.parse().ok()?;
-        let utc = jiff::tz::TimeZone::UTC.to_timestamp(date.to_datetime(clock)).ok()?.as_millisecond();
+        let utc = i64::try_from(date.to_datetime(clock).duration_since(EPOCH).as_millis()).ok()?;
         Some(Self(utc - zone_offset_millis(zone)?))
+    }
+
+    /// On the calendar, in UTC; `None` beyond the year 9999.
+    pub fn civil(self) -> Option<DateTime> {
+        EPOCH.checked_add(SignedDuration::from_millis(self.0)).ok()
     }
 }
 
@@ -79,9 +90,9 @@ fn zone_offset_millis(zone: &str) -> Option<i64> {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match jiff::Timestamp::from_millisecond(self.0) {
-            Ok(time) => write!(f, "{time:.3}"),
-            Err(_) => write!(f, "{}ms", self.0),
+        match self.civil() {
+            Some(time) => write!(f, "{time:.3}Z"),
+            None => write!(f, "{}ms", self.0),
         }
     }
 }
@@ -135,6 +146,17 @@ mod tests {
 
     #[test]
     fn prints_three_fraction_digits() {
-        assert_eq!(Timestamp::from_millis(1_769_941_800_005).to_string(), "2026-02-01T10:30:00.005Z");
+        for (millis, text) in [
+            (1_769_941_800_005, "2026-02-01T10:30:00.005Z"),
+            (-1, "1969-12-31T23:59:59.999Z"),
+            (-62_135_596_800_000, "0001-01-01T00:00:00.000Z"),
+            (253_402_300_799_999, "9999-12-31T23:59:59.999Z"),
+            (253_402_300_800_000, "253402300800000ms"),
+        ] {
+            assert_eq!(Timestamp::from_millis(millis).to_string(), text);
+        }
+        for largest in ["9999-12-31T23:59:59.9999999Z", "9999-12-31T23:59:59.9999999"] {
+            assert_eq!(Timestamp::parse(largest), Some(Timestamp::from_millis(253_402_300_799_999)));
+        }
     }
 }

@@ -24,6 +24,7 @@ use crate::model::template::{TemplateContent, TemplateId};
 
 mod broadcasts;
 mod error;
+pub mod fuzz;
 mod index;
 mod jobs;
 mod life;

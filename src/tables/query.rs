@@ -5,6 +5,7 @@ use crate::tables::odata::{Comparison, Cursor, Expr, ListOptions, Literal, Order
 use crate::tables::row::Row;
 use crate::tables::schema::Schema;
 use crate::tables::typed::Unknown;
+use crate::tables::value::Value;
 
 /// A list. Every order ends with the id, so that pages are the same each time (spec 3.3 R4).
 #[derive(Clone, Debug)]
@@ -38,6 +39,36 @@ pub struct Page {
     pub count: Option<u64>,
     /// The table's clock as of this page: no row of it is stamped later.
     pub clock: Timestamp,
+}
+
+/// The texts of a page, in bytes: with the row that exceeds them it ends, however many rows were asked for. A page is held
+/// in memory, and every client goes on until a list ends (spec 2.2).
+const PAGE_BYTES: usize = 8 << 20;
+
+/// What there is room for on a page.
+#[derive(Debug)]
+pub struct Room {
+    rows: u32,
+    bytes: usize,
+}
+
+impl Room {
+    /// Of an empty page of this list.
+    pub const fn of(query: &Query) -> Self {
+        Self { rows: query.limit, bytes: PAGE_BYTES }
+    }
+
+    /// Whether one more row is taken.
+    pub const fn is_left(&self) -> bool {
+        self.rows > 0 && self.bytes > 0
+    }
+
+    /// Takes a row.
+    pub fn take(&mut self, row: &Row) {
+        let text = |value: &Value| if let Value::Text(text) = value { text.len() } else { 0 };
+        self.rows = self.rows.saturating_sub(1);
+        self.bytes = self.bytes.saturating_sub(row.fields.iter().map(text).sum());
+    }
 }
 
 /// `updatedAt ge T` among the conditions that must all hold: with the order by stamp the mark of a pull (spec 3.4).

@@ -90,7 +90,14 @@ pub enum Node {
 
 type Resolved<T = Typed> = Result<T, Unresolved>;
 
-/// Looks up the names of a filter. The result is of type [`Type::Bool`] or [`Type::Null`].
+/// The longest text that a filter makes of others, in bytes: twice the longest body. Short filters could ask for texts
+/// that no memory holds.
+pub const LONGEST_MADE: usize = 8 << 20;
+
+/// What is said of a filter that asks for a longer one.
+pub(crate) const TOO_LONG: &str = "must not make a text of more than 8388608 bytes";
+
+/// Looks up the names of a filter. The result is of type [`Type::Bool`].
 pub fn resolve(
     expr: &Expr,
     definition: &Definition,
@@ -161,7 +168,9 @@ impl Resolver<'_> {
     fn condition(&self, expr: &Expr) -> Resolved {
         let resolved = self.expr(expr)?;
         match resolved.of {
-            Type::Bool | Type::Null => Ok(resolved),
+            Type::Bool => Ok(resolved),
+            // As a condition: PostgreSQL takes no other type for one.
+            Type::Null => Ok(Typed { of: Type::Bool, ..null() }),
             _ => wrong("must be a condition, which is true or false"),
         }
     }
@@ -305,42 +314,19 @@ impl Resolver<'_> {
             (Expr::Literal(a), Expr::Literal(b)) => (constant(a), constant(b)),
             (Expr::Literal(literal), other) => {
                 let other = self.expr(other)?;
-                let (other, literal) = self.bent(other, literal)?;
-                (literal, other)
+                let (literal, folds) = bent(other.of, literal)?;
+                (literal, folded(other, folds))
             }
-            (other, Expr::Literal(literal)) => self.bent(self.expr(other)?, literal)?,
+            (other, Expr::Literal(literal)) => {
+                let other = self.expr(other)?;
+                let (literal, folds) = bent(other.of, literal)?;
+                (folded(other, folds), literal)
+            }
             (a, b) => (self.expr(a)?, self.expr(b)?),
         };
         let number = |of| matches!(of, Type::Exact | Type::Double);
         let same = a.of == b.of || number(a.of) && number(b.of) || a.of == Type::Null || b.of == Type::Null;
         if same { Ok((a, b)) } else { wrong(format!("must not compare {} with {}", word(a.of), word(b.of))) }
-    }
-
-    /// A literal in the type of what it is compared with, where only that can be meant.
-    fn bent(&self, other: Typed, literal: &Literal) -> Resolved<(Typed, Typed)> {
-        let text = |text: String| typed(Node::Literal(Value::Text(text)), Type::Text);
-        let made = match (other.of, literal) {
-            (Type::Text, Literal::Guid(guid)) => {
-                let folded = typed(Node::FoldedCase(Box::new(other)), Type::Text);
-                return Ok((folded, text(guid.clone())));
-            }
-            (Type::Text, Literal::Int(number)) => text(number.to_string()),
-            (Type::Text, Literal::Time(_) | Literal::Day(_)) => text(as_text(literal).unwrap_or_default()),
-            (Type::Exact | Type::Double, Literal::Text(digits)) => match digits.trim().parse::<f64>() {
-                Ok(number) if number.is_finite() => {
-                    let exact = digits.trim().parse().map_or(Value::number(number), Value::Int);
-                    typed(Node::Literal(exact), Type::Exact)
-                }
-                _ => return wrong("must not compare a number with a text"),
-            },
-            (Type::Bool, Literal::Int(0 | 1)) => flag(*literal == Literal::Int(1)),
-            (Type::Time, Literal::Text(date)) => match instant(date) {
-                Some(time) => typed(Node::Literal(Value::Time(time)), Type::Time),
-                None => return wrong("must not compare a date with a text that is none"),
-            },
-            _ => constant(literal),
-        };
-        Ok((other, made))
     }
 
     fn among(&self, inner: &Expr, list: &[Literal]) -> Resolved {
@@ -354,28 +340,30 @@ impl Resolver<'_> {
             let is = list.contains(&Literal::Null);
             return Ok(flag(is));
         }
-        // A GUID in a list of texts is as it was written.
-        let mut values = Vec::with_capacity(list.len());
-        let mut folded = None;
+        let number = |of| matches!(of, Type::Exact | Type::Double);
+        // Beside texts, which are as they are, GUIDs without regard to case.
+        let (mut values, mut guids) = (Vec::with_capacity(list.len()), Vec::new());
         for literal in list.iter().filter(|literal| **literal != Literal::Null) {
-            let (other, value) = self.bent(resolved.clone(), literal)?;
-            let number = |of| matches!(of, Type::Exact | Type::Double);
+            let (value, folds) = bent(resolved.of, literal)?;
             if value.of != resolved.of && !(number(value.of) && number(resolved.of)) {
                 return wrong(format!("must not compare {} with {}", word(resolved.of), word(value.of)));
             }
-            if matches!(other.node, Node::FoldedCase(_)) {
-                folded = Some(other);
-            }
-            if let Node::Literal(value) = value.node {
-                values.push(value);
-            }
+            let Node::Literal(value) = value.node else { continue };
+            if folds { guids.push(value) } else { values.push(value) }
         }
-        let tested = folded.unwrap_or_else(|| resolved.clone());
-        let among = typed(Node::In(Box::new(tested), values), Type::Bool);
-        Ok(match list.contains(&Literal::Null) {
-            true => typed(Node::Or(vec![presence(Comparison::Equal, resolved), among]), Type::Bool),
-            false => among,
-        })
+        let among = |tested: Typed, values| typed(Node::In(Box::new(tested), values), Type::Bool);
+        let mut parts = Vec::new();
+        if list.contains(&Literal::Null) {
+            parts.push(presence(Comparison::Equal, resolved.clone()));
+        }
+        if !guids.is_empty() {
+            parts.push(among(folded(resolved.clone(), true), guids));
+        }
+        if !values.is_empty() {
+            parts.push(among(resolved, values));
+        }
+        // A list has at least one literal.
+        Ok(if parts.len() == 1 { parts.remove(0) } else { typed(Node::Or(parts), Type::Bool) })
     }
 
     fn is_version(&self, expr: &Expr) -> bool {
@@ -401,6 +389,35 @@ impl Resolver<'_> {
             _ => return wrong("must compare version with a text, by eq, ne or in"),
         })
     }
+}
+
+/// A literal in the type of what it is compared with, where only that can be meant, and whether the comparison is without
+/// regard to case.
+fn bent(of: Type, literal: &Literal) -> Resolved<(Typed, bool)> {
+    let text = |text: String| typed(Node::Literal(Value::Text(text)), Type::Text);
+    let made = match (of, literal) {
+        (Type::Text, Literal::Guid(guid)) => return Ok((text(guid.clone()), true)),
+        (Type::Text, Literal::Int(number)) => text(number.to_string()),
+        (Type::Text, Literal::Time(_) | Literal::Day(_)) => text(as_text(literal).unwrap_or_default()),
+        (Type::Exact | Type::Double, Literal::Text(digits)) => match digits.trim().parse::<f64>() {
+            Ok(number) if number.is_finite() => {
+                let exact = digits.trim().parse().map_or(Value::number(number), Value::Int);
+                typed(Node::Literal(exact), Type::Exact)
+            }
+            _ => return wrong("must not compare a number with a text"),
+        },
+        (Type::Bool, Literal::Int(0 | 1)) => flag(*literal == Literal::Int(1)),
+        (Type::Time, Literal::Text(date)) => match instant(date) {
+            Some(time) => typed(Node::Literal(Value::Time(time)), Type::Time),
+            None => return wrong("must not compare a date with a text that is none"),
+        },
+        _ => constant(literal),
+    };
+    Ok((made, false))
+}
+
+fn folded(text: Typed, folds: bool) -> Typed {
+    if folds { typed(Node::FoldedCase(Box::new(text)), Type::Text) } else { text }
 }
 
 fn presence(operator: Comparison, of: Typed) -> Typed {

@@ -48,6 +48,8 @@ pub enum Seen {
     /// It does not say: whatever stands is overwritten.
     Any,
     Version(String),
+    /// Whatever stood then, to the second: dates of HTTP have no fraction.
+    At(Timestamp),
 }
 
 /// What was written, and how.
@@ -182,7 +184,11 @@ pub fn decide(
         true => Effect::Remove,
         false => Effect::Update { fields, deleted: goes },
     };
-    let stale = matches!(&write.seen, Seen::Version(version) if *version != row.version());
+    let stale = match &write.seen {
+        Seen::Any => false,
+        Seen::Version(version) => *version != row.version(),
+        Seen::At(time) => row.updated.millis().div_euclid(1_000) > time.millis().div_euclid(1_000),
+    };
     if !stale {
         return decided(effect(wanted), Resolved::NoConflict);
     }
@@ -337,6 +343,22 @@ mod tests {
         let kept = with(Conflict::ServerWins, &Change::Delete).unwrap();
         assert_eq!(kept.effect, Effect::Update { fields: stands.fields.clone(), deleted: false });
         assert!(matches!(with(Conflict::Merge, &Change::Delete), Err(Refusal::Stale(_))));
+    }
+
+    #[test]
+    fn a_row_that_was_seen_at_a_time_must_not_have_changed_after_that_second() {
+        let stands = Row { updated: Timestamp::from_millis(5_700), ..row("x", true, false) };
+        let with = |conflict, millis| {
+            let write = write(Change::Delete, Seen::At(Timestamp::from_millis(millis)));
+            decide(&Definition { conflict, ..soft() }, &schema(), &write, Some(&stands), None)
+        };
+        for (millis, fits) in [(0, false), (4_999, false), (5_000, true), (5_700, true), (60_000, true)] {
+            let decided = with(Conflict::Fail, millis);
+            assert_eq!(decided.is_ok(), fits, "{millis}: {decided:?}");
+        }
+        assert!(matches!(with(Conflict::Fail, 0), Err(Refusal::Stale(_))));
+        assert!(matches!(with(Conflict::Merge, 0), Err(Refusal::Stale(_))), "what stood then is not known");
+        assert_eq!(with(Conflict::ClientWins, 0).unwrap().resolved, Resolved::ClientWins);
     }
 
     #[test]

@@ -61,9 +61,13 @@ impl SqliteBench {
         self.directory.path().join(self.crashes.to_string())
     }
 
+    fn file(&self) -> PathBuf {
+        self.folder().join("fanfare.db")
+    }
+
     fn open(&mut self) {
-        let file = self.folder().join("fanfare.db");
-        self.store = Some(SqliteStore::open(&file, self.mode, self.clock.clone(), Retention::default()).unwrap());
+        self.store =
+            Some(SqliteStore::open(&self.file(), self.mode, self.clock.clone(), Retention::default()).unwrap());
     }
 }
 

@@ -64,6 +64,11 @@ impl PostgresBench {
         bench
     }
 
+    /// Of its database.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
     fn open(&mut self) {
         let time = Time::Given(self.clock.clone());
         let options = options(self.url.clone());

@@ -8,6 +8,7 @@ use fanfare::store::Retention;
 use fanfare::store::Store;
 use fanfare::store::postgres::{Options, PostgresStore, Time};
 use fanfare::store::sqlite::{Mode, SqliteStore};
+use loadtest::rows;
 use loadtest::servers::postgres::Postgres;
 
 use super::wait;
@@ -49,27 +50,8 @@ impl Engine {
     /// Puts rows into the app's table `rows`, past the store: each a millisecond after the one before.
     pub(crate) fn fill_rows(&self, count: u32, start: i64) {
         match &self.place {
-            Place::Folder(folder) => {
-                let file = rusqlite::Connection::open(folder.path().join("fanfare.db")).unwrap();
-                let fill = format!(
-                    "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count}) \
-                     INSERT INTO app_rows (id, created, updated, deleted, c_text, c_complete) SELECT \
-                     lower(hex(randomblob(16))), {start} + i, {start} + i, i % 10 = 0, 'row ' || i, i % 2 FROM n"
-                );
-                file.execute(&fill, []).unwrap();
-                let clock = "UPDATE data_table SET clock = ?1 WHERE key = 'rows'";
-                file.execute(clock, [start + i64::from(count)]).unwrap();
-            }
-            Place::Server(server) => {
-                let fill = format!(
-                    "INSERT INTO app_rows (id, created, updated, deleted, c_text, c_complete) SELECT md5(i::text), \
-                     {start} + i, {start} + i, i % 10 = 0, 'row ' || i, i % 2 = 1 FROM generate_series(1, {count}) i"
-                );
-                server.psql("postgres", &fill).unwrap();
-                let clock = format!("UPDATE data_table SET clock = {start} + {count} WHERE key = 'rows'");
-                server.psql("postgres", &clock).unwrap();
-                server.psql("postgres", "VACUUM ANALYZE app_rows").unwrap();
-            }
+            Place::Folder(folder) => rows::fill_sqlite(&folder.path().join("fanfare.db"), count, start).unwrap(),
+            Place::Server(server) => rows::fill_postgres(server, "postgres", count, start).unwrap(),
         }
     }
 

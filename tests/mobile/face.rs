@@ -21,7 +21,7 @@ async fn seen(client: &Client, method: &str, path: &str, headers: &[(&str, &str)
 }
 
 #[tokio::test]
-async fn a01_7_9_pages_of_listed_hosts_may_call_and_see_refusals_too() {
+async fn point_01_obs_7_9_pages_of_listed_hosts_may_call_and_see_refusals_too() {
     let world = World::start().await;
     let own = Some("http://localhost:3000".to_owned());
     for path in ["/tables/none", "/push/none", "/.auth/none", "/api/none", "/swagger/none"] {
@@ -54,7 +54,7 @@ async fn a01_7_9_pages_of_listed_hosts_may_call_and_see_refusals_too() {
 }
 
 #[tokio::test]
-async fn a09_refusals_are_json_with_their_length() {
+async fn point_09_refusals_are_json_with_their_length() {
     let world = World::start().await;
     for path in ["/tables", "/.auth/nothing", "/push", "/api", "/swagger/x"] {
         let answer = world.client.get(path).await.expect(404);
@@ -66,7 +66,7 @@ async fn a09_refusals_are_json_with_their_length() {
 }
 
 #[tokio::test]
-async fn a10_a_header_of_32_kb_is_taken() {
+async fn point_10_a_header_of_32_kb_is_taken() {
     let world = World::start().await;
     let features = "TR,QS,".repeat(5_462);
     world.client.send("GET", "/tables/none", &[("x-zumo-features", &features)], b"").await.expect(404);

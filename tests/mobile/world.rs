@@ -30,6 +30,8 @@ issuer = 'https://api.example.com/'
 ";
 
 pub struct World {
+    /// `store.url`
+    store: String,
     pub folder: tempfile::TempDir,
     pub running: Running,
     pub authority: Authority,
@@ -53,17 +55,23 @@ impl World {
 
     /// In a folder that holds files already.
     pub async fn within(folder: tempfile::TempDir, authority: Authority, toml: &str) -> Self {
+        let store = format!("sqlite:{}", folder.path().join("fanfare.db").display());
+        Self::over(store, folder, authority, toml).await
+    }
+
+    /// Over that store.
+    pub async fn over(store: String, folder: tempfile::TempDir, authority: Authority, toml: &str) -> Self {
         authority.write_ca(folder.path()).unwrap();
-        let running = start(folder.path(), &authority, toml).await;
-        let address = running.address();
-        Self { folder, running, authority, client: Client::new(address, None), admin: Client::bearer(address, ADMIN) }
+        let running = start(&store, folder.path(), &authority, toml).await;
+        let (client, admin) = (Client::new(running.address(), None), Client::bearer(running.address(), ADMIN));
+        Self { store, folder, running, authority, client, admin }
     }
 
     /// Stops the service and starts another one on the same folder.
     pub async fn restart(self, toml: &str) -> Self {
-        let Self { folder, running, authority, .. } = self;
+        let Self { store, folder, running, authority, .. } = self;
         assert!(running.stop().await, "everything ends by itself");
-        Self::within(folder, authority, toml).await
+        Self::over(store, folder, authority, toml).await
     }
 
     /// Somebody who shows this session token, or any other.
@@ -94,12 +102,12 @@ pub fn session(sub: &str) -> String {
     sessions.begin(sub, "test", Profile::default(), SystemClock.now()).unwrap().1
 }
 
-async fn start(folder: &Path, authority: &Authority, toml: &str) -> Running {
+async fn start(store: &str, folder: &Path, authority: &Authority, toml: &str) -> Running {
     let path = |name: &str| folder.join(name).display().to_string();
     let (certificate, key) = authority.write_server_certificate(folder).unwrap();
     std::fs::write(folder.join("fanfare.toml"), toml).unwrap();
     let environment = [
-        ("STORE__URL", format!("sqlite:{}", path("fanfare.db"))),
+        ("STORE__URL", store.to_owned()),
         ("SECRETS__KEY_FILE", path("secret.key")),
         ("ADMIN__KEY", ADMIN.to_owned()),
         ("SERVER__DRAIN_SECONDS", "10".to_owned()),

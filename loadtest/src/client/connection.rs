@@ -37,6 +37,11 @@ impl Peer {
         Self { address, headers: format!("host: {address}\r\nauthorization: {authorization}\r\n").into() }
     }
 
+    /// Somebody without a key.
+    pub fn nobody(address: SocketAddr) -> Self {
+        Self { address, headers: format!("host: {address}\r\n").into() }
+    }
+
     pub(super) fn headers(&self) -> &str {
         &self.headers
     }

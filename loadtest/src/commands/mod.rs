@@ -11,6 +11,8 @@ pub mod fuzz;
 pub mod gateways;
 pub mod isolation;
 pub mod latency;
+pub mod pull;
+
 pub mod register;
 pub mod run;
 pub mod templates;

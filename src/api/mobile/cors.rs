@@ -10,7 +10,7 @@ const EXPOSED: HeaderValue = HeaderValue::from_static("Link, ETag, x-zumo-server
 /// What a preflight that names no headers is told.
 const HEADERS: HeaderValue = HeaderValue::from_static(
     "zumo-api-version, x-zumo-auth, x-zumo-installation-id, x-zumo-version, x-zumo-features, x-zumo-options, \
-     authorization, content-type, accept, if-match, if-none-match, if-modified-since",
+     authorization, content-type, accept, if-match, if-none-match, if-modified-since, if-unmodified-since",
 );
 const MAX_AGE: HeaderValue = HeaderValue::from_static("300");
 const ORIGIN: HeaderValue = HeaderValue::from_static("Origin");

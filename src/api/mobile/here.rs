@@ -31,7 +31,9 @@ impl Here {
             .and_then(|host| host.parse().ok())
             .filter(|host: &http::uri::Authority| !host.as_str().contains('@'))
             .ok_or_else(|| FieldError::new("Host", "must be a host, with a port where it is not the usual one"))?;
-        let told = parts.headers.get("x-forwarded-proto").and_then(|proto| proto.to_str().ok()).map(str::trim);
+        // Of several proxies the first stands before the caller.
+        let told = parts.headers.get("x-forwarded-proto").and_then(|proto| proto.to_str().ok());
+        let told = told.and_then(|protos| protos.split(',').next()).map(str::trim);
         let is_plain = match told {
             _ if parts.extensions.get::<OverTls>().is_some() => false,
             Some(proto) => proto.eq_ignore_ascii_case("http"),
@@ -85,6 +87,7 @@ mod tests {
             ("localhost:8443", None, true, None, Some("https://localhost:8443")),
             ("localhost", Some("https"), false, None, Some("https://localhost")),
             ("api.example.com", Some("http"), false, None, Some("http://api.example.com")),
+            ("api.example.com", Some("http, https"), false, None, Some("http://api.example.com")),
             ("inner", None, false, Some("https://api.example.com/app/"), Some("https://api.example.com/app")),
             ("a b", None, false, None, None),
             ("x@y", None, false, None, None),

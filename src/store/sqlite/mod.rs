@@ -46,6 +46,7 @@ mod tables;
 use engine::Engine;
 pub use engine::Mode;
 pub use inspect::{Inspection, inspect};
+pub(super) use tables::rehearse;
 
 /// The embedded store.
 pub struct SqliteStore {

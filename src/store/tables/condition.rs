@@ -5,7 +5,7 @@ use sea_query::{BinOper, Expr, ExprTrait, Func};
 
 use super::statement::{Flavour, Names};
 use crate::tables::odata::{Arithmetic, Comparison, Function};
-use crate::tables::typed::{Field, Node, Type, Typed};
+use crate::tables::typed::{Field, LONGEST_MADE, Node, Type, Typed};
 use crate::tables::value::Value;
 
 /// The condition, in which every value is bound.
@@ -134,6 +134,18 @@ fn arithmetic(flavour: Flavour, operator: Arithmetic, left: Expr, right: Expr) -
     left.binary(operator, right)
 }
 
+/// Texts that are made of others are bounded by [`LONGEST_MADE`]: a cast that fails is the error beyond. The arguments
+/// are named once: written twice, they would double with each level; `OFFSET 0` keeps the planner from doing so.
+const CONCAT: &str = "(SELECT CASE WHEN CAST(octet_length(a) AS bigint) + octet_length(b) > 8388608 \
+    THEN CAST(CAST(left(a, 0) || 'too long' AS integer) AS text) ELSE a || b END \
+    FROM (SELECT ($1) AS a, ($2) AS b OFFSET 0) AS made)";
+/// The same, by how often the text is replaced.
+const REPLACE: &str = "(SELECT CASE WHEN octet_length(a) + (octet_length(c) - octet_length(b)) \
+    * ((CAST(octet_length(a) AS bigint) - octet_length(replace(a, b, left(a, 0)))) / GREATEST(octet_length(b), 1)) > 8388608 \
+    THEN CAST(CAST(left(a, 0) || 'too long' AS integer) AS text) ELSE replace(a, b, c) END \
+    FROM (SELECT ($1) AS a, ($2) AS b, ($3) AS c OFFSET 0) AS made)";
+const _: () = assert!(LONGEST_MADE == 8_388_608, "the texts above say so, too");
+
 /// A function over so many arguments. A length and a place are in characters; what counts is a float8, as in
 /// [`Type::Double`].
 const fn in_postgres(function: Function, arguments: usize) -> &'static str {
@@ -147,13 +159,13 @@ const fn in_postgres(function: Function, arguments: usize) -> &'static str {
         Function::ToLower => "(lower(($1) COLLATE \"default\") COLLATE \"C\")",
         Function::ToUpper => "(upper(($1) COLLATE \"default\") COLLATE \"C\")",
         Function::Trim => "btrim($1, ' ')",
-        Function::Concat => "(($1) || ($2))",
+        Function::Concat => CONCAT,
         Function::Substring if arguments == 3 => {
             "substr($1, CAST(LEAST(GREATEST(trunc($2), 0), 1e9) AS integer) + 1, \
              CAST(LEAST(GREATEST(trunc($3), 0), 1e9) AS integer))"
         }
         Function::Substring => "substr($1, CAST(LEAST(GREATEST(trunc($2), 0), 1e9) AS integer) + 1)",
-        Function::Replace => "replace($1, $2, $3)",
+        Function::Replace => REPLACE,
         Function::Year => "date_part('year', timezone('UTC', to_timestamp(CAST($1 AS float8) / 1000)))",
         Function::Month => "date_part('month', timezone('UTC', to_timestamp(CAST($1 AS float8) / 1000)))",
         Function::Day => "date_part('day', timezone('UTC', to_timestamp(CAST($1 AS float8) / 1000)))",

@@ -12,7 +12,7 @@ use crate::tables::odata::Place;
 use crate::tables::query::Query;
 use crate::tables::row::{Row, RowId};
 use crate::tables::schema::Column;
-use crate::tables::typed::{self, Field, Type, Unresolved};
+use crate::tables::typed::{self, Field, Type, Typed, Unresolved};
 use crate::tables::value::{Kind, Value};
 
 /// Whose words a statement is in.
@@ -200,6 +200,13 @@ impl<'a> Statements<'a> {
             select.offset(query.skip);
         }
         Ok(self.0.flavour.built(&select))
+    }
+
+    /// The rows of which a condition holds, whosever they are.
+    pub(in crate::store) fn filtered(&self, filter: &Typed) -> Statement {
+        let mut select = self.rows();
+        select.and_where(condition(&self.0, filter));
+        self.0.flavour.built(&select)
     }
 
     /// How many rows the whole list has.

@@ -223,6 +223,10 @@ impl<'a> Parser<'a> {
         let end = self.rest().find(')').ok_or_else(|| self.wrong("')' was expected"))?;
         let edm = self.rest()[..end].trim().trim_matches('\'').to_owned();
         self.at += end + 1;
+        if text.contains('\0') {
+            self.at = begun;
+            return Err(self.wrong("a text must not contain U+0000"));
+        }
         literal::of_type(&text, &edm).map_err(|rule| {
             self.at = begun;
             self.wrong(rule)

@@ -161,6 +161,8 @@ fn what_is_malformed_says_where_and_why() {
         ("a eq 1 1", 7, "an operator or the end was expected"),
         ("a eq cast(x,Edm.Point)", 10, "this type cannot be cast to"),
         ("length(a,b)", 0, "length takes 1 arguments"),
+        ("a eq 'x\0'", 5, "a text must not contain U+0000"),
+        ("a eq cast(x\0,Edm.String)", 10, "a text must not contain U+0000"),
     ] {
         assert_eq!(parse(filter), Err(FilterError { at, rule: rule.to_owned() }), "{filter}");
     }

@@ -16,8 +16,13 @@ fn rows() -> Vec<Json> {
     let mut rows = vec![json!({}), json!({"t": null, "n": null, "b": null, "d": null})];
     let texts = ["", "a", "abc", "ABC", "O'Brien", "  x ", "5", "%_", "日本語", "abcabc", "2020-01-02T03:04:05.678Z"];
     let numbers = [json!(0), json!(1), json!(-2), json!(2.5), json!(-0.5), json!(9007199254740993_i64), json!(1e300)];
-    let dates =
-        ["2020-01-02T03:04:05.678Z", "1969-12-31T23:59:59.999Z", "0001-01-01T00:00:00.000Z", "2024-02-29T12:00:00Z"];
+    let dates = [
+        "2020-01-02T03:04:05.678Z",
+        "1969-12-31T23:59:59.999Z",
+        "0001-01-01T00:00:00.000Z",
+        "2024-02-29T12:00:00Z",
+        "9999-12-31T23:59:59.999Z",
+    ];
     for at in 0..28 {
         let (t, n) = (texts[at % texts.len()], &numbers[at % numbers.len()]);
         let (b, d) = (at % 3 == 0, dates[at % dates.len()]);
@@ -109,6 +114,9 @@ fn condition() -> impl Strategy<Value = String> {
         "(t eq null)",
         "(n ne null)",
         "(null eq null)",
+        "null",
+        "(nothing)",
+        "(null or b)",
         "(nothing eq 1)",
         "(nothing ne 1)",
         "(nothing eq null)",

@@ -20,6 +20,7 @@ use serde_json::{Map, Value as Json, json};
 use super::{Bench, START, benches, wait};
 
 mod filters;
+mod overlaps;
 mod pulls;
 
 pub(crate) fn soft(name: &str) -> Definition {

@@ -1,10 +1,13 @@
-//! Pulls of every client's kind (spec 3.1) beside writers: no row is lost, however pages and changes meet (spec 11.4).
+//! Pulls of every client's kind (spec 3.1) beside writers: no row is lost, however pages and changes meet (spec 11.4; its
+//! experiment D is in `overlaps.rs`).
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use fanfare::tables::odata::Cursor;
 use fanfare::tables::query::{adapt_pull, place_after};
+use proptest::strategy::Strategy;
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use super::*;
 
@@ -148,12 +151,12 @@ fn touch() -> Change {
 }
 
 #[test]
-fn a03_a_b_rows_that_come_together_all_arrive() {
+fn point_03_a_b_rows_that_come_together_all_arrive() {
     experiment("ab", 0, |_, _| {}, 1);
 }
 
 #[test]
-fn a03_c_a_change_and_a_delete_during_a_pull_arrive() {
+fn point_03_c_a_change_and_a_delete_during_a_pull_arrive() {
     for after in 0..5 {
         let edit = |tables: &dyn TableStore, table: &Arc<Definition>| {
             change(tables, table, "2", touch());
@@ -164,7 +167,7 @@ fn a03_c_a_change_and_a_delete_during_a_pull_arrive() {
 }
 
 #[test]
-fn a03_e_a_row_that_moves_behind_the_page_skips_nobody() {
+fn point_03_e_a_row_that_moves_behind_the_page_skips_nobody() {
     for after in 0..5 {
         let edit = |tables: &dyn TableStore, table: &Arc<Definition>| change(tables, table, "1", touch());
         experiment(&format!("e{after}"), after, edit, 2);
@@ -172,7 +175,7 @@ fn a03_e_a_row_that_moves_behind_the_page_skips_nobody() {
 }
 
 #[test]
-fn a03_f_a_new_row_between_the_last_page_and_the_skip_is_not_skipped() {
+fn point_03_f_a_new_row_between_the_last_page_and_the_skip_is_not_skipped() {
     // A device that has everything; then between its two requests the last row moves and another one comes.
     for bench in benches() {
         let tables = bench.store().tables();
@@ -191,7 +194,7 @@ fn a03_f_a_new_row_between_the_last_page_and_the_skip_is_not_skipped() {
 }
 
 #[test]
-fn a05_stamps_are_in_the_order_of_the_commits() {
+fn point_05_stamps_are_in_the_order_of_the_commits() {
     for bench in benches() {
         let tables = bench.store().tables();
         let table = open(tables, soft("d"));
@@ -233,8 +236,65 @@ fn a05_stamps_are_in_the_order_of_the_commits() {
     }
 }
 
+/// What happens next.
+#[derive(Clone, Copy, Debug)]
+enum Next {
+    /// A row is changed in one of some ways.
+    Change { row: u8, way: u8 },
+    /// A device makes one request of its pull, or begins another one.
+    Request(usize),
+}
+
+impl Next {
+    fn happen(self, tables: &dyn TableStore, table: &Arc<Definition>, devices: &mut [Device<'_>]) {
+        match self {
+            Self::Change { row, way } => {
+                let made = match way {
+                    0 | 1 => Change::Insert(item(json!({"text": "x"}))),
+                    2 => Change::Delete,
+                    3 => Change::Undelete,
+                    4 => Change::Replace(item(json!({"complete": true}))),
+                    _ => touch(),
+                };
+                let made = wait(tables.write_row(table, write(&row.to_string(), made)));
+                assert!(matches!(made, Ok(_) | Err(TableError::Refused(_))), "{made:?}");
+            }
+            Self::Request(device) => drop(devices[device].step()),
+        }
+    }
+}
+
 #[test]
-fn a04_every_client_s_copy_is_whole_beside_writers() {
+fn point_04_no_order_of_changes_and_requests_loses_a_row() {
+    let change = (0..8_u8, 0..6_u8).prop_map(|(row, way)| Next::Change { row, way });
+    let request = (0..ENGINES.len()).prop_map(Next::Request);
+    let story = proptest::collection::vec(proptest::prop_oneof![3 => change, 2 => request], 1..80);
+    for (bench, cases) in benches().into_iter().zip([150, 30, 30]) {
+        let config = Config { cases, failure_persistence: None, ..Config::default() };
+        let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &[4; 32]));
+        let told = std::cell::Cell::new(0);
+        let played = runner.run(&story, |story| {
+            told.set(told.get() + 1);
+            let tables = bench.store().tables();
+            let table = open(tables, soft(&format!("story_{}", told.get())));
+            let mut devices = ENGINES.map(|engine| Device::new(engine, tables, &table, 3));
+            for next in story {
+                next.happen(tables, &table, &mut devices);
+            }
+            // The pull that was under way, and one more.
+            for device in &mut devices {
+                device.pull();
+                device.pull();
+                device.is_whole();
+            }
+            Ok(())
+        });
+        assert!(played.is_ok(), "{played:?}");
+    }
+}
+
+#[test]
+fn point_04_every_client_s_copy_is_whole_beside_writers() {
     for bench in benches() {
         let tables = bench.store().tables();
         let table = open(tables, soft("g"));

@@ -1,5 +1,6 @@
 //! What only the dialect changes (`mobile-apps.md` 1.3): shapes and statuses.
 
+use super::engines::on_both;
 use super::*;
 
 #[tokio::test]
@@ -41,22 +42,33 @@ async fn lists_have_the_shape_of_their_dialect() {
 }
 
 #[tokio::test]
-async fn a12_members_without_a_value_are_left_out_for_the_newest_clients() {
-    let world = world().await;
-    let client = &world.client;
-    let answer =
-        send(client, "POST", "/tables/todoitem", &[TOOLKIT, JSON], &json!({"id": "a", "text": "x"})).await.expect(201);
-    assert_eq!(answer.json().get("complete"), None);
-    assert!(answer.header("last-modified").is_some_and(|date| date.ends_with(" GMT")), "{answer:?}");
-    assert!(answer.header("location").is_some() && answer.header("etag").is_some());
-    assert_eq!(send(client, "GET", "/tables/todoitem/a", &[V3], &Value::Null).await.json()["complete"], Value::Null);
-    let put =
-        send(client, "PUT", "/tables/todoitem/a", &[JSON], &json!({"id": "a", "complete": true, "text": "x"})).await;
-    assert_eq!(put.expect(200).json()["complete"], json!(true));
-    // What a replacement leaves out is reset: they leave out false.
-    let put = send(client, "PUT", "/tables/todoitem/a", &[JSON], &json!({"id": "a", "text": "x"})).await.expect(200);
-    assert_eq!((put.json().get("complete"), put.json()["text"].clone()), (None, json!("x")));
-    assert_eq!(send(client, "GET", "/tables/todoitem/a", &[V2], &Value::Null).await.json()["complete"], Value::Null);
+async fn point_12_members_without_a_value_are_left_out_for_the_newest_clients() {
+    on_both(async |world: World| {
+        let client = &world.client;
+        let answer = send(client, "POST", "/tables/todoitem", &[TOOLKIT, JSON], &json!({"id": "a", "text": "x"}))
+            .await
+            .expect(201);
+        assert_eq!(answer.json().get("complete"), None);
+        assert!(answer.header("last-modified").is_some_and(|date| date.ends_with(" GMT")), "{answer:?}");
+        assert!(answer.header("location").is_some() && answer.header("etag").is_some());
+        assert_eq!(
+            send(client, "GET", "/tables/todoitem/a", &[V3], &Value::Null).await.json()["complete"],
+            Value::Null
+        );
+        let put =
+            send(client, "PUT", "/tables/todoitem/a", &[JSON], &json!({"id": "a", "complete": true, "text": "x"}))
+                .await;
+        assert_eq!(put.expect(200).json()["complete"], json!(true));
+        // What a replacement leaves out is reset: they leave out false.
+        let put =
+            send(client, "PUT", "/tables/todoitem/a", &[JSON], &json!({"id": "a", "text": "x"})).await.expect(200);
+        assert_eq!((put.json().get("complete"), put.json()["text"].clone()), (None, json!("x")));
+        assert_eq!(
+            send(client, "GET", "/tables/todoitem/a", &[V2], &Value::Null).await.json()["complete"],
+            Value::Null
+        );
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -125,6 +137,71 @@ async fn only_the_newer_dialects_are_told_that_nothing_changed() {
     assert!(stale.header("etag").is_some() && stale.json()["text"] == "z");
     let taken = send(client, "POST", "/tables/todoitem", &[V3, JSON], &json!({"id": "a"})).await.expect(409);
     assert!(taken.header("etag").is_some() && taken.json()["text"] == "z");
+}
+
+/// 2.0, RFC 9110 13.1.4: a write of a row that must not have changed since. A header that says more counts before it.
+#[tokio::test]
+async fn a_write_may_be_bound_to_a_row_that_did_not_change_since() {
+    on_both(async |world: World| {
+        let client = &world.client;
+        let (past, future) = ("Mon, 27 Mar 1972 00:00:00 GMT", "Wed, 27 Mar 2080 00:00:00 GMT");
+        for headers in [V2, V3, TOOLKIT] {
+            for (method, body) in [
+                ("PATCH", json!({"text": "y"})),
+                ("PUT", json!({"text": "z"})),
+                ("DELETE", Value::Null),
+                ("POST", Value::Null),
+            ] {
+                let made = post(client, "todoitem", json!({"text": "x"})).await;
+                let path = format!("/tables/todoitem/{}", made["id"].as_str().unwrap());
+                let read = send(client, "GET", &path, &[V3], &Value::Null).await.expect(200);
+                let modified = read.header("last-modified").unwrap().to_owned();
+                let tag = read.header("etag").unwrap().to_owned();
+                let ask = async |conditions: &[(&str, &str)]| {
+                    send(client, method, &path, &[&[headers, JSON][..], conditions].concat(), &body).await
+                };
+                let refused = ask(&[("if-unmodified-since", past)]).await.expect(412);
+                assert_eq!((refused.json()["text"].clone(), refused.header("etag")), (json!("x"), Some(tag.as_str())));
+                ask(&[("if-match", "\"MQ==\""), ("if-unmodified-since", future)]).await.expect(412);
+                // The row's own date in the form that has no fraction; another form says nothing.
+                let done = ask(&[("if-unmodified-since", &modified)]).await;
+                assert!((200..300).contains(&done.status), "{method}: {done:?}");
+                if method != "DELETE" {
+                    for conditions in [
+                        [("if-unmodified-since", "yesterday"), ("x-none", "")],
+                        [("if-unmodified-since", past), ("if-match", "*")],
+                        [("if-unmodified-since", future), ("x-none", "")],
+                    ] {
+                        let done = ask(&conditions).await;
+                        assert!((200..300).contains(&done.status), "{method} {conditions:?}: {done:?}");
+                    }
+                }
+            }
+        }
+        // What the older clients say in the item counts, too (OBS 102).
+        let made = post(client, "todoitem", json!({"id": "v", "text": "x"})).await;
+        let stale = json!({"text": "y", "version": "MQ=="});
+        let headers = [V2, JSON, ("if-unmodified-since", future)];
+        let answer = send(client, "PATCH", "/tables/todoitem/v", &headers, &stale).await.expect(409);
+        assert_eq!(answer.json(), made);
+    })
+    .await;
+}
+
+/// The date of a row has no fraction: a change within that second must not be taken for none (2.6).
+#[tokio::test]
+async fn a_read_since_the_row_s_own_date_shows_the_row() {
+    let world = world().await;
+    let client = &world.client;
+    post(client, "todoitem", json!({"id": "a", "text": "x"})).await;
+    let read = send(client, "GET", "/tables/todoitem/a", &[V3], &Value::Null).await.expect(200);
+    let since = read.header("last-modified").unwrap().to_owned();
+    for _ in 0..3 {
+        let changed = send(client, "PATCH", "/tables/todoitem/a", &[V2, JSON], &json!({"n": 1})).await.expect(200);
+        let whole = changed.json()["updatedAt"].as_str().unwrap().ends_with(".000Z");
+        let again = send(client, "GET", "/tables/todoitem/a", &[V3, ("if-modified-since", &since)], &Value::Null).await;
+        assert!(whole || again.status == 200, "{again:?}");
+    }
 }
 
 #[tokio::test]

@@ -23,7 +23,7 @@ fn path<'a>(world: &World, address: &'a str) -> &'a str {
 }
 
 #[tokio::test]
-async fn a08_v2_has_absolute_links_that_go_on() {
+async fn point_08_v2_has_absolute_links_that_go_on() {
     let world = world().await;
     filled(&world).await;
     let client = &world.client;
@@ -58,7 +58,7 @@ async fn a08_v2_has_absolute_links_that_go_on() {
 }
 
 #[tokio::test]
-async fn a08_each_newer_client_gets_the_form_that_it_reads() {
+async fn point_08_each_newer_client_gets_the_form_that_it_reads() {
     let world = world().await;
     filled(&world).await;
     let client = &world.client;
@@ -92,8 +92,91 @@ async fn a08_each_newer_client_gets_the_form_that_it_reads() {
     }
 }
 
+/// `^(.*?);\s*rel\s*=\s*(\w+)\s*$` of the .NET and iOS libraries: address and relation.
+fn by_expression(link: &str) -> Option<(&str, &str)> {
+    link.match_indices(';').find_map(|(at, _)| {
+        let rest = link[at + 1..].trim_start().strip_prefix("rel")?;
+        let relation = rest.trim_start().strip_prefix('=')?.trim();
+        let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        (!relation.is_empty() && relation.chars().all(is_word)).then_some((&link[..at], relation))
+    })
+}
+
 #[tokio::test]
-async fn a_chain_of_links_shows_no_row_twice_and_loses_none() {
+async fn point_08_each_older_library_takes_the_header_apart() {
+    let world = world().await;
+    filled(&world).await;
+    let client = &world.client;
+    for query in [
+        "",
+        "?$filter=n%20ge%200%20and%20id%20ne%20'x;%20rel=next'&$orderby=n%20desc",
+        "?$orderby=updatedAt&__includeDeleted=true&$top=2",
+        "?x=a;b&y=%3B%20rel%3Dnext",
+    ] {
+        let answer = send(client, "GET", &format!("/tables/smallpage{query}"), &[V2], &Value::Null).await.expect(200);
+        let link = answer.header("link").unwrap();
+        let android = link.replace("; rel=next", "");
+        let (address, relation) = by_expression(link).unwrap();
+        assert_eq!(relation, "next", "{link}");
+        // JavaScript: the text before the first semicolon, when the relation behind it is `next`.
+        if !query.contains(';') {
+            let (text, relation) = link.split_once(';').unwrap();
+            assert_eq!((text, relation.trim()), (address, "rel=next"));
+            assert_eq!(android, address);
+        }
+        let next = send(client, "GET", path(&world, address), &[V2], &Value::Null).await.expect(200).json();
+        let (seen, next) = (answer.json(), next);
+        let (seen, next) = (ids(seen.as_array().unwrap()), ids(next.as_array().unwrap()));
+        assert!(!next.is_empty() && next.iter().all(|id| !seen.contains(id)), "{link}: {seen:?} {next:?}");
+    }
+}
+
+/// Of a proxy that keeps the host and says over which scheme it was asked.
+#[tokio::test]
+async fn point_08_links_behind_a_proxy_lead_to_the_proxy() {
+    let world = world().await;
+    filled(&world).await;
+    let client = &world.client;
+    for (headers, begins) in [
+        (
+            &[("host", "api.example.com"), ("x-forwarded-proto", "https")][..],
+            "https://api.example.com/tables/smallpage?",
+        ),
+        (&[("host", "api.example.com:8443"), ("x-forwarded-proto", "https")], "https://api.example.com:8443/tables/"),
+        (&[("host", "api.example.com"), ("x-forwarded-proto", "http")], "http://api.example.com/tables/smallpage?"),
+        (&[("host", "localhost:3000"), ("x-forwarded-proto", "https, http")], "https://localhost:3000/tables/"),
+        (&[("host", "localhost:3000"), ("x-forwarded-proto", "http, http")], "http://localhost:3000/tables/"),
+        (&[("host", "[2001:db8::1]:80"), ("x-forwarded-proto", "http")], "http://[2001:db8::1]:80/tables/"),
+    ] {
+        let v2 = send(client, "GET", "/tables/smallpage", &[headers, &[V2]].concat(), &Value::Null).await.expect(200);
+        assert!(v2.header("link").unwrap().starts_with(begins), "{headers:?}: {v2:?}");
+        let v3 = send(client, "GET", "/tables/smallpage", &[headers, &[V3]].concat(), &Value::Null).await.expect(200);
+        assert!(v3.json()["nextLink"].as_str().unwrap().starts_with(begins), "{headers:?}: {v3:?}");
+        let made = send(client, "POST", "/tables/hard", &[headers, &[V2, JSON]].concat(), &json!({})).await.expect(201);
+        let host = begins.split("/tables").next().unwrap();
+        assert!(made.header("location").unwrap().starts_with(&format!("{host}/tables/hard/")), "{made:?}");
+    }
+}
+
+/// Only the oldest dialect means "behind the row at the bound" by it; elsewhere a row is skipped (3.4).
+#[tokio::test]
+async fn to_skip_one_row_of_a_pull_has_its_meaning_in_v2_alone() {
+    let world = world().await;
+    filled(&world).await;
+    let client = &world.client;
+    let rows = list(client, "/tables/smallpage?$orderby=updatedAt&$top=5").await;
+    let bound = rows[0]["updatedAt"].as_str().unwrap();
+    // The row at the bound moves: nothing is to be skipped any more.
+    send(client, "PATCH", "/tables/smallpage/s-0", &[V2, JSON], &json!({"n": 9})).await.expect(200);
+    let path =
+        format!("/tables/smallpage?$filter=updatedAt%20ge%20datetimeoffset'{bound}'&$orderby=updatedAt&$skip=1&$top=2");
+    assert_eq!(ids(&list(client, &path).await), ["s-1", "s-2"]);
+    let plain = send(client, "GET", &path, &[V3], &Value::Null).await.expect(200).json();
+    assert_eq!(ids(plain["items"].as_array().unwrap()), ["s-2", "s-3"]);
+}
+
+#[tokio::test]
+async fn point_08_a_chain_of_links_shows_no_row_twice_and_loses_none() {
     let world = world().await;
     filled(&world).await;
     let client = &world.client;
@@ -128,7 +211,7 @@ async fn a_chain_of_links_shows_no_row_twice_and_loses_none() {
 }
 
 #[tokio::test]
-async fn links_name_the_host_that_the_configuration_names() {
+async fn point_08_links_name_the_host_that_the_configuration_names() {
     let world = World::with(
         &format!("{}{TABLES}", USERS.replace("[mobile]", "[mobile]\npublic_url = 'https://api.example.com/app'"))
             .replace("seed_file = 'readonly.json'\n", ""),

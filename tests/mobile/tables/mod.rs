@@ -5,10 +5,17 @@ use serde_json::{Value, json};
 use crate::client::{Answer, Client};
 use crate::world::{USERS, World};
 
+mod bodies;
 mod clients;
+mod crash;
 mod dialects;
+mod engines;
+mod filters;
+mod hostile;
 mod links;
 mod observed;
+mod quirks;
+mod sync;
 mod told;
 
 /// The tables of the original server's record (`mobile-apps.md` 11).
@@ -36,6 +43,9 @@ seed_file = 'readonly.json'
 permissions = { insert = 'disabled', update = 'disabled', delete = 'disabled', undelete = 'disabled' }
 [mobile.tables.types]
 columns = { s = 'string', n = 'number', b = 'boolean', d = 'date' }
+[mobile.tables.corpus]
+soft_delete = true
+columns = { text = 'string', note = 'string', n = 'number', m = 'number', b = 'boolean', d = 'date', g = 'string', at = 'string', bin = 'string' }
 [mobile.tables.lenient]
 soft_delete = true
 conflict = 'client_wins'
@@ -48,11 +58,20 @@ conflict = 'merge'
 ";
 
 pub async fn world() -> World {
+    world_over(None).await
+}
+
+/// Over that store, or the embedded one.
+pub async fn world_over(store: Option<String>) -> World {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("readonly.json"), r#"[{"id":"r-1","text":"one"},{"id":"r-2","text":"two"}]"#)
         .unwrap();
     let authority = loadtest::gateways::Authority::new().unwrap();
-    World::within(folder, authority, &format!("{USERS}{TABLES}")).await
+    let toml = format!("{USERS}{TABLES}");
+    match store {
+        Some(store) => World::over(store, folder, authority, &toml).await,
+        None => World::within(folder, authority, &toml).await,
+    }
 }
 
 pub const V2: (&str, &str) = ("zumo-api-version", "2.0.0");

@@ -75,6 +75,8 @@ enum Target {
     Audience,
     /// Templates
     Template,
+    /// Filters of the apps' tables
+    Filter,
 }
 
 /// What a round found; the text is for people.
@@ -96,6 +98,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         Target::Token => readers::token::reader(),
         Target::Audience => readers::audience::reader(),
         Target::Template => readers::template::reader(),
+        Target::Filter => readers::filter::reader(),
     };
     let good = match &args.input {
         Some(file) => reading::replay(&reader, file)?,

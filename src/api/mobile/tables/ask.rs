@@ -17,6 +17,7 @@ use crate::api::mobile::refusal::Refused;
 use crate::api::request::read_whole;
 use crate::config::Access;
 use crate::model::field::FieldError;
+use crate::model::time::Timestamp;
 use crate::tables::definition::Definition;
 use crate::tables::row::RowId;
 use crate::tables::write::Seen;
@@ -149,6 +150,18 @@ impl Ask {
     pub(super) fn if_match(&self) -> Option<Seen> {
         let text = self.headers.get(header::IF_MATCH)?.to_str().unwrap_or_default();
         Some(seen(text))
+    }
+
+    /// When the caller has seen the row. What is no date says nothing (RFC 9110 13.1.4).
+    pub(super) fn unmodified_since(&self) -> Option<Seen> {
+        self.date(&header::IF_UNMODIFIED_SINCE).map(Seen::At)
+    }
+
+    /// A header that is a date.
+    pub(super) fn date(&self, name: &HeaderName) -> Option<Timestamp> {
+        let text = self.headers.get(name)?.to_str().ok()?;
+        let date = jiff::fmt::rfc2822::parse(text).ok()?;
+        Some(Timestamp::from_millis(date.timestamp().as_millisecond()))
     }
 }
 

@@ -60,7 +60,9 @@ pub(super) async fn list(ask: Ask) -> Result<Response, Refused> {
     let owner = ask.allow(Operation::Read)?;
     let mut options = ListOptions::read(ask.pairs()).map_err(|error| ask.no(error))?;
     let mut amount = amount(&ask, &options).map_err(|error| ask.no(error))?;
-    adapt_pull(&mut options, &mut amount.skip);
+    if ask.dialect.is_v2() {
+        adapt_pull(&mut options, &mut amount.skip);
+    }
     let wants_count = if ask.dialect.is_v2() { options.inline_count } else { options.count || options.inline_count };
     let counted = options.after.as_ref().and_then(|cursor| cursor.count);
     let query = Query {

@@ -49,9 +49,8 @@ fn is_known(ask: &Ask, row: &Row) -> bool {
         let own = format!("\"{}\"", row.version());
         return tags.split(',').any(|tag| matches!(tag.trim(), "*") || tag.trim() == own);
     }
-    let since = text(header::IF_MODIFIED_SINCE);
-    let since = since.and_then(|text| jiff::fmt::rfc2822::parse(text).ok());
-    since.is_some_and(|since| since.timestamp().as_millisecond() >= row.updated.millis())
+    // The row's own date, which has no fraction, is before its stamp: a change within that second is not passed over.
+    ask.date(&header::IF_MODIFIED_SINCE).is_some_and(|since| since >= row.updated)
 }
 
 /// POST to a table.
@@ -161,7 +160,7 @@ async fn update(
     };
     let header = ask.if_match();
     let in_item = header.is_none() && by_item.is_some();
-    let seen = header.or(by_item).unwrap_or(Seen::Any);
+    let seen = header.or(by_item).or_else(|| ask.unmodified_since()).unwrap_or(Seen::Any);
     let live = matches!(named(&item, "deleted"), Some(Json::Bool(false)));
     let revives = match (ask.dialect, replaces) {
         (Dialect::V2, _) => false,
@@ -216,7 +215,7 @@ async fn check_system(ask: &Ask, id: &RowId, owner: Option<String>, item: &Map<S
 /// DELETE of a row.
 pub(super) async fn delete(ask: Ask) -> Result<Response, Refused> {
     let owner = ask.allow(Operation::Delete)?;
-    let seen = ask.if_match().unwrap_or(Seen::Any);
+    let seen = ask.if_match().or_else(|| ask.unmodified_since()).unwrap_or(Seen::Any);
     // The queue of some older clients stops for ever at a delete that finds nothing to delete (3.5 P13).
     let repeats = ask.dialect.is_v2() && ask.is_offline();
     let id = match ask.id() {
@@ -240,7 +239,7 @@ pub(super) async fn delete(ask: Ask) -> Result<Response, Refused> {
 /// POST of a row: it comes back. A body says nothing (OBS 134).
 pub(super) async fn undelete(ask: Ask) -> Result<Response, Refused> {
     let owner = ask.allow(Operation::Undelete)?;
-    let (id, seen) = (ask.id()?, ask.if_match().unwrap_or(Seen::Any));
+    let (id, seen) = (ask.id()?, ask.if_match().or_else(|| ask.unmodified_since()).unwrap_or(Seen::Any));
     match put(&ask, Write { id: Some(id), owner, seen, change: Change::Undelete }).await {
         Ok(made) => Ok(written(&ask, StatusCode::CREATED, &made)),
         Err(error) => Ok(refused(&ask, error)),

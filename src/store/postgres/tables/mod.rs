@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use deadpool_postgres::{GenericClient, Transaction};
+use futures_util::TryStreamExt;
 use serde_json::{Map, Value as Json};
 use tokio_postgres::Row as SqlRow;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
 
 use super::error::{Done, Fault};
@@ -20,10 +22,10 @@ use crate::store::tables::{
     Entry, HISTORY_KEPT, HISTORY_VERSIONS, Note, TableError, TableStore, history, missing, seed,
 };
 use crate::tables::definition::{Conflict, Definition, OWNER};
-use crate::tables::query::{Page, Query};
+use crate::tables::query::{Page, Query, Room};
 use crate::tables::row::{Row, RowId};
 use crate::tables::schema::{Column, Schema};
-use crate::tables::typed::Unresolved;
+use crate::tables::typed::{TOO_LONG, Unresolved};
 use crate::tables::value::{Kind, Value};
 use crate::tables::write::{Effect, Refusal, Write, Written, base_wanted, decide};
 
@@ -226,18 +228,28 @@ async fn list(parts: &Parts, table: &Definition, query: &Query) -> Result<Page, 
         let counted = rows(&tx, &count).await.map_err(out_of_range)?;
         page.count = counted.first().map(|row| row.try_get::<_, i64>(0)).transpose()?.map(i64::unsigned_abs);
     }
-    let found = rows(&tx, &select).await.map_err(out_of_range)?;
-    commit(tx).await?;
-    page.more = found.len() > query.limit as usize;
-    for row in found.iter().take(query.limit as usize) {
-        page.rows.push(row_of(row, &entry)?);
+    // Row by row: there may be more than a page holds.
+    let found = tx.query_typed_raw(&select.sql, select.binds.iter().map(Bind::typed)).await.map_err(out_of_range)?;
+    let (mut found, mut room) = (Box::pin(found), Room::of(query));
+    while let Some(row) = found.try_next().await.map_err(out_of_range)? {
+        if !room.is_left() {
+            page.more = true;
+            break;
+        }
+        let row = row_of(&row, &entry)?;
+        room.take(&row);
+        page.rows.push(row);
     }
+    drop(found);
+    commit(tx).await?;
     Ok(page)
 }
 
-/// What a filter computes can leave the range of its numbers (class 22: data exceptions): the request's fault.
+/// What a filter computes can leave the range of its numbers (class 22: data exceptions), and what it makes be more than
+/// a text may be (`condition.rs`): the request's fault.
 fn out_of_range(error: tokio_postgres::Error) -> Stop {
     match error.code() {
+        Some(code) if *code == SqlState::INVALID_TEXT_REPRESENTATION => refuse(FieldError::new("$filter", TOO_LONG)),
         Some(code) if code.code().starts_with("22") => {
             refuse(FieldError::new("$filter", "must not compute what no number can hold"))
         }

@@ -3,7 +3,10 @@
 
 use rusqlite::functions::{Context, FunctionFlags};
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, Result};
+use rusqlite::{Connection, Result, ffi};
+
+use crate::model::time::Timestamp;
+use crate::tables::typed::LONGEST_MADE;
 
 /// Makes them known to a connection.
 pub(in crate::store::sqlite) fn add_functions(connection: &Connection) -> Result<()> {
@@ -15,7 +18,7 @@ pub(in crate::store::sqlite) fn add_functions(connection: &Connection) -> Result
     texts("fanfare_startswith", 2, |c| two(c, |s, p| flag(s.starts_with(p))))?;
     texts("fanfare_endswith", 2, |c| two(c, |s, p| flag(s.ends_with(p))))?;
     texts("fanfare_indexof", 2, |c| two(c, |s, p| count(s.find(p).map(|at| s[..at].chars().count()))))?;
-    texts("fanfare_concat", 2, |c| two(c, |a, b| format!("{a}{b}").into()))?;
+    texts("fanfare_concat", 2, concat)?;
     texts("fanfare_length", 1, |c| one(c, |s| count(Some(s.chars().count()))))?;
     texts("fanfare_tolower", 1, |c| one(c, |s| s.chars().map(lower).collect::<String>().into()))?;
     texts("fanfare_toupper", 1, |c| one(c, |s| s.chars().map(upper).collect::<String>().into()))?;
@@ -79,11 +82,27 @@ fn two(c: &Context<'_>, body: impl FnOnce(&str, &str) -> rusqlite::types::Value)
     Ok(text(c, 0)?.zip(text(c, 1)?).map(|(a, b)| body(a, b)))
 }
 
+fn concat(c: &Context<'_>) -> Result<Made> {
+    let (Some(a), Some(b)) = (text(c, 0)?, text(c, 1)?) else { return Ok(None) };
+    bounded(a.len() + b.len())?;
+    Ok(Some(format!("{a}{b}").into()))
+}
+
 /// An empty text is nowhere.
 fn replace(c: &Context<'_>) -> Result<Made> {
     let (Some(text), Some(from), Some(to)) = (text(c, 0)?, text(c, 1)?, text(c, 2)?) else { return Ok(None) };
-    let made = if from.is_empty() { text.to_owned() } else { text.replace(from, to) };
-    Ok(Some(made.into()))
+    if from.is_empty() {
+        return Ok(Some(text.to_owned().into()));
+    }
+    let times = text.matches(from).count();
+    bounded((text.len() - times * from.len()).saturating_add(times.saturating_mul(to.len())))?;
+    Ok(Some(text.replace(from, to).into()))
+}
+
+/// An error where a text of that many bytes is one too long to be made. Its code stays as it is without words alone.
+fn bounded(bytes: usize) -> Result<()> {
+    let too_big = || rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_TOOBIG), None);
+    if bytes > LONGEST_MADE { Err(too_big()) } else { Ok(()) }
 }
 
 fn number(c: &Context<'_>, body: fn(f64) -> f64) -> Result<Made> {
@@ -102,6 +121,6 @@ fn substring(c: &Context<'_>) -> Result<Made> {
 
 fn part(c: &Context<'_>, body: fn(jiff::civil::DateTime) -> i64) -> Result<Made> {
     let millis: Option<i64> = c.get(0)?;
-    let time = millis.and_then(|millis| jiff::Timestamp::from_millisecond(millis).ok());
-    Ok(time.map(|time| (body(jiff::tz::TimeZone::UTC.to_datetime(time)) as f64).into()))
+    let time = millis.and_then(|millis| Timestamp::from_millis(millis).civil());
+    Ok(time.map(|time| (body(time) as f64).into()))
 }

@@ -5,27 +5,30 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use rusqlite::types::{ToSqlOutput, Value as Sql};
-use rusqlite::{Connection, OptionalExtension, Row as SqlRow, ToSql, params, params_from_iter};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Row as SqlRow, ToSql, params, params_from_iter};
 use serde_json::{Map, Value as Json};
 
 use super::engine::Precedence;
 use super::{Parts, Result, SqliteStore, StoreError};
+use crate::model::field::FieldError;
 use crate::model::time::Timestamp;
 use crate::store::tables::statement::{Bind, Flavour, Statement, Statements};
 use crate::store::tables::{
     Entry, HISTORY_KEPT, HISTORY_VERSIONS, Note, TableError, TableStore, history, missing, seed,
 };
 use crate::tables::definition::{Conflict, Definition, OWNER};
-use crate::tables::query::{Page, Query};
+use crate::tables::query::{Page, Query, Room};
 use crate::tables::row::{Row, RowId};
 use crate::tables::schema::{Column, Schema};
-use crate::tables::typed::Unresolved;
+use crate::tables::typed::{TOO_LONG, Unresolved};
 use crate::tables::value::{Kind, Value};
 use crate::tables::write::{Effect, Refusal, Write, Written, base_wanted, decide};
 
 mod functions;
+mod rehearsal;
 
 pub(super) use functions::add_functions;
+pub(in crate::store) use rehearsal::rehearse;
 
 /// Rows of a slice of the sweep.
 const SLICE: u32 = 512;
@@ -179,20 +182,31 @@ fn list(connection: &Connection, table: &Definition, query: &Query) -> Result<Pa
     let mut made = empty(None);
     if let Some(count) = page.1 {
         // Whatever apps ask for: not kept.
-        let mut prepared = connection.prepare(&count.sql).map_err(StoreError::from)?;
+        let mut prepared = connection.prepare(&count.sql).map_err(evaluating)?;
         let number = prepared.query_row(params_from_iter(&count.binds), |row| row.get::<_, i64>(0));
-        made.count = Some(number.map_err(StoreError::from)?.unsigned_abs());
+        made.count = Some(number.map_err(evaluating)?.unsigned_abs());
     }
-    let mut prepared = connection.prepare(&page.0.sql).map_err(StoreError::from)?;
-    let mut rows = prepared.query(params_from_iter(&page.0.binds)).map_err(StoreError::from)?;
-    while let Some(row) = rows.next().map_err(StoreError::from)? {
-        if made.rows.len() == query.limit as usize {
+    let mut prepared = connection.prepare(&page.0.sql).map_err(evaluating)?;
+    let mut rows = prepared.query(params_from_iter(&page.0.binds)).map_err(evaluating)?;
+    let mut room = Room::of(query);
+    while let Some(row) = rows.next().map_err(evaluating)? {
+        if !room.is_left() {
             made.more = true;
             break;
         }
-        made.rows.push(row_of(row, &entry)?);
+        let row = row_of(row, &entry)?;
+        room.take(&row);
+        made.rows.push(row);
     }
     Ok(made)
+}
+
+/// What a filter makes can be more than a text may be: the request's fault.
+fn evaluating(error: rusqlite::Error) -> TableError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::TooBig) => FieldError::new("$filter", TOO_LONG).into(),
+        _ => StoreError::from(error).into(),
+    }
 }
 
 fn open(tx: &Connection, table: &Definition, rows: &[Map<String, Json>], now: Timestamp) -> Result<(), TableError> {

@@ -2,6 +2,7 @@
 //! is checked here or, where it is the house's own business, by the room that reads.
 pub(super) mod audience;
 pub(super) mod batch;
+pub(super) mod filter;
 pub(super) mod installation;
 pub(super) mod template;
 pub(super) mod token;
@@ -29,6 +30,7 @@ mod tests {
             readers::token::reader(),
             readers::audience::reader(),
             readers::template::reader(),
+            readers::filter::reader(),
         ];
         for reader in all {
             for sample in &reader.seeds.samples {
