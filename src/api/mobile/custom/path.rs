@@ -43,8 +43,6 @@ fn is_name(segment: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     fn below(path: &str) -> Option<String> {
         super::below("http://h:9000/functions", &path.parse().unwrap()).ok().map(|uri| uri.to_string())
     }
