@@ -59,6 +59,13 @@ async fn obs_182_any_body_is_taken_as_it_is() {
         let length = asked["headers"]["content-length"].as_str().unwrap_or("0");
         assert_eq!(length, body.len().to_string(), "its length is known there, too");
     }
+    // A length that contradicts the body is not passed on.
+    let both = [("transfer-encoding", "chunked"), ("content-length", "3")];
+    let mut exchange = world.client.begin("POST", "/api/back", &both).await;
+    exchange.chunk(b"hello").await;
+    exchange.chunk(b"").await;
+    let answer = exchange.answer().await;
+    assert!(answer.status == 400 || answer.text() == "hello", "{answer:?}");
     let bytes: Vec<u8> = (0..=255).cycle().take(100_000).collect();
     let gzip = ("content-encoding", "gzip");
     let answer =

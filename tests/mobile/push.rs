@@ -141,6 +141,30 @@ async fn point_16_client_tags_are_filtered() {
 }
 
 #[tokio::test]
+async fn point_16_registrations_beside_each_other_lose_no_tag() {
+    let world = World::with(&config("[mobile.push]\nrequests_per_minute = 0")).await;
+    put(&world.client, &[OWN], &document()).await.expect(200);
+    let (user, path) = (world.signed_in("sid:a"), format!("/v1/hubs/demo/installations/{ID}"));
+    let mut expected = vec!["_UserId:sid:a".to_owned()];
+    for round in 0..20 {
+        let tag = format!("server-{round}");
+        let patch = json!([{"op": "add", "path": "/tags", "value": tag}]).to_string();
+        let (patch, document) = (patch.as_bytes(), document());
+        let (patched, registered, again) = futures_util::join!(
+            world.admin.send("PATCH", &path, &[JSON], patch),
+            put(&user, &[OWN], &document),
+            put(&world.client, &[OWN], &document)
+        );
+        assert_eq!((patched.status, registered.status, again.status), (200, 200, 200));
+        expected.push(tag);
+    }
+    let (tags, user) = tags_and_user(&world).await;
+    let mut tags: Vec<String> = serde_json::from_value(tags).unwrap();
+    (tags.sort(), expected.sort());
+    assert_eq!((tags, user), (expected, json!("sid:a")));
+}
+
+#[tokio::test]
 async fn obs_175_to_179_put_and_delete_are_all_there_is() {
     let world = world().await;
     let version = ("zumo-api-version", "2.0.0");

@@ -152,7 +152,7 @@ async fn no_file_stands_before_a_path_of_the_service() {
         ("/api/echo", 404),
         ("/push/installations/x", 404),
         ("/swagger", 404),
-        ("/demo/messages", 401),
+        ("/demo/messages", 405),
     ] {
         let answer = world.client.get(path).await.expect(status);
         assert!(!answer.text().contains("SHADOW"), "{path}");

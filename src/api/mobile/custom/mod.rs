@@ -11,7 +11,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, any};
-use http::{HeaderMap, Method, Uri, header};
+use http::{HeaderMap, HeaderValue, Method, Uri, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Body as _;
 use tower_http::timeout::{TimeoutBody, TimeoutError};
@@ -63,7 +63,10 @@ async fn forward(
     let (mut head, body) = answer.map_err(|error| failed(&app, &error))?.into_parts();
     passing::strip(&mut head.headers);
     passing::strip_of_pages(&mut head.headers);
-    passing::without_length(&mut head.headers);
+    // An answer to HEAD has a length and no body.
+    if body.size_hint().exact().is_none() {
+        passing::without_length(&mut head.headers);
+    }
     // The slot is free when the whole answer has gone through.
     let body = TimeoutBody::new(patience, body).map_frame(move |frame| {
         let _ = &slot;
@@ -91,10 +94,14 @@ fn outgoing(
     if size.lower() > limit as u64 {
         return Err(ApiError::too_large(limit).into());
     }
-    let body = if size.exact() == Some(0) {
-        Body::empty()
-    } else {
-        Body::new(Limited::new(TimeoutBody::new(app.patience, body), limit))
+    // Not as the caller wrote it: both ends must see the same body, and this is what was read of it.
+    headers.remove(header::CONTENT_LENGTH);
+    let body = match size.exact() {
+        Some(0) => Body::empty(),
+        length => {
+            headers.extend(length.map(|length| (header::CONTENT_LENGTH, HeaderValue::from(length))));
+            Body::new(Limited::new(TimeoutBody::new(app.patience, body), limit))
+        }
     };
     let mut outgoing = http::Request::new(body);
     *outgoing.method_mut() = head.method;

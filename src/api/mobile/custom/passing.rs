@@ -48,12 +48,11 @@ pub(super) fn strip_of_pages(headers: &mut HeaderMap) {
     }
 }
 
-/// .NET clients of the field take no answer whose length they do not know, unless it varies by encoding in exactly this
-/// spelling (8.3).
+/// An answer whose length shows at its end. .NET clients of the field take none without a length, unless it varies by
+/// encoding in exactly this spelling (8.3).
 pub(super) fn without_length(headers: &mut HeaderMap) {
-    if !headers.contains_key(header::CONTENT_LENGTH) {
-        headers.append(header::VARY, HeaderValue::from_static("Accept-Encoding"));
-    }
+    headers.remove(header::CONTENT_LENGTH);
+    headers.append(header::VARY, HeaderValue::from_static("Accept-Encoding"));
 }
 
 /// Says by which address the request came, and shortens what grows without end.
