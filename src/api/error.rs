@@ -18,11 +18,14 @@ use crate::identity::keys::Denied;
 use crate::identity::sas::SasError;
 use crate::model::audience::AudienceError;
 use crate::model::field::FieldError;
-use crate::store::{AcceptError, ControlError, PatchError, StoreError};
+use crate::store::{AcceptError, ControlError, PatchError, ReportError, StoreError};
 use crate::trouble::Trouble;
 
 /// How long a caller should wait when the store is away or too much is under way, in seconds.
 const RETRY_AFTER: u64 = 1;
+
+/// The code of faults of a service behind this one.
+const UPSTREAM: &str = "upstream";
 
 /// An answer that says no.
 #[derive(Debug)]
@@ -165,6 +168,18 @@ impl ApiError {
         Self::known(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "too many requests are under way; try again")
     }
 
+    /// 502: whom a request was to be passed on to cannot be reached, or said nothing that could be passed back.
+    pub fn upstream_away(cause: impl ToString) -> Self {
+        let message = "the service behind this path cannot be reached";
+        Self::known(StatusCode::BAD_GATEWAY, UPSTREAM, message).because(cause)
+    }
+
+    /// 504: it did not answer in time.
+    pub fn upstream_slow(within: Duration) -> Self {
+        let message = format!("the service behind this path did not answer within {} seconds", within.as_secs_f32());
+        Self::new(StatusCode::GATEWAY_TIMEOUT, UPSTREAM, message.into())
+    }
+
     /// 500 with a cause for the log.
     pub fn internal(cause: impl ToString) -> Self {
         let message = "something went wrong here; the service's log says what";
@@ -200,7 +215,7 @@ impl ApiError {
 
     /// What of it belongs in the log, when it is our own fault.
     pub fn fault(&self) -> Option<Fault> {
-        let passing = self.status == StatusCode::SERVICE_UNAVAILABLE;
+        let passing = self.status == StatusCode::SERVICE_UNAVAILABLE || self.code == UPSTREAM;
         let cause = || self.cause.clone().unwrap_or_else(|| self.message.to_string());
         self.status.is_server_error().then(|| Fault { code: self.code, passing, cause: cause() })
     }
@@ -220,7 +235,7 @@ pub struct Refusal {
 #[derive(Clone, Debug)]
 pub struct Fault {
     code: &'static str,
-    /// The store is away, or too much is under way: every request says so meanwhile.
+    /// The store or an upstream is away, or too much is under way: every request says so meanwhile.
     passing: bool,
     cause: String,
 }
@@ -230,6 +245,7 @@ impl Fault {
     pub fn log(&self, trouble: &Trouble) {
         match (self.passing, self.code) {
             (false, code) => tracing::error!(code, cause = self.cause, "request failed"),
+            (true, UPSTREAM) => trouble.say("cannot pass requests on to mobile.api.upstream", &self.cause),
             (true, "unavailable") => trouble.say("cannot serve requests, which are told to come back", &self.cause),
             (true, _) => trouble.say("cannot take all requests, some are told to come back", &self.cause),
         }
@@ -312,6 +328,18 @@ impl From<PatchError> for ApiError {
             PatchError::NotFound => Self::no_installation(),
             PatchError::Field(error) => error.into(),
             PatchError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ReportError> for ApiError {
+    fn from(error: ReportError) -> Self {
+        match error {
+            ReportError::NotTheirs => {
+                Self::known(StatusCode::FORBIDDEN, "forbidden", "the installation belongs to another user")
+            }
+            ReportError::Field(error) => error.into(),
+            ReportError::Store(error) => error.into(),
         }
     }
 }

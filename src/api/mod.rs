@@ -3,6 +3,7 @@
 //! - [`native`]: the JSON API under `/v1`.
 //! - [`mobile`]: what the Mobile Apps client libraries speak.
 //! - [`hubs`]: what the Notification Hubs client libraries speak, at the paths that no other face takes.
+//! - [`site`]: an app's files, behind all faces.
 //! - [`ops`]: health, readiness, metrics.
 //! - [`docs`]: the description of both, and a page that shows it.
 //! - [`error`]: the one place where an error becomes a status and a body.
@@ -41,6 +42,7 @@ pub mod ops;
 pub mod rate;
 mod refusals;
 mod request;
+pub mod site;
 
 use error::{ApiError, log_faults};
 use rate::RateLimits;
@@ -69,6 +71,8 @@ pub struct App {
     pub jobs: hubs::jobs::Jobs,
     /// The table and auth API; none without `[mobile]`.
     pub mobile: Option<Arc<mobile::Mobile>>,
+    /// Files at `/`; none without `[site]`.
+    pub site: Option<site::Site>,
     /// How long a caller may take with the head of a request, with a whole body, and with the next piece of a stream.
     pub patience: Duration,
 }
@@ -154,6 +158,10 @@ pub fn router(app: Arc<App>) -> Router {
         false => ApiError::no_route(),
     });
     let nowhere = Router::new().fallback_service(nowhere.layer(from_fn_with_state(meters.of("none"), count)));
+    let nowhere = match &app.site {
+        Some(site) if !only_sends => site::router(site.clone(), &meters, nowhere),
+        _ => nowhere,
+    };
     let behind = match (&app.mobile, only_sends) {
         (_, true) => nowhere,
         (None, false) => hubs::router(&app, &meters, nowhere),

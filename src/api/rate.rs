@@ -2,7 +2,12 @@
 //!
 //! Only callers that are known are counted, each by its hub and rule, so that what is kept is bounded by the rules that
 //! there are; [`RateLimits::upkeep`] forgets those that have been quiet. Every service has limits of its own.
+//!
+//! Apps that register themselves on the mobile face have no key. All of a hub together count as one caller, and each
+//! installation has a rate of its own (`mobile.push.requests_per_minute`) that one app in a loop cannot exceed; of those
+//! nothing is kept longer than a minute.
 
+use std::hash::Hash;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -16,13 +21,17 @@ use super::error::ApiError;
 use crate::clock::{LimiterClock, SharedClock};
 use crate::config::{Action, Rates};
 use crate::identity::keys::Caller;
+use crate::model::hash;
+use crate::model::id::{HubId, InstallationId};
 
-type Limiter = RateLimiter<Caller, HashMapStateStore<Caller>, LimiterClock, NoOpMiddleware<Duration>>;
+type Limiter<K> = RateLimiter<K, HashMapStateStore<K>, LimiterClock, NoOpMiddleware<Duration>>;
 
 /// A limiter for each action that has a rate.
 pub struct RateLimits {
     clock: LimiterClock,
-    limiters: Vec<(Action, Limiter)>,
+    limiters: Vec<(Action, Limiter<Caller>)>,
+    /// By the hash of hub and installation.
+    devices: Option<Limiter<u64>>,
 }
 
 impl std::fmt::Debug for RateLimits {
@@ -33,7 +42,7 @@ impl std::fmt::Debug for RateLimits {
 
 impl RateLimits {
     /// Limits with nothing used of them.
-    pub fn new(rates: &Rates, clock: SharedClock) -> Self {
+    pub fn new(rates: &Rates, of_device_per_minute: u32, clock: SharedClock) -> Self {
         let clock = LimiterClock::new(clock);
         let limiter = |(action, rate): (Action, crate::config::Rate)| {
             let burst = NonZeroU32::new(rate.burst).unwrap_or(NonZeroU32::MIN);
@@ -41,24 +50,44 @@ impl RateLimits {
             Some((action, RateLimiter::new(quota, HashMapStateStore::default(), clock.clone())))
         };
         let limiters = rates.iter().filter_map(limiter).collect();
-        Self { clock, limiters }
+        let devices = NonZeroU32::new(of_device_per_minute)
+            .map(|rate| RateLimiter::new(Quota::per_minute(rate), HashMapStateStore::default(), clock.clone()));
+        Self { clock, limiters, devices }
     }
 
     /// Counts a request of a known caller, or says when it may come again.
     pub(super) fn admit(&self, caller: &Caller, parts: &Parts) -> Result<(), ApiError> {
         let asked = action(&parts.method, parts.uri.path());
-        let Some((_, limiter)) = self.limiters.iter().find(|(action, _)| *action == asked) else { return Ok(()) };
-        limiter
-            .check_key(caller)
-            .map_err(|until| ApiError::too_many(asked.message(), until.wait_time_from(self.clock.now())))
+        let limiter = self.limiters.iter().find(|(action, _)| *action == asked).map(|(_, limiter)| limiter);
+        self.check(limiter, caller, asked.message())
+    }
+
+    /// Counts a request of an app about one installation, or says when it may come again.
+    pub(super) fn admit_app(&self, hub: (HubId, &str), id: &InstallationId, parts: &Parts) -> Result<(), ApiError> {
+        let message = "this installation registers more often than mobile.push.requests_per_minute allows";
+        self.check(self.devices.as_ref(), &hash::installation(hub.0, id.as_str()), message)?;
+        self.admit(&Caller::apps(hub.1), parts)
+    }
+
+    fn check<K: Hash + Eq + Clone>(
+        &self,
+        limiter: Option<&Limiter<K>>,
+        key: &K,
+        message: &'static str,
+    ) -> Result<(), ApiError> {
+        let Some(limiter) = limiter else { return Ok(()) };
+        let later = |until: governor::NotUntil<_>| ApiError::too_many(message, until.wait_time_from(self.clock.now()));
+        limiter.check_key(key).map_err(later)
     }
 
     /// Forgets callers that have their whole burst again.
     pub fn upkeep(&self) {
-        for (_, limiter) in &self.limiters {
+        fn forget<K: Hash + Eq + Clone>(limiter: &Limiter<K>) {
             limiter.retain_recent();
             limiter.shrink_to_fit();
         }
+        self.limiters.iter().for_each(|(_, limiter)| forget(limiter));
+        self.devices.iter().for_each(forget);
     }
 }
 
@@ -101,6 +130,8 @@ mod tests {
             (Method::POST, "/h/registrationids", Action::Registrations),
             (Method::POST, "/h/messages", Action::Broadcasts),
             (Method::GET, "/h/messages/1", Action::Reads),
+            (Method::PUT, "/push/installations/d", Action::Registrations),
+            (Method::DELETE, "/push/installations/d", Action::Registrations),
             (Method::PUT, "/messages", Action::Changes),
         ] {
             assert_eq!(action(&method, path), expected, "{method} {path}");

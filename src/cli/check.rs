@@ -62,9 +62,12 @@ mod tests {
 
     #[test]
     fn what_this_build_lacks_is_a_comment() {
-        let (_, out, err) = check(Some("[store]\nurl = 'postgres://u:secret@h/db'\n[site]\ndir = '.'"), &[]);
+        const LACKING: &str =
+            "[store]\nurl = 'postgres://u:secret@h/db'\n[mobile.auth]\nsigning_key = 's'\naudience = 'a'
+issuer = 'i'\n[mobile.auth.providers.google]\nclient_id = 'c'\n";
+        let (_, out, err) = check(Some(LACKING), &[]);
         assert_eq!(err, "");
-        assert!(out.starts_with("# serve refuses this: config: site: must be absent"), "{out}");
+        assert!(out.starts_with("# serve refuses this: config: mobile.auth.providers: must be absent"), "{out}");
         assert!(out.contains("url = \"postgres://u:***@h/db\"") && !out.contains("secret@"), "{out}");
         out.parse::<toml::Table>().unwrap();
     }

@@ -47,6 +47,7 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
                 seed(&dotted(&["mobile", "tables", name, "seed_file"]), file)?;
             }
         }
+        roots("mobile.api.ca_file", mobile.api.as_ref().and_then(|api| api.ca_file.as_deref()))?;
         for (name, provider) in mobile.auth.iter().flat_map(|auth| &auth.providers) {
             roots(&dotted(&["mobile", "auth", "providers", name, "ca_file"]), provider.ca_file.as_deref())?;
         }

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::identity::secret::Secret;
 use crate::model::audience::AudienceLimits;
+use crate::model::installation::{OwnTag, OwnTags};
 use crate::model::tag::Tag;
 use crate::tables::notice::Notice;
 use crate::tables::row::is_system;
@@ -25,6 +26,11 @@ pub struct MobileConfig {
     pub public_url: Option<ServiceUrl>,
     /// Hosts of the pages that may call, any port: a name, or `*.domain`.
     pub cors_origins: Vec<String>,
+    /// A page at `/` that says what runs here.
+    pub home_page: bool,
+    /// A description of the tables at `/swagger`.
+    pub swagger: bool,
+    pub push: PushConfig,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api: Option<ApiConfig>,
     pub tables: BTreeMap<String, TableConfig>,
@@ -34,7 +40,18 @@ pub struct MobileConfig {
 
 impl MobileConfig {
     pub(super) fn read(s: &Section<'_>) -> Result<Self, ConfigError> {
-        s.only(&["hub", "dynamic_schema", "public_url", "cors_origins", "api", "tables", "auth"])?;
+        s.only(&[
+            "hub",
+            "dynamic_schema",
+            "public_url",
+            "cors_origins",
+            "home_page",
+            "swagger",
+            "push",
+            "api",
+            "tables",
+            "auth",
+        ])?;
         let hub = s.parsed("hub", HUB_NAME, |t| is_hub_name(t).then(|| t.to_owned()))?;
         let dynamic_schema = s.boolean("dynamic_schema", true)?;
         let origins = s.list("cors_origins", "must be a list of host or *.domain", |t| {
@@ -53,11 +70,17 @@ impl MobileConfig {
         if let (None, Some((name, _))) = (&hub, tables.iter().find(|(_, table)| table.on_change.is_some())) {
             return Err(s.fail("hub", format!("must name a hub: table {name} has on_change")));
         }
+        if hub.is_none() && s.has("push") {
+            return Err(s.fail("hub", "must name a hub: push is given"));
+        }
         Ok(Self {
             hub,
             dynamic_schema,
             public_url: s.parsed("public_url", PLAIN_URL, plain)?,
             cors_origins: origins.unwrap_or_else(|| vec!["localhost".into()]),
+            home_page: s.boolean("home_page", false)?,
+            swagger: s.boolean("swagger", false)?,
+            push: PushConfig::read(&s.section("push")?)?,
             api: s.optional_section("api")?.map(|api| ApiConfig::read(&api)).transpose()?,
             tables,
             auth: s.optional_section("auth")?.map(|auth| AuthConfig::read(&auth)).transpose()?,
@@ -65,16 +88,58 @@ impl MobileConfig {
     }
 }
 
+/// How apps register their devices at `/push/installations`.
+#[derive(Debug, Clone, Serialize)]
+pub struct PushConfig {
+    /// Who may; never [`Access::Disabled`].
+    pub access: Access,
+    /// Tags that apps may set on their devices; all others are the server's.
+    pub allowed_tags: OwnTags,
+    /// Requests about one installation, in each process; 0 = no limit.
+    pub requests_per_minute: u32,
+}
+
+impl PushConfig {
+    fn read(s: &Section<'_>) -> Result<Self, ConfigError> {
+        s.only(&["access", "allowed_tags", "requests_per_minute"])?;
+        let rule = "must be a list of tags, or beginnings of tags with * at the end, none of them of _UserId:";
+        let tags = s.list("allowed_tags", rule, OwnTag::parse)?.unwrap_or_default();
+        Ok(Self {
+            access: user_or_anybody(s, "access")?,
+            allowed_tags: tags.into_iter().collect(),
+            requests_per_minute: s.integer("requests_per_minute", 60, 0..=1_000_000)?,
+        })
+    }
+}
+
+/// Who may use something that is switched off in another way.
+fn user_or_anybody(s: &Section<'_>, key: &str) -> Result<Access, ConfigError> {
+    let words = [("anonymous", Access::Anonymous), ("authenticated", Access::Authenticated)];
+    s.choice(key, Access::Anonymous, &words)
+}
+
 #[derive(Debug, Clone, Serialize)]
 pub struct ApiConfig {
     /// `/api/{name}` goes to `{upstream}/{name}`.
     pub upstream: ServiceUrl,
+    /// Whose requests go there; never [`Access::Disabled`].
+    pub access: Access,
+    /// How long the upstream may take to begin its answer, and then with each next piece of it.
+    pub timeout_seconds: u32,
+    /// PEM roots that are trusted besides the public ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<PathBuf>,
 }
 
 impl ApiConfig {
     fn read(s: &Section<'_>) -> Result<Self, ConfigError> {
-        s.only(&["upstream"])?;
-        Ok(Self { upstream: s.required("upstream", PLAIN_URL, plain)? })
+        s.only(&["upstream", "access", "timeout_seconds", "ca_file"])?;
+        Ok(Self {
+            upstream: s.required("upstream", PLAIN_URL, plain)?,
+            access: user_or_anybody(s, "access")?,
+            timeout_seconds: s.integer("timeout_seconds", 230, 1..=3_600)?,
+            ca_file: s.path("ca_file")?,
+        })
     }
 }
 

@@ -39,7 +39,7 @@ pub use host::HostPattern;
 pub use hub::{HubConfig, JobsConfig};
 pub use mobile::{
     Access, ApiConfig, AuthConfig, ColumnType, Conflict, MobileConfig, OnChange, Permissions, ProviderConfig,
-    SiteConfig, TableConfig,
+    PushConfig, SiteConfig, TableConfig,
 };
 pub use rate::{Action, Rate, Rates};
 pub use server::{AdminConfig, SecretsConfig, ServerConfig, TlsConfig};
@@ -111,6 +111,10 @@ impl Config {
             mobile: root.optional_section("mobile")?.map(|s| MobileConfig::read(&s)).transpose()?,
             site: root.optional_section("site")?.map(|s| SiteConfig::read(&s)).transpose()?,
         };
+        if config.site.is_some() && config.mobile.as_ref().is_some_and(|mobile| mobile.home_page) {
+            let rule = "must be false: the page at / is that of [site]";
+            return Err(root.section("mobile")?.fail("home_page", rule));
+        }
         if let (Some(ours), Some(sealing)) = (&config.admin.key_file, &config.secrets.key_file)
             && ours == sealing
         {

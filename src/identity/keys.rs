@@ -154,6 +154,11 @@ pub enum Denied {
 }
 
 impl Caller {
+    /// Apps that register their own devices with a hub: all of them together, with no key.
+    pub fn apps(hub: &str) -> Self {
+        Self::Hub { hub: hub.to_owned(), rule: String::new(), rights: Rights::LISTEN }
+    }
+
     /// May this caller do on `hub` what needs `needed`? Hub names compare without regard to ASCII case.
     pub fn authorise(&self, on: &str, needed: Rights) -> Result<(), Denied> {
         match self {

@@ -17,8 +17,10 @@ use super::time::Timestamp;
 
 mod parse;
 mod patch;
+mod report;
 
 pub use patch::Patch;
+pub use report::{OwnTag, OwnTags, Report, Reporter, Said};
 
 /// What bounds a document (`[limits]` of the configuration).
 #[derive(Clone, Copy, Debug)]
@@ -117,6 +119,18 @@ impl Installation {
     /// The document as GET answers it: the same, with each template's own name among its tags (2.2.5).
     pub fn shown_form(&self, channel_expired: bool) -> impl Serialize + '_ {
         DocumentForm { installation: self, expired: Some(channel_expired), named: true }
+    }
+
+    /// Refuses more tags than one installation may have, those of its templates and tiles included.
+    fn check_tag_count(&self, limits: &InstallationLimits) -> Result<(), FieldError> {
+        let count = |templates: &BTreeMap<String, Template>| templates.values().map(|t| t.tags.len()).sum::<usize>();
+        let tags = self.tags.len()
+            + count(&self.templates)
+            + self.tiles.values().map(|tile| tile.tags.len() + count(&tile.templates)).sum::<usize>();
+        if tags > limits.tags {
+            return Err(FieldError::new("tags", format!("must not be more than {} in one installation", limits.tags)));
+        }
+        Ok(())
     }
 
     /// Every target this document stands for: native, templates by name, then tiles by id, each tile before its

@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::api::mobile::Mobile;
 use crate::api::mobile::tables::{self, Tables};
 use crate::api::rate::RateLimits;
+use crate::api::site::Site;
 use crate::api::{self, App, Limits};
 use crate::clock::{BootInstant, SharedClock, SystemClock};
 use crate::config::{Config, ConfigError, QueueUrl, StoreUrl};
@@ -214,10 +215,11 @@ impl Running {
         let mobile = match &config.mobile {
             Some(mobile) if role != Role::Worker => {
                 let tables = Tables::open(mobile, &*store).await?;
-                Some(Arc::new(Mobile::new(mobile, tables)))
+                Some(Arc::new(Mobile::new(mobile, tables)?))
             }
             _ => None,
         };
+        let device_rate = config.mobile.as_ref().map_or(0, |mobile| mobile.push.requests_per_minute);
         let app = Arc::new(App {
             role,
             store,
@@ -225,7 +227,7 @@ impl Running {
             directory,
             fanout,
             limits: Limits::from(&config.limits),
-            rates: RateLimits::new(&config.limits.rates, clock.clone()),
+            rates: RateLimits::new(&config.limits.rates, device_rate, clock.clone()),
             patience: options.patience.unwrap_or(PATIENCE),
             clock,
             metrics: metrics.clone(),
@@ -234,6 +236,7 @@ impl Running {
             registrations: App::registration_slots(),
             jobs: api::hubs::jobs::Jobs::new(&config.hubs)?,
             mobile,
+            site: config.site.as_ref().map(|site| Site::new(&site.dir)),
         });
         let stop_listening = CancellationToken::new();
         let serving = Serving {

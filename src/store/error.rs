@@ -58,6 +58,18 @@ pub enum PatchError {
     Store(#[from] StoreError),
 }
 
+/// Why what an app reports of its device was not written. Nothing was applied.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ReportError {
+    #[error("the installation belongs to somebody else")]
+    NotTheirs,
+    /// The document that would come of it breaks a rule.
+    #[error(transparent)]
+    Field(FieldError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
 /// Why a broadcast could not be controlled.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum ControlError {

@@ -15,7 +15,7 @@ use crate::model::audience::Audience;
 use crate::model::broadcast::{Broadcast, Wish};
 use crate::model::chunk_set::ChunkSet;
 use crate::model::id::{BroadcastId, ChunkNo, Epoch, HubId, HubName, InstallationId, Seq, ShardRef};
-use crate::model::installation::{InstallationLimits, Patch};
+use crate::model::installation::{InstallationLimits, Patch, Report};
 use crate::model::platform::Platform;
 use crate::model::registration::RegistrationId;
 use crate::model::shard::LeaseError;
@@ -41,7 +41,7 @@ pub use broadcasts::{
     Accepted, Checkpoint, CheckpointReply, ChunkWork, Destination, Evidence, Handover, Judgement, Move, NewBroadcast,
     OutcomeItem, OutcomePage, OutcomeQuery, PlanStep, ReadyWork, ShardWork, Standing, Suspected, Tally, Work,
 };
-pub use error::{AcceptError, ControlError, PatchError, StoreError};
+pub use error::{AcceptError, ControlError, PatchError, ReportError, StoreError};
 pub use jobs::{FileId, FileInfo, JobRecord, JobStep, LeasedJob};
 pub use registrations::{
     Precondition, Registered, RegistrationChange, RegistrationPage, RegistrationQuery, StoredRegistration,
@@ -106,6 +106,11 @@ pub trait Store: Send + Sync + 'static {
         patch: Patch,
         limits: InstallationLimits,
     ) -> Result<Applied, PatchError>;
+
+    /// Writes what an app reports of its device, or that it leaves, by what it is in the commit that writes it: nothing
+    /// that was set beside it is lost, and who may not change it does not. A report confirms the device and revives a
+    /// dropped one, as a put does.
+    async fn report(&self, hub: HubId, report: Report, limits: InstallationLimits) -> Result<Applied, ReportError>;
 
     /// One installation as it stands.
     async fn installation(&self, hub: HubId, id: &InstallationId) -> Result<Option<StoredInstallation>>;

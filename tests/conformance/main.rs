@@ -18,6 +18,7 @@ mod patches;
 mod postgres;
 mod registrations;
 mod registry;
+mod reports;
 mod senders;
 mod tables;
 mod templates;

@@ -10,7 +10,7 @@ use fanfare::model::audience::Audience;
 use fanfare::model::broadcast::{Broadcast, Wish};
 use fanfare::model::chunk_set::ChunkSet;
 use fanfare::model::id::{BroadcastId, ChunkNo, Epoch, HubId, HubName, InstallationId, Seq, ShardRef};
-use fanfare::model::installation::{InstallationLimits, Patch};
+use fanfare::model::installation::{InstallationLimits, Patch, Report};
 use fanfare::model::platform::Platform;
 use fanfare::model::registration::RegistrationId;
 use fanfare::model::shard::LeaseError;
@@ -116,6 +116,7 @@ gated! {
     delete_hub(name: &HubName) -> Result<bool>;
     apply(hub: HubId, changes: Vec<Change>) -> Result<Vec<Applied>>;
     patch(hub: HubId, id: &InstallationId, patch: Patch, limits: InstallationLimits) -> Result<Applied, PatchError>;
+    report(hub: HubId, report: Report, limits: InstallationLimits) -> Result<Applied, ReportError>;
     installation(hub: HubId, id: &InstallationId) -> Result<Option<StoredInstallation>>;
     installations(hub: HubId, audience: &Audience, from: Seq, limit: usize) -> Result<InstallationPage>;
     register(hub: HubId, changes: Vec<RegistrationChange>) -> Result<Vec<Registered>>;

@@ -10,8 +10,13 @@
 #[expect(dead_code, reason = "the tests of the native API need more of it")]
 #[path = "../native/client.rs"]
 mod client;
+mod custom;
 mod face;
+mod pages;
 #[path = "../hubs/program.rs"]
 mod program;
+mod push;
+mod site;
 mod tables;
+mod upstream;
 mod world;

@@ -17,6 +17,9 @@ pub const ADMIN: &str = "the-admin-key";
 pub const SIGNING_KEY: &str = "0011, as text";
 pub const AUDIENCE: &str = "https://api.example.com/";
 
+/// Stands in a configuration for the port that the service itself gets.
+pub const OWN_PORT: &str = "OWN_PORT";
+
 /// What no test takes unless something hangs.
 pub const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
 
@@ -105,6 +108,8 @@ pub fn session(sub: &str) -> String {
 async fn start(store: &str, folder: &Path, authority: &Authority, toml: &str) -> Running {
     let path = |name: &str| folder.join(name).display().to_string();
     let (certificate, key) = authority.write_server_certificate(folder).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let toml = toml.replace(OWN_PORT, &listener.local_addr().unwrap().port().to_string());
     std::fs::write(folder.join("fanfare.toml"), toml).unwrap();
     let environment = [
         ("STORE__URL", store.to_owned()),
@@ -119,6 +124,5 @@ async fn start(store: &str, folder: &Path, authority: &Authority, toml: &str) ->
         .into_iter()
         .map(|(name, value)| -> (OsString, OsString) { (format!("FANFARE__{name}").into(), value.into()) });
     let config = Config::load_with(Some(&folder.join("fanfare.toml")), environment).unwrap();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     Running::start(&config, Options { listener: Some(listener), ..Options::default() }).await.unwrap()
 }

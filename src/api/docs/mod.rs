@@ -18,7 +18,7 @@ use utoipa::{Modify, OpenApi};
 use super::error::ApiError;
 use super::{Route, native, ops, refusals};
 
-const STYLE: &str = include_str!("page.css");
+pub(super) const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 const PAGE: &str = include_str!("page.html");
 

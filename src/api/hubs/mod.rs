@@ -143,7 +143,8 @@ fn is_signed(request: &Request) -> bool {
     authorization.is_some_and(SasToken::is_claimed)
 }
 
-fn is_marked(request: &Request) -> bool {
+/// Whether a request to `/` or `/{hub}` is one of a client library.
+pub(super) fn is_marked(request: &Request) -> bool {
     is_signed(request) || Query::of(request.uri()).get(API_VERSION).is_some()
 }
 

@@ -1,5 +1,12 @@
 //! The Mobile Apps face: what the client libraries of the field speak (`mobile-apps.md`), at paths that begin with
-//! `/tables`, `/.auth`, `/push`, `/api` and `/swagger`.
+//! `/tables`, `/.auth`, `/push`, `/api` and `/swagger`, and a page at `/` where the configuration wants one.
+//!
+//! | path | here |
+//! |---|---|
+//! | `/tables` | [`tables`] |
+//! | `/push` | [`push`] |
+//! | `/api` | [`custom`] |
+//! | `/`, `/swagger` | [`pages`] |
 //!
 //! It stands before the Notification Hubs face, which takes all other paths. What holds for every path here is done on
 //! the way in and out: pages of other hosts may call ([`cors`]), refusals have the one body that all clients read
@@ -20,18 +27,22 @@ use http::{HeaderName, HeaderValue, Method, Uri};
 use tower_service::Service;
 
 use super::error::Refusal;
-use super::{App, Meters, Route, served};
-use crate::config::MobileConfig;
+use super::{App, Meters, Route, hubs, served};
+use crate::config::{ConfigError, MobileConfig};
 use crate::identity::session::Sessions;
 use crate::telemetry::count;
 
 pub mod caller;
 mod cors;
+mod custom;
 pub mod here;
+mod pages;
+mod push;
 pub mod refusal;
 pub mod tables;
 
 use cors::Cors;
+use custom::Upstream;
 use refusal::Refused;
 use tables::Tables;
 
@@ -39,7 +50,7 @@ const SERVER_VERSION: HeaderName = HeaderName::from_static("x-zumo-server-versio
 const OUR_VERSION: HeaderValue = HeaderValue::from_static(concat!("fanfare-", env!("CARGO_PKG_VERSION")));
 
 /// The first segments of this face's paths.
-const OWN: [&str; 5] = ["tables", ".auth", "push", "api", "swagger"];
+pub(super) const OWN: [&str; 5] = ["tables", ".auth", "push", "api", "swagger"];
 
 /// What the face has at hand.
 #[derive(Debug)]
@@ -48,22 +59,25 @@ pub struct Mobile {
     /// None without `[mobile.auth]`: then there are no users.
     pub sessions: Option<Sessions>,
     pub tables: Tables,
+    /// Where `/api` leads; none without `[mobile.api]`.
+    upstream: Option<Upstream>,
     cors: Cors,
 }
 
 impl Mobile {
-    /// The face that a configuration asks for.
-    pub fn new(config: &MobileConfig, tables: Tables) -> Self {
+    /// The face that a configuration asks for, or what of it cannot be had.
+    pub fn new(config: &MobileConfig, tables: Tables) -> Result<Self, ConfigError> {
         let sessions = config.auth.as_ref().map(|auth| {
             let life = Duration::from_hours(u64::from(auth.session_hours));
             Sessions::new(&auth.signing_key, &auth.audience, &auth.issuer, life)
         });
-        Self { sessions, tables, cors: Cors::new(&config.cors_origins), config: config.clone() }
+        let upstream = config.api.as_ref().map(Upstream::new).transpose()?;
+        Ok(Self { sessions, tables, upstream, cors: Cors::new(&config.cors_origins), config: config.clone() })
     }
 }
 
 fn routes() -> Vec<Route> {
-    tables::routes()
+    tables::routes().into_iter().chain(push::routes()).chain(pages::routes()).collect()
 }
 
 /// The face, and what stands behind it.
@@ -78,6 +92,7 @@ struct Face {
 pub(super) fn router(app: &Arc<App>, mobile: &Arc<Mobile>, meters: &Meters<'_>, behind: Router) -> Router {
     let unknown = any(async || Refused::no_route());
     let operations = served(Router::new(), routes(), meters)
+        .route(custom::ROUTE, custom::methods().layer(from_fn_with_state(meters.of(custom::ROUTE), count)))
         .fallback_service(unknown.layer(from_fn_with_state(meters.of("none"), count)))
         .with_state(app.clone());
     let face = Face { mobile: mobile.clone(), operations, behind };
@@ -87,7 +102,8 @@ pub(super) fn router(app: &Arc<App>, mobile: &Arc<Mobile>, meters: &Meters<'_>, 
 async fn enter(State(mut face): State<Face>, mut request: Request) -> Response {
     let first = request.uri().path().split('/').nth(1).unwrap_or_default();
     let is_table = first == "tables";
-    if !OWN.contains(&first) {
+    let is_home = face.mobile.config.home_page && request.uri().path() == "/" && !hubs::is_marked(&request);
+    if !is_home && !OWN.contains(&first) {
         return call(&mut face.behind, request).await;
     }
     let origin = face.mobile.cors.origin(request.headers());

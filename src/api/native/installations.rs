@@ -20,7 +20,7 @@ use crate::directory::Hub;
 use crate::identity::keys::Rights;
 use crate::model::audience::Audience;
 use crate::model::id::{HubId, InstallationId, Seq};
-use crate::model::installation::{Installation, Patch};
+use crate::model::installation::{Installation, Patch, Report};
 use crate::store::{Applied, Change, StoreError};
 
 /// Creates or replaces: 201 or 200, durable when answered.
@@ -167,6 +167,18 @@ pub(in crate::api) async fn patch_one(
     let _slot = app.registrations.try_acquire().map_err(|_| ApiError::overloaded())?;
     let patch = patch.ending_by(hub.settings.latest_end(None, app.clock.now()));
     let applied = app.store.patch(hub.id, id, patch, app.limits.installation).await?;
+    app.metrics.registered(hub.id, &[applied]);
+    Ok(applied)
+}
+
+/// Writes what an app reports of its own device, while there is room for one more.
+pub(in crate::api) async fn report_one(app: &App, hub: &Hub, mut report: Report) -> Result<Applied, ApiError> {
+    let _slot = app.registrations.try_acquire().map_err(|_| ApiError::overloaded())?;
+    if let Some(says) = &mut report.says {
+        let installation = &mut says.installation;
+        installation.expires = hub.settings.latest_end(installation.expires, app.clock.now());
+    }
+    let applied = app.store.report(hub.id, report, app.limits.installation).await?;
     app.metrics.registered(hub.id, &[applied]);
     Ok(applied)
 }

@@ -204,5 +204,10 @@ fn seeds_and_folders_are_looked_at() {
         files_line(&place, "[mobile.tables.todo]\nseed_file = 'seed.json'"),
         "config: mobile.tables.todo.seed_file: must hold a JSON array of objects (got seed.json)"
     );
+    place.file("junk", "junk");
+    assert_eq!(
+        files_line(&place, "[mobile.api]\nupstream = 'https://h'\nca_file = 'junk'"),
+        "config: mobile.api.ca_file: must hold certificates in PEM (got junk)"
+    );
     assert_eq!(files_line(&place, "[site]\ndir = 'gone'"), "config: site.dir: must be a folder (got gone)");
 }

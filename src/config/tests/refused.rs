@@ -44,7 +44,11 @@ fn unknown_keys_name_the_nearest() {
             "client_secrte = 'hush'",
             "hubs.demo.wns.client_secrte: unknown key; the nearest known one is client_secret (got ***)",
         ),
-        ("[mobile.api]\n", "password = 'hush'", "mobile.api.password: unknown key; known ones are upstream (got ***)"),
+        (
+            "[mobile.api]\n",
+            "password = 'hush'",
+            "mobile.api.password: unknown key; known ones are upstream, access, timeout_seconds, ca_file (got ***)",
+        ),
         (
             KEYS,
             "x = 'hush'",

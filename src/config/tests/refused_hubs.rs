@@ -228,6 +228,27 @@ fn mobile_and_site() {
             "mobile.api.upstream: must be an http:// or https:// URL of one host, without user and query (got h:9000)",
         ),
         (
+            "[mobile.api]\nupstream = 'http://h'\n",
+            "access = 'disabled'",
+            "mobile.api.access: must be one of anonymous, authenticated (got disabled)",
+        ),
+        (
+            "[mobile.api]\nupstream = 'http://h'\n",
+            "timeout_seconds = 0",
+            "mobile.api.timeout_seconds: must be a whole number from 1 to 3600 (got 0)",
+        ),
+        ("[mobile.push]\n", "access = 'authenticated'", "mobile.hub: must name a hub: push is given (got nothing)"),
+        (
+            "[mobile]\nhub = 'demo'\n[mobile.push]\n",
+            "allowed_tags = ['topic:*', '_UserId:*']",
+            "mobile.push.allowed_tags: must be a list of tags, or beginnings of tags with * at the end, none of them of _UserId: (got [\"topic:*\", \"_UserId:*\"])",
+        ),
+        (
+            "[mobile]\n",
+            "home_page = true\n[site]\ndir = 'public'",
+            "mobile.home_page: must be false: the page at / is that of [site] (got true)",
+        ),
+        (
             "[mobile.tables.'to do']",
             "",
             "mobile.tables.\"to do\": must be a table name: a letter or '_', then letters, digits or '_', at most 64 (got to do)",

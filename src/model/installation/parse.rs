@@ -115,13 +115,7 @@ pub(super) fn document(
         templates: templates(members.take("templates"), "templates", &look)?,
         tiles: tiles(members.take("secondaryTiles"), platform, &look)?,
     };
-    let tag_count = |templates: &BTreeMap<String, Template>| templates.values().map(|t| t.tags.len()).sum::<usize>();
-    let tags = installation.tags.len()
-        + tag_count(&installation.templates)
-        + installation.tiles.values().map(|tile| tile.tags.len() + tag_count(&tile.templates)).sum::<usize>();
-    if tags > limits.tags {
-        return Err(FieldError::new("tags", format!("must not be more than {} in one installation", limits.tags)));
-    }
+    installation.check_tag_count(limits)?;
     Ok(installation)
 }
 

@@ -8,6 +8,7 @@
 //! | on another platform, or revived after a drop | its row, a touch; every target anew |
 //!
 //! A PATCH is written as a PUT of what it makes of the document, but what a drop took stays out unless it sets the channel.
+//! What an app reports of its device is written as a PUT of what comes of it over the document.
 //!
 //! An installation whose time is over counts as gone, swept or not: a PUT makes it anew.
 
@@ -18,11 +19,11 @@ use super::sharing;
 use super::targets::{Leaving, enter, leave, remove, write_times};
 use crate::model::hash;
 use crate::model::id::{HubId, InstallationId, Seq, UserId};
-use crate::model::installation::{Installation, InstallationLimits, Patch};
+use crate::model::installation::{Installation, InstallationLimits, Patch, Report};
 use crate::model::platform::Platform;
 use crate::model::time::Timestamp;
 use crate::store::index::Touch;
-use crate::store::{Applied, Change, PatchError, Result};
+use crate::store::{Applied, Change, PatchError, ReportError, Result};
 
 /// A change with all that can be worked out before the writer's turn.
 #[derive(Debug)]
@@ -137,6 +138,36 @@ impl<R: Rows> Applier<'_, R> {
         let (confirmed, dead) =
             if patch.sets_channel() { (self.now, Dead::Revived) } else { (times.confirmed, Dead::Left) };
         self.replace(row, &put, Touch { confirmed, expires: put.expires }, dead).map(Ok)
+    }
+
+    /// The outer error undoes the commit; the inner one is the caller's, and nothing was written.
+    pub(in crate::store) fn report(
+        &mut self,
+        report: &Report,
+        limits: &InstallationLimits,
+    ) -> Result<Result<Applied, ReportError>> {
+        let id_hash = hash::installation(self.commit.hub, report.id.as_str());
+        let row = self.find(id_hash, report.id.as_str())?;
+        let present = match row.as_ref().map(InstallationRow::record).transpose()? {
+            Some(Record::Installation(present)) => Some(present),
+            Some(Record::Registration(..)) => return Ok(Err(ReportError::NotTheirs)),
+            None => None,
+        };
+        if present.as_ref().is_some_and(|present| !report.by.may_change(present)) {
+            return Ok(Err(ReportError::NotTheirs));
+        }
+        let Some(says) = &report.says else {
+            let Some(row) = row else { return Ok(Ok(Applied::Absent)) };
+            remove(self.rows, self.commit, &row, Departure::Deleted, self.now)?;
+            return Ok(Ok(Applied::Deleted));
+        };
+        let put = match says.over(present.as_ref(), &report.by, limits) {
+            Ok(installation) => Put::new(self.commit.hub, Record::Installation(installation)),
+            Err(error) => return Ok(Err(ReportError::Field(error))),
+        };
+        let Some(row) = row else { return self.create(&put).map(Ok) };
+        let times = Touch { confirmed: self.now, expires: put.expires };
+        self.replace(row, &put, times, Dead::Revived).map(Ok)
     }
 
     /// The installation, unless its time is over: then it goes now, as the sweep would have it go.

@@ -21,15 +21,15 @@ use super::{
     AcceptError, Accepted, Applied, Change, Checkpoint, CheckpointReply, Commits, ControlError, FileId, FileInfo, Hold,
     HubRecord, InstallationPage, InsteadOf, JobRecord, JobStep, LeasedJob, NewBroadcast, Noted, OutcomePage,
     OutcomeQuery, PatchError, PlanStep, ReadyWork, Registered, RegistrationChange, RegistrationPage, RegistrationQuery,
-    Result, Retention, SenderRecord, ShardWork, Standing, Store, StoreError, StoredInstallation, StoredRegistration,
-    Suspected, TableStore, Tally, TargetRows,
+    ReportError, Result, Retention, SenderRecord, ShardWork, Standing, Store, StoreError, StoredInstallation,
+    StoredRegistration, Suspected, TableStore, Tally, TargetRows,
 };
 use crate::clock::{LeaseClock, SharedClock};
 use crate::model::audience::Audience;
 use crate::model::broadcast::{Broadcast, Wish};
 use crate::model::chunk_set::ChunkSet;
 use crate::model::id::{BroadcastId, ChunkNo, Epoch, HubId, HubName, InstallationId, Seq, ShardRef};
-use crate::model::installation::{InstallationLimits, Patch};
+use crate::model::installation::{InstallationLimits, Patch, Report};
 use crate::model::platform::Platform;
 use crate::model::registration::RegistrationId;
 use crate::model::shard::LeaseError;
@@ -192,6 +192,10 @@ impl Store for SqliteStore {
         limits: InstallationLimits,
     ) -> Result<Applied, PatchError> {
         registry::patch(&self.parts, hub, id, patch, limits).await
+    }
+
+    async fn report(&self, hub: HubId, report: Report, limits: InstallationLimits) -> Result<Applied, ReportError> {
+        registry::report(&self.parts, hub, report, limits).await
     }
 
     async fn installation(&self, hub: HubId, id: &InstallationId) -> Result<Option<StoredInstallation>> {

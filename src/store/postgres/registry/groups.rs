@@ -20,10 +20,10 @@ use super::{Shared, fold};
 use crate::clock::{Clock, SystemClock};
 use crate::model::hash;
 use crate::model::id::{HubId, InstallationId};
-use crate::model::installation::{InstallationLimits, Patch};
+use crate::model::installation::{InstallationLimits, Patch, Report};
 use crate::model::time::Timestamp;
 use crate::store::registration::{Applier, HubCommit, Prepared, Single, key};
-use crate::store::{Applied, PatchError, Registered, Result, StoreError};
+use crate::store::{Applied, PatchError, Registered, ReportError, Result, StoreError};
 
 /// A group takes at most this much weight, so that a commit stays short for those who wait in front of it.
 const GROUP_WEIGHT: usize = 2_048;
@@ -33,6 +33,7 @@ const GROUP_WEIGHT: usize = 2_048;
 pub(super) enum Request {
     Apply(Vec<Prepared>),
     Patch(InstallationId, Patch, InstallationLimits),
+    Report(Box<Report>, InstallationLimits),
     Register(Vec<Single>),
 }
 
@@ -41,6 +42,7 @@ pub(super) enum Request {
 pub(super) enum Answer {
     Applied(Vec<Applied>),
     Patched(Result<Applied, PatchError>),
+    Reported(Result<Applied, ReportError>),
     Registered(Vec<Registered>),
 }
 
@@ -48,7 +50,7 @@ impl Request {
     fn weight(&self) -> usize {
         match self {
             Self::Apply(changes) => changes.len(),
-            Self::Patch(..) => 1,
+            Self::Patch(..) | Self::Report(..) => 1,
             Self::Register(changes) => changes.len(),
         }
     }
@@ -61,6 +63,9 @@ impl Request {
             Self::Patch(id, ..) => {
                 needs.id_hashes.insert(hash::installation(hub, id.as_str()).cast_signed());
                 needs.touches = true;
+            }
+            Self::Report(report, _) => {
+                needs.id_hashes.insert(hash::installation(hub, report.id.as_str()).cast_signed());
             }
             Self::Register(changes) => {
                 for change in changes {
@@ -81,6 +86,7 @@ impl Request {
                 applied.map(Answer::Applied)
             }
             Self::Patch(id, patch, limits) => applier.patch(id, patch, limits).map(Answer::Patched),
+            Self::Report(report, limits) => applier.report(report, limits).map(Answer::Reported),
             Self::Register(changes) => {
                 let registered: Result<_> = changes.iter().map(|change| applier.register(change)).collect();
                 registered.map(Answer::Registered)

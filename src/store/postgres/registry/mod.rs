@@ -98,6 +98,19 @@ pub(super) async fn patch(
     }
 }
 
+pub(super) async fn report(
+    parts: &Parts,
+    hub: HubId,
+    report: Report,
+    limits: InstallationLimits,
+) -> Done<Result<Applied, ReportError>> {
+    let request = Request::Report(Box::new(report), limits);
+    match groups::submit(&parts.pool, &parts.time, &parts.registry, hub, request).await? {
+        Answer::Reported(reported) => Ok(reported),
+        _ => Err(StoreError::Engine("the answer to another question".to_owned()).into()),
+    }
+}
+
 pub(super) async fn register(parts: &Parts, hub: HubId, changes: Vec<RegistrationChange>) -> Done<Vec<Registered>> {
     let changes = changes.into_iter().map(|change| Single::new(hub, change)).collect();
     match groups::submit(&parts.pool, &parts.time, &parts.registry, hub, Request::Register(changes)).await? {

@@ -23,7 +23,7 @@ use super::{Parts, Result};
 use crate::model::audience::Audience;
 use crate::model::chunk_set::ChunkSet;
 use crate::model::id::{ChunkNo, HubId, HubName, InstallationId, Seq};
-use crate::model::installation::{InstallationLimits, Patch};
+use crate::model::installation::{InstallationLimits, Patch, Report};
 use crate::model::platform::Platform;
 use crate::model::registration::RegistrationId;
 use crate::model::target::AudienceKind;
@@ -33,7 +33,7 @@ use crate::store::registration::{self, Applier, Prepared, Round, Single};
 pub(super) use crate::store::registration::{Removal, key, of_key, registrant};
 use crate::store::{
     Applied, Change, Hold, HubRecord, InstallationPage, InsteadOf, Noted, PatchError, Registered, RegistrationChange,
-    RegistrationPage, RegistrationQuery, SenderRecord, StoredInstallation, StoredRegistration, TargetRows,
+    RegistrationPage, RegistrationQuery, ReportError, SenderRecord, StoredInstallation, StoredRegistration, TargetRows,
 };
 
 mod commit;
@@ -187,6 +187,23 @@ pub(super) async fn patch(
         let commit = gathering.hub(tx, hub, &registry.live_tags)?;
         let mut rows = TxRows { tx, registry: &registry };
         Applier { rows: &mut rows, commit, now: clock.now() }.patch(&id, &patch, &limits)
+    };
+    parts.engine.write(Precedence::Registration, 1, apply).await?
+}
+
+pub(super) async fn report(
+    parts: &Parts,
+    hub: HubId,
+    report: Report,
+    limits: InstallationLimits,
+) -> Result<Applied, ReportError> {
+    fold::relieve(parts, hub).await?;
+    let (registry, clock) = (parts.registry.clone(), parts.clock.clone());
+    let apply = move |tx: &Connection| {
+        let mut gathering = registry.gathering.lock();
+        let commit = gathering.hub(tx, hub, &registry.live_tags)?;
+        let mut rows = TxRows { tx, registry: &registry };
+        Applier { rows: &mut rows, commit, now: clock.now() }.report(&report, &limits)
     };
     parts.engine.write(Precedence::Registration, 1, apply).await?
 }
