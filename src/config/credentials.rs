@@ -48,7 +48,13 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
             }
         }
         for (name, provider) in mobile.auth.iter().flat_map(|auth| &auth.providers) {
-            roots(&dotted(&["mobile", "auth", "providers", name, "ca_file"]), provider.ca_file.as_deref())?;
+            let at = |key: &str| dotted(&["mobile", "auth", "providers", name, key]);
+            roots(&at("ca_file"), provider.ca_file.as_deref())?;
+            if let (Some(_), Some(key)) = (&provider.key_id, &provider.client_secret) {
+                let file = provider.client_secret_file.as_deref();
+                let spot = at(secret_key("client_secret", file));
+                p256(key).ok_or_else(|| bad(&spot, file, "must be a P-256 private key in PKCS#8 PEM (.p8)"))?;
+            }
         }
     }
     match &config.site {
@@ -134,6 +140,7 @@ fn secret_key(key: &'static str, file: Option<&Path>) -> &'static str {
         ("cert_key", _) => "cert_key_file",
         ("service_account", _) => "service_account_file",
         ("app_secret", _) => "app_secret_file",
+        ("client_secret", _) => "client_secret_file",
         _ => "vapid_private_key_file",
     }
 }

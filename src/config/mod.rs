@@ -39,7 +39,7 @@ pub use host::HostPattern;
 pub use hub::{HubConfig, JobsConfig};
 pub use mobile::{
     Access, ApiConfig, AuthConfig, ColumnType, Conflict, MobileConfig, OnChange, Permissions, ProviderConfig,
-    SiteConfig, TableConfig,
+    SessionMode, SiteConfig, TableConfig,
 };
 pub use rate::{Action, Rate, Rates};
 pub use server::{AdminConfig, SecretsConfig, ServerConfig, TlsConfig};

@@ -14,10 +14,8 @@ impl Config {
     /// Everything that is asked for and not built, in the order of the file's sections.
     pub fn missing(&self) -> Vec<ConfigError> {
         let mobile = self.mobile.as_ref();
-        let providers = mobile.and_then(|mobile| mobile.auth.as_ref()).is_some_and(|auth| !auth.providers.is_empty());
         let asked = [
             ("mobile.api", mobile.is_some_and(|mobile| mobile.api.is_some()), "this build forwards no custom APIs"),
-            ("mobile.auth.providers", providers, "this build signs nobody in; it takes tokens that the app signed"),
             ("site", self.site.is_some(), "this build serves no static files"),
         ];
         let missing = asked.into_iter().filter(|(_, is_asked, _)| *is_asked);

@@ -33,6 +33,7 @@ mod registrations;
 mod registry;
 mod retention;
 mod senders;
+mod sign_in;
 pub mod sqlite;
 mod tables;
 
@@ -48,6 +49,7 @@ pub use registrations::{
 pub use registry::{Applied, Change, Commits, HubRecord, InstallationPage, StoredInstallation, TargetRow, TargetRows};
 pub use retention::Retention;
 pub use senders::{Hold, HoldKind, InsteadOf, Noted, SenderRecord};
+pub use sign_in::{OnceKey, SignInStore};
 pub use tables::{Note, TableError, TableStore};
 
 /// What an operation of the store answers.
@@ -248,6 +250,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// The apps' own tables.
     fn tables(&self) -> &dyn TableStore;
+
+    /// What sign-in keeps.
+    fn sign_in(&self) -> &dyn SignInStore;
 
     /// What the group commit of registrations has done so far, for metrics.
     fn commits(&self) -> Commits {

@@ -19,6 +19,7 @@ mod postgres;
 mod registrations;
 mod registry;
 mod senders;
+mod sign_in;
 mod tables;
 mod templates;
 

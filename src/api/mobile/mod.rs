@@ -9,7 +9,6 @@
 //! the registry's.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -22,15 +21,16 @@ use tower_service::Service;
 use super::error::Refusal;
 use super::{App, Meters, Route, served};
 use crate::config::MobileConfig;
-use crate::identity::session::Sessions;
 use crate::telemetry::count;
 
+pub mod auth;
 pub mod caller;
 mod cors;
 pub mod here;
 pub mod refusal;
 pub mod tables;
 
+use auth::SignIn;
 use cors::Cors;
 use refusal::Refused;
 use tables::Tables;
@@ -46,24 +46,20 @@ const OWN: [&str; 5] = ["tables", ".auth", "push", "api", "swagger"];
 pub struct Mobile {
     pub config: MobileConfig,
     /// None without `[mobile.auth]`: then there are no users.
-    pub sessions: Option<Sessions>,
+    pub sign_in: Option<SignIn>,
     pub tables: Tables,
     cors: Cors,
 }
 
 impl Mobile {
     /// The face that a configuration asks for.
-    pub fn new(config: &MobileConfig, tables: Tables) -> Self {
-        let sessions = config.auth.as_ref().map(|auth| {
-            let life = Duration::from_hours(u64::from(auth.session_hours));
-            Sessions::new(&auth.signing_key, &auth.audience, &auth.issuer, life)
-        });
-        Self { sessions, tables, cors: Cors::new(&config.cors_origins), config: config.clone() }
+    pub fn new(config: &MobileConfig, tables: Tables, sign_in: Option<SignIn>) -> Self {
+        Self { sign_in, tables, cors: Cors::new(&config.cors_origins), config: config.clone() }
     }
 }
 
 fn routes() -> Vec<Route> {
-    tables::routes()
+    tables::routes().into_iter().chain(auth::routes()).collect()
 }
 
 /// The face, and what stands behind it.
@@ -86,7 +82,7 @@ pub(super) fn router(app: &Arc<App>, mobile: &Arc<Mobile>, meters: &Meters<'_>, 
 
 async fn enter(State(mut face): State<Face>, mut request: Request) -> Response {
     let first = request.uri().path().split('/').nth(1).unwrap_or_default();
-    let is_table = first == "tables";
+    let (is_table, is_auth) = (first == "tables", first == ".auth");
     if !OWN.contains(&first) {
         return call(&mut face.behind, request).await;
     }
@@ -103,6 +99,9 @@ async fn enter(State(mut face): State<Face>, mut request: Request) -> Response {
     let mut response = in_our_form(call(&mut face.operations, request).await);
     if is_table {
         tables::uncached(response.headers_mut());
+    }
+    if is_auth {
+        auth::uncached(response.headers_mut());
     }
     cors::allow(response.headers_mut(), origin.as_ref());
     response.headers_mut().insert(SERVER_VERSION, OUR_VERSION);

@@ -1,0 +1,78 @@
+//! The ids of users who sign in through a provider (`mobile-apps.md` 4.7):
+//!
+//! ```text
+//! salt = HMAC-SHA256(key, "fanfare user ids 1")
+//! id   = "sid:" + hex(first 16 bytes of HMAC-SHA256(salt, provider + "\0" + subject))
+//! ```
+//!
+//! `key` is the text of `mobile.auth.user_id_key`, or where that is absent of `mobile.auth.signing_key`; `provider` the
+//! name of the provider's section, `subject` the provider's own unchanging id of the user (`sub` of OpenID Connect; the
+//! `id` of Facebook and Twitter). So one person has one id for as long as the key stays, whatever their name or e-mail
+//! becomes, on every node and in every copy of the service; nobody without the key can tell whose id it is; and two
+//! providers that give the same subject never mean the same user.
+
+use aws_lc_rs::hmac;
+
+use super::secret::Secret;
+
+const SALT: &[u8] = b"fanfare user ids 1";
+const PREFIX: &str = "sid:";
+/// Bytes of an id: 32 hexadecimal digits, which every consumer takes, tags of notification hubs among them.
+const LENGTH: usize = 16;
+
+/// Makes ids.
+pub struct UserIds(hmac::Key);
+
+impl std::fmt::Debug for UserIds {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("UserIds")
+    }
+}
+
+impl UserIds {
+    /// Ids with a salt made of the key.
+    pub fn new(key: &Secret) -> Self {
+        let salt = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key.expose().as_bytes()), SALT);
+        Self(hmac::Key::new(hmac::HMAC_SHA256, salt.as_ref()))
+    }
+
+    /// The id of a provider's user. Names of providers hold no NUL, so no two pairs write the same bytes.
+    pub fn of(&self, provider: &str, subject: &str) -> String {
+        let mut context = hmac::Context::with_key(&self.0);
+        context.update(provider.as_bytes());
+        context.update(&[0]);
+        context.update(subject.as_bytes());
+        format!("{PREFIX}{}", hex::encode(&context.sign().as_ref()[..LENGTH]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ids(key: &str) -> UserIds {
+        UserIds::new(&Secret::new(key))
+    }
+
+    /// The function is a promise: apps' rows bear these ids. Computed apart from this code, with Python's `hmac`.
+    #[test]
+    fn an_id_is_what_the_page_says() {
+        assert_eq!(ids("0011, as text").of("google", "110169484474386276334"), "sid:6799d9f83d5f004b02481ab1b344ca0e");
+        assert_eq!(ids("0011, as text").of("aad", "ünï"), "sid:584e687a6e9a464f22021844e1cf342f");
+    }
+
+    #[test]
+    fn ids_differ_by_provider_subject_and_key() {
+        let own = ids("key").of("google", "42");
+        assert!(own.len() == 36 && own[4..].bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')), "{own}");
+        assert_eq!(ids("key").of("google", "42"), own);
+        for other in [
+            ids("key").of("aad", "42"),
+            ids("key").of("google", "43"),
+            ids("yek").of("google", "42"),
+            ids("key").of("google4", "2"),
+        ] {
+            assert_ne!(other, own);
+        }
+    }
+}
