@@ -310,7 +310,8 @@ pub enum SessionMode {
 /// anybody could make themselves anyone (`mobile-apps.md` 4.7).
 const KNOWN_KEYS: [&str; 5] = ["0000", "secret", "changeme", "password", "test"];
 
-const REDIRECTS: &str = "must be a list of addresses without query, SCHEME://HOST or SCHEME://HOST/PATH; of http only this machine's";
+const REDIRECTS: &str =
+    "must be a list of addresses without query, SCHEME://HOST or SCHEME://HOST/PATH; of http only this machine's";
 
 impl AuthConfig {
     fn read(s: &Section<'_>) -> Result<Self, ConfigError> {

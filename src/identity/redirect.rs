@@ -33,7 +33,8 @@ struct Address<'a> {
 
 impl<'a> Address<'a> {
     fn parse(text: &'a str) -> Option<Self> {
-        let is_safe = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'\\' | b'"' | b'<' | b'>' | b'^' | b'`' | b'#');
+        let is_safe =
+            |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'\\' | b'"' | b'<' | b'>' | b'^' | b'`' | b'#');
         if text.len() > LONGEST || !text.bytes().all(is_safe) {
             return None;
         }
@@ -68,7 +69,13 @@ impl<'a> Address<'a> {
 
     /// The port that the scheme means need not be said.
     fn authority(&self) -> String {
-        let usual = if self.is("https") { ":443" } else if self.is("http") { ":80" } else { "" };
+        let usual = if self.is("https") {
+            ":443"
+        } else if self.is("http") {
+            ":80"
+        } else {
+            ""
+        };
         let authority = self.authority.to_ascii_lowercase();
         authority.strip_suffix(usual).filter(|_| !usual.is_empty()).unwrap_or(&authority).to_owned()
     }
@@ -146,9 +153,14 @@ mod tests {
     use super::*;
 
     fn list() -> Vec<Allowed> {
-        ["https://app.example.com", "https://other.example.com/signed/", "MyApp://EasyAuth.callback", "http://localhost:3000/"]
-            .map(|text| Allowed::parse(text).unwrap())
-            .to_vec()
+        [
+            "https://app.example.com",
+            "https://other.example.com/signed/",
+            "MyApp://EasyAuth.callback",
+            "http://localhost:3000/",
+        ]
+        .map(|text| Allowed::parse(text).unwrap())
+        .to_vec()
     }
 
     #[test]
@@ -225,17 +237,37 @@ mod tests {
 
     #[test]
     fn an_entry_is_an_address() {
-        for text in ["", "app", "https://", "https://*.example.com", "http://app.example.com", "javascript://x", "https://a/?b", "https://a/#b"] {
+        for text in [
+            "",
+            "app",
+            "https://",
+            "https://*.example.com",
+            "http://app.example.com",
+            "javascript://x",
+            "https://a/?b",
+            "https://a/#b",
+        ] {
             assert_eq!(Allowed::parse(text), None, "{text}");
         }
     }
 
     #[test]
     fn pages_that_may_be_handed_a_session_are_of_https_or_this_machine() {
-        for origin in ["https://app.example.com", "https://app.example.com:8443", "http://localhost:3000", "http://127.0.0.1"] {
+        for origin in
+            ["https://app.example.com", "https://app.example.com:8443", "http://localhost:3000", "http://127.0.0.1"]
+        {
             assert!(is_page_origin(origin), "{origin}");
         }
-        for origin in ["", "*", "null", "http://app.example.com", "https://app.example.com/", "https://a?b", "myapp://x", "https://a'b"] {
+        for origin in [
+            "",
+            "*",
+            "null",
+            "http://app.example.com",
+            "https://app.example.com/",
+            "https://a?b",
+            "myapp://x",
+            "https://a'b",
+        ] {
             assert!(!is_page_origin(origin), "{origin}");
         }
         assert!(names_origin("https://other.example.com", &list()) && names_origin("http://localhost:3000", &list()));

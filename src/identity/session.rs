@@ -234,7 +234,7 @@ impl User {
 }
 
 /// What can be a user's id: it stands in a header, a tag and a column.
-fn is_user_id(sub: &str) -> bool {
+pub fn is_user_id(sub: &str) -> bool {
     (1..=LONGEST_ID).contains(&sub.len()) && !sub.chars().any(char::is_control)
 }
 

@@ -13,5 +13,6 @@ mod client;
 mod face;
 #[path = "../hubs/program.rs"]
 mod program;
+mod signin;
 mod tables;
 mod world;

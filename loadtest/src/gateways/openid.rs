@@ -30,7 +30,7 @@ const DISCOVERY: &str = "/.well-known/openid-configuration";
 const KEYS: &str = "/keys";
 const AUTHORIZE: &str = "/authorize";
 const TOKEN: &str = "/token";
-/// Life of ID tokens and access tokens, in seconds.
+/// Life of ID tokens, in seconds, and of access tokens unless it is set.
 const LIFE: i64 = 3_600;
 
 /// How the provider is set up.
@@ -122,6 +122,8 @@ struct State {
     asked: Vec<BTreeMap<String, String>>,
     /// What the next browser is sent back with instead of a code.
     refuses: Option<String>,
+    /// Life of access tokens, in seconds.
+    access_seconds: i64,
     /// Codes are taken again and again, which they must not be.
     reusable: bool,
 }
@@ -155,7 +157,8 @@ impl OpenIdSim {
     /// [`StartError`]: the address is not loopback or taken, or keys and certificates cannot be made.
     pub async fn start_under(config: OpenIdConfig, authority: &Authority) -> Result<Self, StartError> {
         let ec = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).map_err(KeyError::from)?;
-        let person = json!({"sub": "248289761001", "name": "Ann Other", "email": "ann@example.com", "email_verified": true});
+        let person =
+            json!({"sub": "248289761001", "name": "Ann Other", "email": "ann@example.com", "email_verified": true});
         let state = State {
             published: vec![rsa()?],
             stranger: rsa()?,
@@ -166,6 +169,7 @@ impl OpenIdSim {
             refresh: Vec::new(),
             asked: Vec::new(),
             refuses: None,
+            access_seconds: LIFE,
             reusable: false,
         };
         let options =
@@ -208,6 +212,11 @@ impl OpenIdSim {
     /// The next browser comes back with this error.
     pub fn refuse(&self, error: &str) {
         self.api().state.lock().refuses = Some(error.to_owned());
+    }
+
+    /// How long access tokens last.
+    pub fn set_access_seconds(&self, seconds: i64) {
+        self.api().state.lock().access_seconds = seconds;
     }
 
     /// Takes codes again and again.
@@ -284,7 +293,8 @@ impl State {
         let message = format!("{}.{}", b64(header.to_string()), b64(claims.to_string()));
         let rsa = |key: &RsaKey| {
             let mut signature = vec![0; key.pair.public_modulus_len()];
-            drop(key.pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message.as_bytes(), &mut signature));
+            // A signature that was not made is one that does not fit.
+            let _ = key.pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message.as_bytes(), &mut signature);
             signature
         };
         let signature = match signing {
@@ -407,7 +417,8 @@ impl OpenId {
         if self.config.secret_in_form {
             return form.get("client_id") == Some(&self.config.client_id) && form.get("client_secret") == Some(secret);
         }
-        let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20");
+        let encode =
+            |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20");
         let expected = STANDARD.encode(format!("{}:{}", encode(&self.config.client_id), encode(secret)));
         text(head, "authorization") == Some(&format!("Basic {expected}")) && !form.contains_key("client_secret")
     }
@@ -443,7 +454,7 @@ impl OpenId {
         let body = json!({
             "access_token": format!("access-{:016x}", fastrand::u64(..)),
             "token_type": "Bearer",
-            "expires_in": LIFE,
+            "expires_in": known.access_seconds,
             "refresh_token": refresh,
             "id_token": id_token,
         });

@@ -259,7 +259,9 @@ impl Social {
         let mut known = self.state.lock();
         let refuses = std::mem::take(&mut known.refuses);
         let token = get(query, "oauth_token").to_owned();
-        let Some((_, callback, verifier)) = known.requests.get_mut(&token) else { return respond(400, "unknown token") };
+        let Some((_, callback, verifier)) = known.requests.get_mut(&token) else {
+            return respond(400, "unknown token");
+        };
         if refuses {
             return redirect(callback, &[("denied", &token)]);
         }

@@ -69,7 +69,11 @@ impl Claims {
     /// The token answers the sign-in that was begun with this word.
     pub(super) fn check_nonce(&self, nonce: &str) -> Result<(), ProviderError> {
         let is_its = self.text("nonce").is_some_and(|said| said.as_bytes().ct_eq(nonce.as_bytes()).into());
-        if is_its && !nonce.is_empty() { Ok(()) } else { Err(ProviderError::Refused("the token answers another sign-in")) }
+        if is_its && !nonce.is_empty() {
+            Ok(())
+        } else {
+            Err(ProviderError::Refused("the token answers another sign-in"))
+        }
     }
 
     /// The provider's own id of the user.
@@ -165,7 +169,13 @@ mod tests {
     fn a_subject_is_text_of_some_length() {
         let subject = |json| claims(json).subject().map(str::to_owned).ok();
         assert_eq!(subject(json!({"sub": "42"})).as_deref(), Some("42"));
-        for bad in [json!({}), json!({"sub": ""}), json!({"sub": 42}), json!({"sub": "a\u{0}b"}), json!({"sub": "a".repeat(256)})] {
+        for bad in [
+            json!({}),
+            json!({"sub": ""}),
+            json!({"sub": 42}),
+            json!({"sub": "a\u{0}b"}),
+            json!({"sub": "a".repeat(256)}),
+        ] {
             assert_eq!(subject(bad.clone()), None, "{bad}");
         }
     }

@@ -23,7 +23,11 @@ pub(super) enum ClientSecret {
     None,
     Text(Secret),
     /// Apple's is a token that the team's key signs.
-    Apple { team_id: String, key_id: String, key: EncodingKey },
+    Apple {
+        team_id: String,
+        key_id: String,
+        key: EncodingKey,
+    },
 }
 
 impl fmt::Debug for ClientSecret {

@@ -139,7 +139,8 @@ impl Facebook {
             return Err(ProviderError::Refused("the token was issued for another app"));
         }
         // Proves that whoever asks with the token is this app: required by apps that say so.
-        let proof = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, self.app_secret.expose().as_bytes()), token.as_bytes());
+        let proof =
+            hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, self.app_secret.expose().as_bytes()), token.as_bytes());
         let proof = hex::encode(proof);
         let pairs = [("fields", "id,name,email"), ("access_token", token), ("appsecret_proof", &proof)];
         let answer = self.web.get(&with_query(&format!("{}/me", self.graph), &pairs), None).await?;

@@ -111,7 +111,8 @@ impl Params {
             return Some(ProviderError::Said("access_denied".to_owned()));
         }
         let word = self.get("error")?;
-        let is_word = (1..=64).contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        let is_word =
+            (1..=64).contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
         Some(ProviderError::Said(if is_word { word } else { "error" }.to_owned()))
     }
 }

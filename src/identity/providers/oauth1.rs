@@ -110,6 +110,8 @@ mod tests {
         let fields = value.strip_prefix("OAuth ").unwrap().split(", ").map(|field| field.split_once('=').unwrap());
         let fields: Vec<_> = fields.map(|(name, value)| (name, value.trim_matches('"'))).collect();
         assert!(fields.contains(&("oauth_callback", "https%3A%2F%2Fa%2Fb%3Fc")), "{value}");
-        assert!(fields.contains(&("oauth_timestamp", "1")) && fields.iter().any(|(name, _)| *name == "oauth_signature"));
+        assert!(
+            fields.contains(&("oauth_timestamp", "1")) && fields.iter().any(|(name, _)| *name == "oauth_signature")
+        );
     }
 }

@@ -320,10 +320,11 @@ impl OpenId {
             keys = self.keys.later_than(keys, fetch()).await?;
         }
         let key = keys.value.find(&header).ok_or_else(|| forged.clone())?;
-        let claims = jwt::open::<Map<String, Json>>(token, &key.decoding, key.algorithm).map_err(|broken| match broken {
-            Broken::Malformed => malformed(),
-            Broken::Signature | Broken::Algorithm => forged.clone(),
-        })?;
+        let claims =
+            jwt::open::<Map<String, Json>>(token, &key.decoding, key.algorithm).map_err(|broken| match broken {
+                Broken::Malformed => malformed(),
+                Broken::Signature | Broken::Algorithm => forged.clone(),
+            })?;
         let claims = Claims(claims);
         self.check_issuer(&metadata.value, &claims)?;
         claims.check_audience(&self.ours)?;

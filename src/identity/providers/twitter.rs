@@ -98,7 +98,8 @@ impl Twitter {
         if !is_subject(&user.id_str) {
             return Err(ProviderError::Refused("the provider does not say whose token it is"));
         }
-        let claims = [("id", Some(&user.id_str)), ("name", user.name.as_ref()), ("screen_name", user.screen_name.as_ref())];
+        let claims =
+            [("id", Some(&user.id_str)), ("name", user.name.as_ref()), ("screen_name", user.screen_name.as_ref())];
         let claim = |(typ, val): (&str, Option<&String>)| Some(Claim { typ: typ.to_owned(), val: val?.clone() });
         let tokens = Tokens {
             access_token: Some(pair.token),

@@ -12,6 +12,7 @@ use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderValue, Request, Uri};
 use http_body_util::Full;
 use serde::de::DeserializeOwned;
+use tokio::sync::Semaphore;
 
 use super::error::ProviderError;
 use crate::gateway::requests::client::{Answer, Client, Failure, Protocols};
@@ -24,11 +25,16 @@ const OPEN: Duration = Duration::from_secs(5);
 /// A whole exchange. Somebody waits for it, and so does their browser.
 const EXCHANGE: Duration = Duration::from_secs(10);
 
+/// Requests to one provider that may be under way at once. Whoever sends us made-up tokens makes us ask; more of them are
+/// told to come back.
+const AT_ONCE: usize = 64;
+
 /// The way to one provider.
 #[derive(Debug)]
 pub(super) struct Web {
     own: Client,
     elsewhere: Client,
+    under_way: Semaphore,
     /// Host and port of the provider, in small letters.
     host: String,
 }
@@ -44,7 +50,12 @@ impl Web {
             let config = tls::client_config(tls::roots(ca_pem)?, None, &[])?;
             Ok(Client::new(config, Protocols::Http1, reach, &tuning, Arc::default()))
         };
-        Ok(Self { own: client(Reach::Anywhere)?, elsewhere: client(Reach::Public)?, host })
+        Ok(Self {
+            own: client(Reach::Anywhere)?,
+            elsewhere: client(Reach::Public)?,
+            under_way: Semaphore::new(AT_ONCE),
+            host,
+        })
     }
 
     /// GET of a JSON document.
@@ -83,6 +94,8 @@ impl Web {
         if !is_own && uri.port_u16().is_some_and(|port| port != 443) {
             return Err(ProviderError::Away("its documents name a port of another host"));
         }
+        let busy = |_| ProviderError::Away("too many sign-ins are under way");
+        let _slot = self.under_way.try_acquire().map_err(busy)?;
         let client = if is_own { &self.own } else { &self.elsewhere };
         client.send(request).await.map_err(|failure| match failure {
             Failure::Unconnected(_) => ProviderError::Away("it is not reached"),
@@ -133,7 +146,9 @@ mod tests {
     #[test]
     fn providers_are_asked_over_https_alone() {
         assert!(address("https://login.example.com/a?b=c").is_some());
-        for url in ["http://login.example.com", "https://u:p@login.example.com", "file:///etc/passwd", "/path", "", "https://"] {
+        for url in
+            ["http://login.example.com", "https://u:p@login.example.com", "file:///etc/passwd", "/path", "", "https://"]
+        {
             assert!(address(url).is_none(), "{url}");
         }
     }

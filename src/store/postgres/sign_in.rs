@@ -35,7 +35,8 @@ impl SignInStore for PostgresStore {
             let tx = begin(&mut client, Durability::Synced).await?;
             let now = self.parts.time.now(&tx).await?.millis();
             // Whoever comes second waits here for the first and finds nothing then.
-            let sql = "SELECT content FROM auth_code WHERE key = $1 AND content IS NOT NULL AND expires > $2 FOR UPDATE";
+            let sql =
+                "SELECT content FROM auth_code WHERE key = $1 AND content IS NOT NULL AND expires > $2 FOR UPDATE";
             let found = query_opt(&tx, sql, &[&key.as_slice(), &now]).await?;
             execute(&tx, "UPDATE auth_code SET content = NULL WHERE key = $1", &[&key.as_slice()]).await?;
             commit(tx).await?;

@@ -22,8 +22,8 @@ use super::{
     AcceptError, Accepted, Applied, Change, Checkpoint, CheckpointReply, Commits, ControlError, FileId, FileInfo, Hold,
     HubRecord, InstallationPage, InsteadOf, JobRecord, JobStep, LeasedJob, NewBroadcast, Noted, OutcomePage,
     OutcomeQuery, PatchError, PlanStep, ReadyWork, Registered, RegistrationChange, RegistrationPage, RegistrationQuery,
-    Result, Retention, SenderRecord, ShardWork, SignInStore, Standing, Store, StoreError, StoredInstallation, StoredRegistration,
-    Suspected, TableStore, Tally, TargetRows,
+    Result, Retention, SenderRecord, ShardWork, SignInStore, Standing, Store, StoreError, StoredInstallation,
+    StoredRegistration, Suspected, TableStore, Tally, TargetRows,
 };
 use crate::clock::{LeaseClock, SharedClock};
 use crate::model::audience::Audience;

@@ -31,7 +31,8 @@ async fn a13_a_foreign_redirect_is_refused() {
             assert!(words.starts_with(&format!("{name} must be")), "{words}");
             assert!(answer.header("location").is_none() && answer.header("set-cookie").is_none());
         }
-        let answer = house.world.client.get(&format!("/.auth/logout?post_logout_redirect_uri={}", escaped(target))).await;
+        let answer =
+            house.world.client.get(&format!("/.auth/logout?post_logout_redirect_uri={}", escaped(target))).await;
         assert!(answer.expect(302).header("location").unwrap().ends_with("/.auth/logout/done"), "{target}");
     }
     assert!(house.provider.browsers().is_empty(), "nobody was sent to the provider");
@@ -44,20 +45,35 @@ async fn a13_what_a_request_says_is_held_to_rules() {
         ("session_mode=both", "session_mode must be token or cookie"),
         ("code_challenge=abc", "code_challenge must be a SHA-256 in base64"),
         ("code_challenge=abc&code_challenge_method=plain", "code_challenge_method must be S256"),
-        ("completion_type=letter&completion_origin=https://app.example.com", "completion_type must be postMessage or iframe"),
+        (
+            "completion_type=letter&completion_origin=https://app.example.com",
+            "completion_type must be postMessage or iframe",
+        ),
     ] {
         let answer = house.world.client.get(&format!("/.auth/login/house?{query}")).await;
         assert_eq!(refused(&answer), (400, words.to_owned()));
     }
     let alone = format!("/.auth/login/house?code_challenge={}", escaped(&challenge("v")));
-    assert_eq!(refused(&house.world.client.get(&alone).await), (400, "post_login_redirect_url is required with code_challenge".to_owned()));
+    assert_eq!(
+        refused(&house.world.client.get(&alone).await),
+        (400, "post_login_redirect_url is required with code_challenge".to_owned())
+    );
 }
 
 #[tokio::test]
 async fn a13_only_pages_that_may_have_it_are_told() {
     let house = House::start().await;
     let client = &house.world.client;
-    for origin in ["https://evil.net", "*", "null", "http://app.example.com", "https://app.example.com.evil.net", "https://evilexample.com", "https://app.example.com/", ""] {
+    for origin in [
+        "https://evil.net",
+        "*",
+        "null",
+        "http://app.example.com",
+        "https://app.example.com.evil.net",
+        "https://evilexample.com",
+        "https://app.example.com/",
+        "",
+    ] {
         for path in [
             format!("/.auth/login/house?completion_type=postMessage&completion_origin={}", escaped(origin)),
             format!("/.auth/login/done?completion_type=postMessage&completion_origin={}", escaped(origin)),
@@ -83,7 +99,8 @@ async fn begun(browser: &mut Browser, path: &str) -> String {
 }
 
 fn is_lost(end: &browser::End) -> bool {
-    end.fragment("error").starts_with("this sign-in was not begun in this browser") && end.url.contains("/.auth/login/done#")
+    end.fragment("error").starts_with("this sign-in was not begun in this browser")
+        && end.url.contains("/.auth/login/done#")
 }
 
 #[tokio::test]
@@ -166,7 +183,8 @@ async fn providers_are_not_mixed_up() {
 async fn a13_a_code_is_for_whoever_began_and_one_try() {
     let house = House::start().await;
     let client = &house.world.client;
-    let path = format!("/.auth/login/house?post_login_redirect_url={APP}&code_challenge={}", escaped(&challenge("the word")));
+    let path =
+        format!("/.auth/login/house?post_login_redirect_url={APP}&code_challenge={}", escaped(&challenge("the word")));
     let code = |house: &House| {
         let mut browser = house.browser();
         let path = path.clone();

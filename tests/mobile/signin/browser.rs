@@ -11,6 +11,10 @@ use tokio_rustls::TlsConnector;
 use crate::client::Answer;
 use crate::world::World;
 
+/// What browsers say of a request that follows a link from elsewhere.
+const NAVIGATION: [(&str, &str); 3] =
+    [("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")];
+
 /// Where a way through redirects ended.
 #[derive(Debug)]
 pub struct End {
@@ -147,7 +151,7 @@ impl Browser {
             if !place.starts_with("https://localhost") {
                 return End { url, answer: None, visited };
             }
-            let answer = self.ask("GET", &place, &[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate")], b"").await;
+            let answer = self.ask("GET", &place, &NAVIGATION, b"").await;
             match answer.header("location") {
                 Some(next) if answer.status == 302 => url = next.to_owned(),
                 _ => return End { url, answer: Some(answer), visited },

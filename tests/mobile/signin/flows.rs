@@ -25,7 +25,10 @@ async fn a13_an_app_with_a_providers_token_gets_a_session() {
     assert_eq!(user, sid("house", PERSON), "made of provider and subject alone");
     let said = claims_of(&token);
     assert_eq!((&said["sub"], &said["stable_sid"], &said["idp"]), (&json!(user), &json!(user), &json!("house")));
-    assert_eq!((&said["subject"], &said["email"], &said["ver"]), (&json!(PERSON), &json!("ann@example.com"), &json!("4")));
+    assert_eq!(
+        (&said["subject"], &said["email"], &said["ver"]),
+        (&json!(PERSON), &json!("ann@example.com"), &json!("4"))
+    );
     assert_eq!(who(&house.world, &token).await, 200);
     // The same person is the same user, whatever they call themselves by now.
     house.provider.set_person(json!({"sub": PERSON, "name": "Ann Married", "email": "new@example.com"}));
@@ -41,7 +44,8 @@ async fn a13_an_app_with_a_providers_token_gets_a_session() {
 async fn a13_a_browser_ends_on_our_page_with_the_session_in_the_fragment() {
     let house = House::start().await;
     let mut browser = house.browser();
-    let end = browser.go("/.auth/login/house?session_mode=token&prompt=login&scope=calendar&client_id=evil&state=x").await;
+    let end =
+        browser.go("/.auth/login/house?session_mode=token&prompt=login&scope=calendar&client_id=evil&state=x").await;
     let here = house.world.over_tls();
     assert!(end.url.starts_with(&format!("{here}/.auth/login/done#token=%7B%22authenticationToken%22")), "{end:?}");
     let (user, token) = session_of(&end.session());
@@ -84,7 +88,8 @@ async fn a13_a_browser_is_sent_where_the_app_waits() {
         ("post_login_redirect_url", "https://web.example.com/signed/in?a=b"),
         ("post_login_redirect_uri", "COM.example.app://EASYAUTH.callback"),
     ] {
-        let end = house.browser().go(&format!("/.auth/login/house?session_mode=token&{name}={}", escaped(target))).await;
+        let end =
+            house.browser().go(&format!("/.auth/login/house?session_mode=token&{name}={}", escaped(target))).await;
         assert!(end.url.starts_with(&format!("{target}#token=")), "{end:?}");
         assert_eq!(session_of(&end.session()).0, sid("house", PERSON));
     }
@@ -110,7 +115,8 @@ async fn a13_an_app_changes_its_code_for_a_session_once() {
         assert!(end.url.starts_with(&format!("{APP}#authorization_code=")), "{end:?}");
         assert!(code.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'), "{code}");
         let ask = |code: &str, verifier: &str| {
-            let path = format!("/.auth/login/house/token?authorization_code={code}&code_verifier={}", escaped(verifier));
+            let path =
+                format!("/.auth/login/house/token?authorization_code={code}&code_verifier={}", escaped(verifier));
             async move { client.get(&path).await }
         };
         let answer = ask(&code, verifier).await.expect(200);
@@ -136,7 +142,11 @@ async fn a13_an_existing_token_is_taken_and_a_custom_one() {
     };
     assert_eq!(post(json!({})).await, (400, "authenticationToken is required: a session token".to_owned()));
     assert_eq!(post(json!({"authenticationToken": "a.b.c"})).await.0, 401);
-    assert_eq!(post(json!({"authenticationToken": house.id_token()})).await.0, 401, "a provider's token is none of ours");
+    assert_eq!(
+        post(json!({"authenticationToken": house.id_token()})).await.0,
+        401,
+        "a provider's token is none of ours"
+    );
 }
 
 #[tokio::test]

@@ -70,7 +70,9 @@ impl House {
 
 /// `[mobile]` with users, redirects and these providers.
 pub fn toml(providers: &str) -> String {
-    format!("{USERS}allowed_redirects = ['https://web.example.com/signed', 'Com.Example.App://EasyAuth.callback']\n{providers}")
+    format!(
+        "{USERS}allowed_redirects = ['https://web.example.com/signed', 'Com.Example.App://EasyAuth.callback']\n{providers}"
+    )
 }
 
 /// The user id and token of a session as clients read it.

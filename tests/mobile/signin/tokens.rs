@@ -79,7 +79,11 @@ async fn a14_a_providers_token_of_others_for_others_or_out_of_time_is_nobodys() 
         let got = both(&house, saying(json.clone())).await;
         assert_eq!(got, (401, words.to_owned(), words.to_owned()), "{json}");
     }
-    for json in [json!({"aud": "the-phone"}), json!({"azp": "the-phone"}), json!({"aud": ["the-app", "the-phone"], "azp": "the-app"})] {
+    for json in [
+        json!({"aud": "the-phone"}),
+        json!({"azp": "the-phone"}),
+        json!({"aud": ["the-app", "the-phone"], "azp": "the-app"}),
+    ] {
         assert_eq!(both(&house, saying(json.clone())).await.0, 200, "{json}");
     }
 }
@@ -145,7 +149,8 @@ async fn a_provider_that_fails_is_an_outage_and_not_a_refusal() {
 async fn a_provider_that_is_silent_holds_nobody_for_long() {
     let house = House::start().await;
     house.provider.set_fault(DISCOVERY, Some(Fault::Silence));
-    let waiting = house.show(&json!({"id_token": house.id_token()}));
+    let body = json!({"id_token": house.id_token()});
+    let waiting = house.show(&body);
     let answer = tokio::time::timeout(std::time::Duration::from_secs(30), waiting).await.unwrap();
     assert_eq!(refused(&answer), (503, "the sign-in provider cannot be asked: it gives no answer".to_owned()));
 }

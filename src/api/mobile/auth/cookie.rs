@@ -86,7 +86,9 @@ pub(in crate::api::mobile) fn session_of<'a>(headers: &'a HeaderMap, method: &Me
         // Typed in, or a bookmark.
         (Some("none"), _) => reads,
         // A link from elsewhere that leads a person here: what is answered is seen by them alone.
-        (Some(_), _) => reads && text("sec-fetch-mode") == Some("navigate") && text("sec-fetch-dest") == Some("document"),
+        (Some(_), _) => {
+            reads && text("sec-fetch-mode") == Some("navigate") && text("sec-fetch-dest") == Some("document")
+        }
         (None, Some(origin)) => origin == here.0,
         (None, None) => reads,
     };
@@ -114,10 +116,7 @@ mod tests {
         let secure = here("https://api.example.com");
         let text = |value: Option<HeaderValue>| value.unwrap().to_str().unwrap().to_owned();
         let session = text(super::session(&secure, Some("a.b.c"), Duration::from_secs(60)));
-        assert_eq!(
-            session,
-            "__Host-AppServiceAuthSession=a.b.c; Path=/; Max-Age=60; HttpOnly; Secure; SameSite=Lax"
-        );
+        assert_eq!(session, "__Host-AppServiceAuthSession=a.b.c; Path=/; Max-Age=60; HttpOnly; Secure; SameSite=Lax");
         let plain = text(super::session(&here("http://localhost"), None, Duration::from_secs(60)));
         assert_eq!(plain, "AppServiceAuthSession=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax");
         let posted = text(keep_flow(&secure, "state", b"sealed", true));
@@ -135,7 +134,11 @@ mod tests {
         assert_eq!(flow(&twice, &here, "state"), None);
         assert_eq!(flow(&HeaderMap::new(), &here, "state"), None);
         let plain = pair.trim_start_matches("__Host-").to_owned();
-        assert_eq!(flow(&headers(&[("cookie", &plain)]), &here, "state"), None, "over https only the guarded name counts");
+        assert_eq!(
+            flow(&headers(&[("cookie", &plain)]), &here, "state"),
+            None,
+            "over https only the guarded name counts"
+        );
     }
 
     #[test]
@@ -152,7 +155,10 @@ mod tests {
             (Method::GET, &[("sec-fetch-site", "none")]),
             (Method::DELETE, &[("origin", "https://api.example.com")]),
             (Method::GET, &[]),
-            (Method::GET, &[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")]),
+            (
+                Method::GET,
+                &[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")],
+            ),
         ] {
             assert!(counts(method.clone(), pairs), "{method} {pairs:?}");
         }
@@ -161,8 +167,14 @@ mod tests {
             (Method::POST, &[("sec-fetch-site", "cross-site")]),
             (Method::POST, &[("sec-fetch-site", "same-site"), ("origin", "https://api.example.com")]),
             (Method::GET, &[("sec-fetch-site", "same-site"), ("sec-fetch-mode", "cors")]),
-            (Method::GET, &[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "iframe")]),
-            (Method::POST, &[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")]),
+            (
+                Method::GET,
+                &[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "iframe")],
+            ),
+            (
+                Method::POST,
+                &[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")],
+            ),
             (Method::POST, &[("origin", "https://evil.example.com")]),
             (Method::POST, &[("origin", "null")]),
         ] {

@@ -194,7 +194,8 @@ impl Ask {
     /// just anybody, and those that a browser may be sent to.
     fn allows_page(&self, origin: &str) -> bool {
         let list = self.mobile.sign_in.as_ref().map_or(&[][..], |sign_in| &sign_in.redirects);
-        let is_known = || self.mobile.cors.names(origin) || redirect::names_origin(origin, list) || origin == self.here.0;
+        let is_known =
+            || self.mobile.cors.names(origin) || redirect::names_origin(origin, list) || origin == self.here.0;
         redirect::is_page_origin(origin) && is_known()
     }
 

@@ -17,7 +17,8 @@ use crate::identity::flow::Completion;
 use crate::identity::pkce::sha256;
 use crate::model::xml::escaped;
 
-const STYLE: &str = "body{font:1rem/1.5 system-ui,sans-serif;margin:4rem auto;max-width:30rem;padding:0 1rem;text-align:center}";
+const STYLE: &str =
+    "body{font:1rem/1.5 system-ui,sans-serif;margin:4rem auto;max-width:30rem;padding:0 1rem;text-align:center}";
 const DONE: &str = include_str!("done.js");
 const RECEIVER: &str = include_str!("receiver.js");
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
@@ -73,7 +74,10 @@ fn page(
     );
     let policy = HeaderValue::from_str(&policy).map_err(|_| Refused::unable())?;
     let nosniff = HeaderValue::from_static("nosniff");
-    let headers =
-        [(header::CONTENT_TYPE, HTML), (header::CONTENT_SECURITY_POLICY, policy), (header::X_CONTENT_TYPE_OPTIONS, nosniff)];
+    let headers = [
+        (header::CONTENT_TYPE, HTML),
+        (header::CONTENT_SECURITY_POLICY, policy),
+        (header::X_CONTENT_TYPE_OPTIONS, nosniff),
+    ];
     Ok((StatusCode::OK, headers, html).into_response())
 }

@@ -14,7 +14,7 @@ use crate::api::App;
 use crate::api::mobile::caller::{self, Caller};
 use crate::api::mobile::refusal::{JSON, Refused};
 use crate::identity::providers::{Claim, Provider, ProviderError, Tokens};
-use crate::identity::session::User;
+use crate::identity::session::{GRACE, User};
 use crate::model::time::Timestamp;
 
 const LOGGED_OUT: &str = "/.auth/logout/done";
@@ -75,7 +75,8 @@ async fn renew(ask: &Ask, provider: &Provider, user: &User, kept: &Tokens) -> Re
 /// Ends a session, with what the provider gave.
 async fn end(ask: &Ask, user: &User) -> Result<(), Refused> {
     tokens::forget(ask, &user.sub, &user.provider).await?;
-    let keep = ask.sign_in()?.sessions.remembered().max(user.expires.since(ask.app.clock.now()));
+    let left = user.expires.since(ask.app.clock.now()) + GRACE;
+    let keep = ask.sign_in()?.sessions.remembered().max(left);
     if let Some(session) = &user.session {
         ask.app.store.sign_in().revoke(&user.sub, Some(session), keep).await?;
     }
