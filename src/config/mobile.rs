@@ -366,6 +366,7 @@ pub struct ProviderConfig {
     pub issuer: Option<ServiceUrl>,
     pub client_id: String,
     /// Client ids of the same app's other parts, whose tokens are taken too.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub audiences: Vec<String>,
     /// What the user is asked for; absent = what the provider needs to say who they are.
     #[serde(skip_serializing_if = "Option::is_none")]

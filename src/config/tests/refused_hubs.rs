@@ -286,7 +286,7 @@ fn mobile_and_site() {
         (
             AUTH,
             "[mobile.auth.providers.google]\nclient_id = 'c'\nteam_id = 'T'",
-            "mobile.auth.providers.google.team_id: unknown key; the nearest known one is client_id (got T)",
+            "mobile.auth.providers.google.team_id: unknown key; known ones are issuer, client_id, client_secret, client_secret_file, audiences, scopes, ca_file (got T)",
         ),
         (
             AUTH,

@@ -192,8 +192,8 @@ async fn a13_another_node_goes_on_with_what_one_began() {
     let before = house.world.over_tls();
     let providers = section(&house);
     let world = house.world.restart(&toml(&providers)).await;
-    let end = Browser { cookies: browser.cookies, ..Browser::new(&world) };
-    let mut next = end;
+    let mut next = Browser::new(&world);
+    next.cookies = browser.cookies;
     let end = next.follow(back.replace(&before, &world.over_tls())).await;
     assert_eq!(session_of(&end.session()).0, sid("house", PERSON));
 }
