@@ -7,6 +7,7 @@ use crate::identity::{
     key_file,
     secret::{MASK, Secret},
     secrets,
+    user_id::KnownIds,
 };
 use crate::store::StoreError;
 use aws_lc_rs::{
@@ -46,6 +47,13 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
             if let Some(file) = &table.seed_file {
                 seed(&dotted(&["mobile", "tables", name, "seed_file"]), file)?;
             }
+        }
+        if let Some(file) = mobile.auth.as_ref().and_then(|auth| auth.user_ids_file.as_deref()) {
+            let key = "mobile.auth.user_ids_file";
+            let text = fs::read_to_string(file)
+                .map_err(|e| bad(key, Some(file), &format!("must name a readable file; {e}")))?;
+            KnownIds::parse(&text)
+                .map_err(|why| bad(key, Some(file), &format!("must hold ids by provider and subject; {why}")))?;
         }
         for (name, provider) in mobile.auth.iter().flat_map(|auth| &auth.providers) {
             let at = |key: &str| dotted(&["mobile", "auth", "providers", name, key]);

@@ -296,6 +296,9 @@ pub struct AuthConfig {
     pub user_id_key: Option<Secret>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user_id_key_file: Option<PathBuf>,
+    /// Ids that users of an earlier service have already.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user_ids_file: Option<PathBuf>,
     pub providers: BTreeMap<String, ProviderConfig>,
 }
 
@@ -325,6 +328,7 @@ impl AuthConfig {
             "allowed_redirects",
             "user_id_key",
             "user_id_key_file",
+            "user_ids_file",
             "providers",
         ])?;
         let key = s.required_secret("signing_key")?;
@@ -347,6 +351,7 @@ impl AuthConfig {
             allowed_redirects: s.list("allowed_redirects", REDIRECTS, Allowed::parse)?.unwrap_or_default(),
             user_id_key,
             user_id_key_file,
+            user_ids_file: s.path("user_ids_file")?,
             providers: s
                 .section("providers")?
                 .sections()?

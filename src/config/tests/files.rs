@@ -44,6 +44,7 @@ pub(super) fn furnished() -> Place {
         .file("google.secret", "google\n")
         .file("auth.key", "0011\n")
         .file("user-id.key", "0022\n")
+        .file("user-ids.json", r#"{"google": {"1": "sid:1"}}"#)
         .file("todo.json", r#"[{"text": "first"}]"#)
         .file("public/index.html", "");
     place

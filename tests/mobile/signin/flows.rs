@@ -1,7 +1,7 @@
 //! The ways to a session (acceptance 13).
 
 use fanfare::identity::secret::Secret;
-use fanfare::identity::user_id::UserIds;
+use fanfare::identity::user_id::{KnownIds, UserIds};
 use loadtest::gateways::OpenIdConfig;
 use serde_json::json;
 
@@ -12,7 +12,7 @@ use crate::world::SIGNING_KEY;
 const PERSON: &str = "248289761001";
 
 fn sid(provider: &str, subject: &str) -> String {
-    UserIds::new(&Secret::new(SIGNING_KEY)).of(provider, subject)
+    UserIds::new(&Secret::new(SIGNING_KEY), KnownIds::default()).of(provider, subject)
 }
 
 #[tokio::test]
@@ -38,6 +38,19 @@ async fn a13_an_app_with_a_providers_token_gets_a_session() {
     // A token that says so is taken as an access token as well; another query changes nothing.
     let path = "/.auth/login/House?access_type=offline";
     house.world.client.post(path, &json!({"access_token": house.id_token()})).await.expect(200);
+}
+
+#[tokio::test]
+async fn who_had_an_id_keeps_it() {
+    let house = House::start().await;
+    let old = "sid:0123456789abcdef0123456789abcdef";
+    let list = json!({"house": {PERSON: old}}).to_string();
+    std::fs::write(house.world.folder.path().join("ids.json"), list).unwrap();
+    let providers = section(&house);
+    let token = house.id_token();
+    let world = house.world.restart(&toml(&format!("user_ids_file = 'ids.json'\n{providers}"))).await;
+    let answer = world.client.post("/.auth/login/house", &json!({"id_token": token})).await.expect(200);
+    assert_eq!(session_of(&answer.json()).0, old);
 }
 
 #[tokio::test]

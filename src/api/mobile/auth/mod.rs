@@ -38,7 +38,7 @@ use crate::identity::providers::{Identity, Params, Provider, ProviderError, Prov
 use crate::identity::redirect::{self, Allowed};
 use crate::identity::secrets::{Vault, VaultError};
 use crate::identity::session::{Sessions, User};
-use crate::identity::user_id::UserIds;
+use crate::identity::user_id::{KnownIds, UserIds};
 
 mod begin;
 mod callback;
@@ -116,7 +116,7 @@ impl SignIn {
         Ok(Self {
             sessions: Sessions::new(&auth.signing_key, &auth.audience, &auth.issuer, life),
             providers,
-            ids: UserIds::new(auth.user_id_key.as_ref().unwrap_or(&auth.signing_key)),
+            ids: UserIds::new(auth.user_id_key.as_ref().unwrap_or(&auth.signing_key), known_ids(auth)?),
             seals: Seals::new(&auth.signing_key)?,
             vault,
             redirects: auth.allowed_redirects.clone(),
@@ -126,6 +126,17 @@ impl SignIn {
             },
         })
     }
+}
+
+/// The list of ids that users have already.
+fn known_ids(auth: &AuthConfig) -> Result<KnownIds, ConfigError> {
+    let Some(file) = &auth.user_ids_file else { return Ok(KnownIds::default()) };
+    let read = std::fs::read_to_string(file).map_err(|error| error.to_string());
+    read.and_then(|text| KnownIds::parse(&text)).map_err(|why| ConfigError {
+        key: "mobile.auth.user_ids_file".to_owned(),
+        rule: format!("must name a file of ids by provider and subject; {why}"),
+        got: file.display().to_string(),
+    })
 }
 
 fn settings(config: &ProviderConfig) -> Result<Settings, String> {
