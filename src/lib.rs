@@ -11,7 +11,8 @@
 //! - [`queue`]: the messenger. One trait, engines behind it.
 //! - [`gateway`]: push services as we speak to them: batch in, batch out; in [`gateway::http2`] the delivery engine.
 //! - [`fanout`]: accept, plan, run, retry, pace, control, reconcile.
-//! - [`identity`]: who is calling and what they may do; keys and credentials at rest. Knows no HTTP.
+//! - [`identity`]: who is calling and what they may do; keys and credentials at rest; users, their sessions, and the
+//!   providers that know them.
 //! - [`config`]: defaults → file → environment, as one checked value.
 //! - [`telemetry`]: metrics and log lines.
 //! - [`directory`]: the hubs that this process knows, with their gateways.

@@ -102,15 +102,12 @@ pub(super) fn run(
     }
 }
 
-/// What the files hold, and what this build lacks.
+/// What the files hold.
 fn configuration(config: &Config) -> Vec<Finding> {
     const ABOUT: &str = "configuration";
     let mut findings = Vec::new();
     if let Err(error) = config.check_files() {
         findings.push(Finding::fail(ABOUT, format!("{}: {} (got {})", error.key, error.rule, error.got)));
-    }
-    for missing in config.missing() {
-        findings.push(Finding::fail(ABOUT, format!("{}: {} (got {})", missing.key, missing.rule, missing.got)));
     }
     if findings.is_empty() {
         findings.push(Finding::ok(ABOUT, "every key is good and every file that it names can be used"));

@@ -14,7 +14,6 @@ pub(super) fn run(
     stdout: &mut impl Write,
 ) -> Result<(), Failure> {
     let config = Config::load_with(args.config.as_deref(), environment)?;
-    config.require_built()?;
     // Opening brings the schema up to date; that is all there is to do.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     drop(runtime.block_on(open_store(&config, SystemClock::shared()))?);

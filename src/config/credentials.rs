@@ -7,6 +7,7 @@ use crate::identity::{
     key_file,
     secret::{MASK, Secret},
     secrets,
+    user_id::KnownIds,
 };
 use crate::store::StoreError;
 use aws_lc_rs::{
@@ -48,8 +49,21 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
             }
         }
         roots("mobile.api.ca_file", mobile.api.as_ref().and_then(|api| api.ca_file.as_deref()))?;
+        if let Some(file) = mobile.auth.as_ref().and_then(|auth| auth.user_ids_file.as_deref()) {
+            let key = "mobile.auth.user_ids_file";
+            let text = fs::read_to_string(file)
+                .map_err(|e| bad(key, Some(file), &format!("must name a readable file; {e}")))?;
+            KnownIds::parse(&text)
+                .map_err(|why| bad(key, Some(file), &format!("must hold ids by provider and subject; {why}")))?;
+        }
         for (name, provider) in mobile.auth.iter().flat_map(|auth| &auth.providers) {
-            roots(&dotted(&["mobile", "auth", "providers", name, "ca_file"]), provider.ca_file.as_deref())?;
+            let at = |key: &str| dotted(&["mobile", "auth", "providers", name, key]);
+            roots(&at("ca_file"), provider.ca_file.as_deref())?;
+            if let (Some(_), Some(key)) = (&provider.key_id, &provider.client_secret) {
+                let file = provider.client_secret_file.as_deref();
+                let spot = at(secret_key("client_secret", file));
+                p256(key).ok_or_else(|| bad(&spot, file, "must be a P-256 private key in PKCS#8 PEM (.p8)"))?;
+            }
         }
     }
     match &config.site {
@@ -135,6 +149,7 @@ fn secret_key(key: &'static str, file: Option<&Path>) -> &'static str {
         ("cert_key", _) => "cert_key_file",
         ("service_account", _) => "service_account_file",
         ("app_secret", _) => "app_secret_file",
+        ("client_secret", _) => "client_secret_file",
         _ => "vapid_private_key_file",
     }
 }

@@ -9,6 +9,7 @@ use super::{
     url::{self, ServiceUrl},
 };
 use crate::identity::secret::Secret;
+use crate::model::percent::encoded;
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -216,7 +217,7 @@ impl WnsConfig {
         };
         let secret = s.required_secret("client_secret")?;
         let with_tenant = |text: &str| match &auth {
-            WnsAuth::Entra { tenant_id } => url::https(&text.replace("{tenant_id}", &url::escape(tenant_id))),
+            WnsAuth::Entra { tenant_id } => url::https(&text.replace("{tenant_id}", &encoded(tenant_id))),
             WnsAuth::Live => url::https(text),
         };
         let token_rule =

@@ -26,7 +26,6 @@ mod section;
 mod server;
 mod source;
 mod store;
-mod support;
 mod url;
 mod worker;
 
@@ -39,7 +38,7 @@ pub use host::HostPattern;
 pub use hub::{HubConfig, JobsConfig};
 pub use mobile::{
     Access, ApiConfig, AuthConfig, ColumnType, Conflict, MobileConfig, OnChange, Permissions, ProviderConfig,
-    PushConfig, SiteConfig, TableConfig,
+    PushConfig, SessionMode, SiteConfig, TableConfig,
 };
 pub use rate::{Action, Rate, Rates};
 pub use server::{AdminConfig, SecretsConfig, ServerConfig, TlsConfig};

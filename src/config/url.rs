@@ -79,17 +79,6 @@ pub(super) fn https(text: &str) -> Option<ServiceUrl> {
     ServiceUrl::parse(text).filter(|url| url.scheme() == "https" && url.is_plain())
 }
 
-/// One segment of a path, percent-encoded but for the unreserved characters (RFC 3986 section 2.3).
-pub(super) fn escape(segment: &str) -> String {
-    segment.bytes().fold(String::new(), |mut escaped, byte| {
-        match byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-            true => escaped.push(char::from(byte)),
-            false => escaped.push_str(&format!("%{byte:02X}")),
-        }
-        escaped
-    })
-}
-
 /// `host`, `host:port` or `[address]:port`.
 pub(super) fn host_and_port(text: &str) -> Option<(String, Option<u16>)> {
     let (host, port) = match text.strip_prefix('[') {
@@ -157,12 +146,6 @@ mod tests {
         assert_eq!(url.hosts(), [("h1".into(), Some(26379)), ("[::1]".into(), Some(26380)), ("h3".into(), None)]);
         assert_eq!(url.path(), "/mymaster");
         assert_eq!(url.to_string(), "redis+sentinel://u:***@h1:26379,[::1]:26380,h3/mymaster?db=1");
-    }
-
-    #[test]
-    fn escapes_what_is_reserved() {
-        assert_eq!(escape("contoso.com-1_~"), "contoso.com-1_~");
-        assert_eq!(escape("a b/ü"), "a%20b%2F%C3%BC");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use crate::model::time::Timestamp;
 
 /// The longest token that is looked at, in bytes. Headers are bounded as a whole, bodies are not made of one.
-const LONGEST: usize = 16 * 1024;
+pub(super) const LONGEST: usize = 16 * 1024;
 
 /// What is wrong with a token before its claims are looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

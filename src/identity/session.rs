@@ -1,16 +1,18 @@
 //! Sessions: the tokens by which apps show who is signed in (`mobile-apps.md` 4.7).
 //!
 //! ```text
-//! HS256 { sub, stable_sid, idp, ver: "4", iss, aud, iat, nbf, exp, ims, name?, email?, subject? }
+//! HS256 { sub, stable_sid, idp, ver: "4", iss, aud, iat, nbf, exp, ims, sid, name?, email?, subject? }
 //! ```
 //!
 //! A session is its token: nothing of it is kept here, so every process that has the signing key takes it. The key's text
 //! is the key. `ims` is the moment of issue in milliseconds, so that a session that begins in the second in which others
-//! were revoked is told from them. Tokens that an app's own server signs with the same key need `sub`, `iss`, `aud` and
+//! were revoked is told from them. `sid` names the session: it stays when the token is renewed, so that ending the session
+//! ends every token of it. Tokens that an app's own server signs with the same key need `sub`, `iss`, `aud` and
 //! `exp`, and may leave the rest out (4.11).
 
 use std::time::Duration;
 
+use aws_lc_rs::rand;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +39,8 @@ pub struct User {
     /// By whom they signed in: `google`, `custom` ….
     pub provider: String,
     pub profile: Profile,
+    /// The session's name; tokens of others may have none.
+    pub session: Option<String>,
     /// When this session began.
     pub issued: Timestamp,
     /// When it ends.
@@ -93,6 +97,8 @@ struct Claims {
     iat: Option<NumericDate>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ims: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sid: Option<String>,
     #[serde(flatten)]
     profile: Profile,
 }
@@ -127,6 +133,32 @@ impl Sessions {
 
     /// A fresh session of somebody: they, and their token. `None` when there is no writing it.
     pub fn begin(&self, sub: &str, provider: &str, profile: Profile, now: Timestamp) -> Option<(User, String)> {
+        let mut name = [0; 16];
+        rand::fill(&mut name).ok()?;
+        self.issue(sub, provider, profile, hex::encode(name), now)
+    }
+
+    /// The same session with another end: they, and their new token.
+    pub fn renew(&self, user: &User, now: Timestamp) -> Option<(User, String)> {
+        match &user.session {
+            Some(name) => self.issue(&user.sub, &user.provider, user.profile.clone(), name.clone(), now),
+            None => self.begin(&user.sub, &user.provider, user.profile.clone(), now),
+        }
+    }
+
+    /// How long after its issue a token can still be shown or renewed.
+    pub fn remembered(&self) -> Duration {
+        self.life + GRACE
+    }
+
+    fn issue(
+        &self,
+        sub: &str,
+        provider: &str,
+        profile: Profile,
+        session: String,
+        now: Timestamp,
+    ) -> Option<(User, String)> {
         // Ends are whole seconds, as the token has them.
         let end = now.plus(self.life).millis().div_euclid(1_000) * 1_000;
         let (issued, expires) = (now, Timestamp::from_millis(end));
@@ -141,10 +173,12 @@ impl Sessions {
             nbf: Some(NumericDate::at(issued)),
             iat: Some(NumericDate::at(issued)),
             ims: Some(issued.millis()),
+            sid: Some(session.clone()),
             profile: profile.clone(),
         };
         let token = jwt::sign(&claims, &self.signing)?;
-        Some((User { sub: sub.to_owned(), provider: provider.to_owned(), profile, issued, expires }, token))
+        let (sub, provider, session) = (sub.to_owned(), provider.to_owned(), Some(session));
+        Some((User { sub, provider, profile, session, issued, expires }, token))
     }
 
     /// Whose token it is, while the session lasts.
@@ -182,6 +216,7 @@ impl Sessions {
             sub: claims.sub,
             provider: claims.idp.unwrap_or_else(|| CUSTOM.to_owned()),
             profile: claims.profile,
+            session: claims.sid,
             issued: Timestamp::from_millis(issued),
             expires,
         })
@@ -199,7 +234,7 @@ impl User {
 }
 
 /// What can be a user's id: it stands in a header, a tag and a column.
-fn is_user_id(sub: &str) -> bool {
+pub fn is_user_id(sub: &str) -> bool {
     (1..=LONGEST_ID).contains(&sub.len()) && !sub.chars().any(char::is_control)
 }
 

@@ -11,6 +11,7 @@ pub mod installation;
 pub mod job;
 pub mod narrowing;
 pub mod outcome;
+pub mod percent;
 pub mod platform;
 pub mod registration;
 pub mod shard;

@@ -20,6 +20,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::mobile::Mobile;
+use crate::api::mobile::auth::{self, SignIn};
 use crate::api::mobile::tables::{self, Tables};
 use crate::api::rate::RateLimits;
 use crate::api::site::Site;
@@ -90,6 +91,15 @@ impl From<tables::OpenError> for StartError {
         match error {
             tables::OpenError::Config(error) => Self::Config(error),
             tables::OpenError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+impl From<auth::SetupError> for StartError {
+    fn from(error: auth::SetupError) -> Self {
+        match error {
+            auth::SetupError::Config(error) => Self::Config(error),
+            auth::SetupError::Vault(error) => Self::Vault(error),
         }
     }
 }
@@ -165,7 +175,6 @@ impl Running {
     /// Starts everything. The service takes requests when this returns.
     pub async fn start(config: &Config, options: Options) -> Result<Self, StartError> {
         config.check_files()?;
-        config.require_built()?;
         let role = options.role.unwrap_or(Role::All);
         check_role(config, role)?;
         let clock = options.clock.unwrap_or_else(SystemClock::shared);
@@ -215,7 +224,11 @@ impl Running {
         let mobile = match &config.mobile {
             Some(mobile) if role != Role::Worker => {
                 let tables = Tables::open(mobile, &*store).await?;
-                Some(Arc::new(Mobile::new(mobile, tables)?))
+                let sign_in = match &mobile.auth {
+                    Some(auth) => Some(SignIn::new(auth, vault(config)?, &clock)?),
+                    None => None,
+                };
+                Some(Arc::new(Mobile::new(mobile, tables, sign_in)?))
             }
             _ => None,
         };

@@ -34,6 +34,7 @@ mod registrations;
 mod registry;
 mod retention;
 mod senders;
+mod sign_in;
 pub mod sqlite;
 mod tables;
 
@@ -49,6 +50,7 @@ pub use registrations::{
 pub use registry::{Applied, Change, Commits, HubRecord, InstallationPage, StoredInstallation, TargetRow, TargetRows};
 pub use retention::Retention;
 pub use senders::{Hold, HoldKind, InsteadOf, Noted, SenderRecord};
+pub use sign_in::{OnceKey, SignInStore};
 pub use tables::{Note, TableError, TableStore};
 
 /// What an operation of the store answers.
@@ -261,6 +263,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// The apps' own tables.
     fn tables(&self) -> &dyn TableStore;
+
+    /// What sign-in keeps.
+    fn sign_in(&self) -> &dyn SignInStore;
 
     /// What the group commit of registrations has done so far, for metrics.
     fn commits(&self) -> Commits {

@@ -132,7 +132,7 @@ async fn a_good_database_is_ok_before_and_after_its_schema() {
     assert!(migrated.out.starts_with("the store has the schema of version"), "{migrated:?}");
     let ran = of_servers(folder.path(), &url, "memory:").await.expect(0);
     for line in [
-        "ok   store: schema version 4",
+        "ok   store: schema version 5",
         "ok   store: synchronous_commit=on, fsync=on, full_page_writes=on",
         "ok   store clock: agrees with the service's to some seconds",
         "enough for 12 processes of store.connections = 16",

@@ -20,6 +20,7 @@ mod registrations;
 mod registry;
 mod reports;
 mod senders;
+mod sign_in;
 mod tables;
 mod templates;
 

@@ -100,6 +100,10 @@ macro_rules! gated {
             fn tables(&self) -> &dyn TableStore {
                 self.store.tables()
             }
+
+            fn sign_in(&self) -> &dyn SignInStore {
+                self.store.sign_in()
+            }
         }
     };
 }

@@ -16,6 +16,7 @@ mod pages;
 #[path = "../hubs/program.rs"]
 mod program;
 mod push;
+mod signin;
 mod site;
 mod tables;
 mod upstream;

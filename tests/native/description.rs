@@ -212,6 +212,7 @@ async fn hubs(on: &mut Checked) {
     on.call("GET", HUBS, HUBS, None, 200).await;
     on.call("POST", "/v1/hubs/{hub}/keys/{action}", "/v1/hubs/demo/keys/send:rotate", None, 200).await;
     on.call("POST", "/v1/hubs/{hub}/senders/{action}", "/v1/hubs/demo/senders/apns:resume", None, 200).await;
+    on.call("POST", "/v1/users/{action}", "/v1/users/sid:00:revoke", None, 200).await;
 }
 
 async fn installations(on: &mut Checked) {

@@ -9,6 +9,7 @@
 //! - [`adm`]: the service of Amazon's devices, with its token endpoint.
 //! - [`baidu`]: Baidu's service, which checks each request's signature.
 //! - [`xiaomi`]: Xiaomi's service, which takes many devices a request.
+//! - [`openid`], [`social`]: providers by which people sign in; `faults` is what they do beside what they should.
 //! - [`script`], [`answer`]: what happens beside verification.
 //! - [`receipts`], [`token`], [`counters`]: what came.
 //! - [`control`]: the same over plain HTTP, for scripts and other processes.
@@ -25,14 +26,17 @@ pub mod authority;
 pub mod baidu;
 pub mod control;
 pub mod counters;
+mod faults;
 pub mod fcm;
 pub mod fleet;
 pub mod lean;
 mod listener;
+pub mod openid;
 pub mod receipts;
 pub mod script;
 mod served;
 mod session;
+pub mod social;
 pub mod token;
 pub mod web_push;
 pub mod wns;
@@ -44,12 +48,15 @@ pub use apns::{ApnsConfig, ApnsSim, ProviderKey};
 pub use authority::Authority;
 pub use baidu::{BaiduConfig, BaiduSim};
 pub use counters::Counts;
+pub use faults::Fault;
 pub use fcm::{FcmConfig, FcmSim};
 pub use fleet::{Fleet, FleetConfig};
 pub use lean::{LeanConfig, LeanSink};
 pub use listener::ListenError;
+pub use openid::{OpenIdConfig, OpenIdSim, Signing, Twist};
 pub use receipts::{Receipt, Receipts};
 pub use script::Script;
+pub use social::{FacebookToken, SocialConfig, SocialSim};
 pub use token::Token;
 pub use web_push::{WebPushConfig, WebPushSim};
 pub use wns::{WnsConfig, WnsSim};

@@ -52,6 +52,11 @@ pub(super) trait Api: Send + Sync + 'static {
         None
     }
 
+    /// Whether a request is never answered.
+    fn hangs(&self, _head: &Parts) -> bool {
+        false
+    }
+
     /// Verifies a push; `now` is Unix seconds.
     fn judge(&self, head: &Parts, body: &[u8], now: i64) -> Judged;
 
@@ -238,6 +243,9 @@ async fn answer<A: Api>(request: Request<Incoming>, state: Arc<State<A>>) -> Res
     let (head, body) = request.into_parts();
     let body = Limited::new(body, READ_LIMIT).collect().await;
     let body = body.map_err(|_| Cut::with(ErrorCode::CANCEL))?.to_bytes();
+    if state.api.hangs(&head) {
+        return std::future::pending().await;
+    }
     if let Some(aside) = state.api.aside(&head, &body, state.shared.clock.unix_seconds()) {
         return Ok(aside);
     }

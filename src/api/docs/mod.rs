@@ -46,6 +46,7 @@ struct Shown {
         (name = "installations", description = "The registry of devices"),
         (name = "audience", description = "How many targets a tag expression has"),
         (name = "broadcasts", description = "Send, follow, control, look at outcomes"),
+        (name = "users", description = "Those who sign in through the Mobile Apps face"),
         (name = "operations", description = "For those who run the service"),
     ),
 )]

@@ -1,7 +1,8 @@
 //! Who is signed in (`mobile-apps.md` 4.8): `X-ZUMO-AUTH: TOKEN`, else `Authorization: Bearer TOKEN`.
 //!
 //! No token is nobody, which many resources allow; a token that stands for nobody is refused on every one: apps drop it
-//! then and sign in again.
+//! then and sign in again. So is one whose session was ended. A page of this service may be signed in by cookie instead;
+//! one that is not good any more is nobody, because the page cannot drop it.
 
 use std::sync::Arc;
 
@@ -10,10 +11,12 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, header};
 
 use super::Mobile;
+use super::auth::cookie;
+use super::here::Here;
 use super::refusal::Refused;
 use crate::api::App;
 use crate::identity::jwt::Broken;
-use crate::identity::session::{SessionError, User};
+use crate::identity::session::{SessionError, Sessions, User};
 
 pub const ZUMO_AUTH: HeaderName = HeaderName::from_static("x-zumo-auth");
 
@@ -52,10 +55,39 @@ pub(super) fn token(headers: &HeaderMap) -> Result<Option<&str>, SessionError> {
     Ok(shown.and_then(|shown| bearer(shown).map(|at| shown[at..].trim())))
 }
 
+fn sessions(mobile: &Mobile) -> Result<&Sessions, SessionError> {
+    mobile.sign_in.as_ref().map(|sign_in| &sign_in.sessions).ok_or(SessionError::Broken(Broken::Signature))
+}
+
 /// Whose session a token is, now and here.
-async fn user(app: &App, mobile: &Mobile, token: &str) -> Result<User, Refused> {
-    let sessions = mobile.sessions.as_ref().ok_or_else(|| Refused::from(SessionError::from(Broken::Signature)))?;
-    Ok(sessions.verify(token, app.clock.now())?)
+pub(super) async fn verified(app: &App, mobile: &Mobile, token: &str) -> Result<User, Refused> {
+    let user = sessions(mobile)?.verify(token, app.clock.now())?;
+    unless_revoked(app, user).await
+}
+
+/// The same, also for a while after the session's end.
+pub(super) async fn renewable(app: &App, mobile: &Mobile, token: &str) -> Result<User, Refused> {
+    let user = sessions(mobile)?.renewable(token, app.clock.now())?;
+    unless_revoked(app, user).await
+}
+
+async fn unless_revoked(app: &App, user: User) -> Result<User, Refused> {
+    user.check_not_before(app.store.sign_in().revoked(&user.sub, user.session.as_deref()).await?)?;
+    Ok(user)
+}
+
+/// Who is signed in by cookie.
+async fn by_cookie(parts: &mut Parts, app: &Arc<App>, mobile: &Mobile) -> Result<Option<User>, Refused> {
+    if mobile.sign_in.is_none() || !parts.headers.contains_key(header::COOKIE) {
+        return Ok(None);
+    }
+    let Ok(here) = Here::from_request_parts(parts, app).await else { return Ok(None) };
+    let Some(token) = cookie::session_of(&parts.headers, &parts.method, &here) else { return Ok(None) };
+    match verified(app, mobile, token).await {
+        Ok(user) => Ok(Some(user)),
+        Err(refused) if refused.is_fault() => Err(refused),
+        Err(_) => Ok(None),
+    }
 }
 
 impl FromRequestParts<Arc<App>> for Caller {
@@ -64,8 +96,8 @@ impl FromRequestParts<Arc<App>> for Caller {
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Refused> {
         let Some(mobile) = &app.mobile else { return Ok(Self(None)) };
         match token(&parts.headers)? {
-            None => Ok(Self(None)),
-            Some(token) => Ok(Self(Some(user(app, mobile, token).await?))),
+            None => Ok(Self(by_cookie(parts, app, mobile).await?)),
+            Some(token) => Ok(Self(Some(verified(app, mobile, token).await?))),
         }
     }
 }

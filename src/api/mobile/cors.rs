@@ -35,6 +35,12 @@ impl Cors {
         self.allows(origin.to_str().ok()?).then(|| origin.clone())
     }
 
+    /// Whether the host of an origin is named, itself or by its domain: everybody being let in names nobody.
+    pub(super) fn names(&self, origin: &str) -> bool {
+        let named = |host: &String| self.hosts.iter().any(|listed| listed != "*" && matches(listed, host));
+        host(origin).is_some_and(|host| named(&host))
+    }
+
     fn allows(&self, origin: &str) -> bool {
         if origin == "null" {
             return self.hosts.iter().any(|listed| listed == "null");
@@ -113,6 +119,8 @@ mod tests {
         }
         assert!(Cors::new(&["null".into()]).allows("null") && Cors::new(&["*".into()]).allows("https://any.net"));
         assert!(!Cors::new(&["*".into()]).allows("null"));
+        assert!(cors.names("https://app.example.com") && !cors.names("https://evil.net") && !cors.names("null"));
+        assert!(!Cors::new(&["*".into()]).names("https://any.net"), "everybody is nobody in particular");
     }
 
     #[test]

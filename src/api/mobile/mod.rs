@@ -16,7 +16,6 @@
 //! the registry's.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -29,9 +28,9 @@ use tower_service::Service;
 use super::error::Refusal;
 use super::{App, Meters, Route, hubs, served};
 use crate::config::{ConfigError, MobileConfig};
-use crate::identity::session::Sessions;
 use crate::telemetry::count;
 
+pub mod auth;
 pub mod caller;
 mod cors;
 mod custom;
@@ -41,6 +40,7 @@ mod push;
 pub mod refusal;
 pub mod tables;
 
+use auth::SignIn;
 use cors::Cors;
 use custom::Upstream;
 use refusal::Refused;
@@ -57,7 +57,7 @@ pub(super) const OWN: [&str; 5] = ["tables", ".auth", "push", "api", "swagger"];
 pub struct Mobile {
     pub config: MobileConfig,
     /// None without `[mobile.auth]`: then there are no users.
-    pub sessions: Option<Sessions>,
+    pub sign_in: Option<SignIn>,
     pub tables: Tables,
     /// Where `/api` leads; none without `[mobile.api]`.
     upstream: Option<Upstream>,
@@ -66,18 +66,15 @@ pub struct Mobile {
 
 impl Mobile {
     /// The face that a configuration asks for, or what of it cannot be had.
-    pub fn new(config: &MobileConfig, tables: Tables) -> Result<Self, ConfigError> {
-        let sessions = config.auth.as_ref().map(|auth| {
-            let life = Duration::from_hours(u64::from(auth.session_hours));
-            Sessions::new(&auth.signing_key, &auth.audience, &auth.issuer, life)
-        });
+    pub fn new(config: &MobileConfig, tables: Tables, sign_in: Option<SignIn>) -> Result<Self, ConfigError> {
         let upstream = config.api.as_ref().map(Upstream::new).transpose()?;
-        Ok(Self { sessions, tables, upstream, cors: Cors::new(&config.cors_origins), config: config.clone() })
+        Ok(Self { sign_in, tables, upstream, cors: Cors::new(&config.cors_origins), config: config.clone() })
     }
 }
 
 fn routes() -> Vec<Route> {
-    tables::routes().into_iter().chain(push::routes()).chain(pages::routes()).collect()
+    let own = tables::routes().into_iter().chain(auth::routes());
+    own.chain(push::routes()).chain(pages::routes()).collect()
 }
 
 /// The face, and what stands behind it.
@@ -101,7 +98,7 @@ pub(super) fn router(app: &Arc<App>, mobile: &Arc<Mobile>, meters: &Meters<'_>, 
 
 async fn enter(State(mut face): State<Face>, mut request: Request) -> Response {
     let first = request.uri().path().split('/').nth(1).unwrap_or_default();
-    let is_table = first == "tables";
+    let (is_table, is_auth) = (first == "tables", first == ".auth");
     let is_home = face.mobile.config.home_page && request.uri().path() == "/" && !hubs::is_marked(&request);
     if !is_home && !OWN.contains(&first) {
         return call(&mut face.behind, request).await;
@@ -119,6 +116,9 @@ async fn enter(State(mut face): State<Face>, mut request: Request) -> Response {
     let mut response = in_our_form(call(&mut face.operations, request).await);
     if is_table {
         tables::uncached(response.headers_mut());
+    }
+    if is_auth {
+        auth::uncached(response.headers_mut());
     }
     cors::allow(response.headers_mut(), origin.as_ref());
     response.headers_mut().insert(SERVER_VERSION, OUR_VERSION);

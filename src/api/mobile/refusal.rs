@@ -14,6 +14,9 @@ use crate::store::StoreError;
 
 pub const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
 
+/// How long to wait for somebody else, in seconds.
+const AWAY: u64 = 5;
+
 /// An answer that says no.
 #[derive(Debug)]
 pub struct Refused {
@@ -71,6 +74,26 @@ impl Refused {
     /// 405: what is switched off for everybody.
     pub fn disabled(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, message)
+    }
+
+    /// 500: what should always work did not. The caller can do nothing about it.
+    pub fn unable() -> Self {
+        Self::from(ApiError::internal("a token or a header could not be made"))
+    }
+
+    /// 503: somebody else is away whom we need.
+    pub fn away(message: impl Into<Cow<'static, str>>) -> Self {
+        Self { retry_after: Some(AWAY), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, message) }
+    }
+
+    /// The words for a person.
+    pub fn words(&self) -> &str {
+        &self.message
+    }
+
+    /// Whether it is our fault, and logged.
+    pub fn is_fault(&self) -> bool {
+        self.fault.is_some()
     }
 
     /// With `error` alone.

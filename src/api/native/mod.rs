@@ -2,7 +2,7 @@
 //!
 //! Rights (`notification-hubs.md` 1.6, applied to the same things here): an installation by its id needs `listen`,
 //! sending and looking at what was sent needs `send`, everything about the hub and its installations as a whole needs
-//! `manage`; making, deleting and listing hubs and all access keys need the admin key.
+//! `manage`; making, deleting and listing hubs, all access keys, and ending users' sessions need the admin key.
 //!
 //! A colon in the last segment of a path is an action (`{id}:pause`). The router's parameters take whole segments, so
 //! such a segment is one parameter and its handler splits it.
@@ -24,6 +24,7 @@ mod import;
 mod installation_schema;
 pub(super) mod installations;
 mod outcomes;
+mod users;
 
 /// The part of the API's description that is about these paths; it is gathered from their handlers.
 #[derive(utoipa::OpenApi)]
@@ -50,6 +51,7 @@ mod outcomes;
     events::follow,
     outcomes::list,
     outcomes::of_installation,
+    users::action,
 ))]
 pub(super) struct Described;
 
@@ -72,6 +74,7 @@ pub(super) fn routes() -> Vec<Route> {
         ("/v1/hubs/{hub}/broadcasts/{id}/events", get(events::follow)),
         ("/v1/hubs/{hub}/broadcasts/{id}/outcomes", get(outcomes::list)),
         ("/v1/hubs/{hub}/broadcasts/{id}/outcomes/{installation}", get(outcomes::of_installation)),
+        ("/v1/users/{action}", post(users::action)),
     ]
 }
 

@@ -43,6 +43,8 @@ pub(super) fn furnished() -> Place {
         .file("xiaomi.secret", "xiaomi\n")
         .file("google.secret", "google\n")
         .file("auth.key", "0011\n")
+        .file("user-id.key", "0022\n")
+        .file("user-ids.json", r#"{"google": {"1": "sid:1"}}"#)
         .file("todo.json", r#"[{"text": "first"}]"#)
         .file("public/index.html", "");
     place

@@ -283,6 +283,37 @@ fn mobile_and_site() {
             "audience = 'a'",
             "mobile.auth.signing_key: must be given, or signing_key_file (got nothing)",
         ),
+        (
+            "[mobile.auth]\naudience = 'a'\nissuer = 'i'\n",
+            "signing_key = '0000'",
+            "mobile.auth.signing_key: must not be a key that everybody knows (got ***)",
+        ),
+        (
+            AUTH,
+            "allowed_redirects = ['https://a', 'http://b']",
+            "mobile.auth.allowed_redirects: must be a list of addresses without query, SCHEME://HOST or SCHEME://HOST/PATH; of http only this machine's (got [\"https://a\", \"http://b\"])",
+        ),
+        (AUTH, "session_mode = 'both'", "mobile.auth.session_mode: must be one of token, cookie (got both)"),
+        (
+            AUTH,
+            "[mobile.auth.providers.facebook]\nclient_id = 'c'",
+            "mobile.auth.providers.facebook.client_secret: must be given, or client_secret_file (got nothing)",
+        ),
+        (
+            AUTH,
+            "[mobile.auth.providers.apple]\nclient_id = 'c'\nteam_id = 'T'",
+            "mobile.auth.providers.apple.key_id: must be given: team_id and key_id stand together (got nothing)",
+        ),
+        (
+            AUTH,
+            "[mobile.auth.providers.google]\nclient_id = 'c'\nteam_id = 'T'",
+            "mobile.auth.providers.google.team_id: unknown key; known ones are issuer, client_id, client_secret, client_secret_file, audiences, scopes, ca_file (got T)",
+        ),
+        (
+            AUTH,
+            "[mobile.auth.providers.google]\nclient_id = 'c'\nissuer = 'http://accounts.google.com'",
+            "mobile.auth.providers.google.issuer: must be an https:// URL of one host, without user and query (got http://accounts.google.com)",
+        ),
         (AUTH, "session_hours = 0", "mobile.auth.session_hours: must be a whole number from 1 to 87600 (got 0)"),
         (
             AUTH,

@@ -30,14 +30,14 @@ const LONGEST_BODY: usize = 64 * 1024;
 
 /// Which protocols are offered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::gateway) enum Protocols {
+pub(crate) enum Protocols {
     Http1,
     /// HTTP/2 where the peer takes it, else HTTP/1.1.
     Both,
 }
 
 /// Connections of one gateway to one kind of peer. Used on the gateway's own runtime.
-pub(in crate::gateway) struct Client {
+pub(crate) struct Client {
     pool: legacy::Client<Dial, Full<Bytes>>,
     hard_timeout: Duration,
     meter: Arc<GatewayMeter>,
@@ -45,22 +45,22 @@ pub(in crate::gateway) struct Client {
 
 /// A whole answer.
 #[derive(Debug)]
-pub(in crate::gateway) struct Answer {
-    pub(in crate::gateway) status: u16,
-    pub(in crate::gateway) headers: HeaderMap,
-    pub(in crate::gateway) body: Bytes,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 impl Answer {
     /// A field's text; one that is no text counts as absent.
-    pub(in crate::gateway) fn header(&self, name: impl http::header::AsHeaderName) -> Option<&str> {
+    pub(crate) fn header(&self, name: impl http::header::AsHeaderName) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 }
 
 /// No answer came. The texts hold no address: a channel is a capability.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::gateway) enum Failure {
+pub(crate) enum Failure {
     /// There was no connection, and nothing was written.
     Unconnected(&'static str),
     /// The peer said that it did not look at the request.
@@ -73,7 +73,7 @@ pub(in crate::gateway) enum Failure {
 
 impl Client {
     /// `tls` must offer no protocol by itself; the connector does. Every open connection is in `meter`.
-    pub(in crate::gateway) fn new(
+    pub(crate) fn new(
         tls: ClientConfig,
         protocols: Protocols,
         reach: Reach,
@@ -101,12 +101,12 @@ impl Client {
     }
 
     /// Whether any connection holds.
-    pub(in crate::gateway) fn has_connections(&self) -> bool {
+    pub(crate) fn has_connections(&self) -> bool {
         self.meter.connections() > 0
     }
 
     /// One exchange. A kept connection that its peer had closed before anything was written is replaced silently.
-    pub(in crate::gateway) async fn send(&self, request: Request<Full<Bytes>>) -> Result<Answer, Failure> {
+    pub(crate) async fn send(&self, request: Request<Full<Bytes>>) -> Result<Answer, Failure> {
         let exchange = async {
             let response = self.pool.request(request).await.map_err(|error| failure(&error))?;
             let (head, body) = response.into_parts();

@@ -12,7 +12,7 @@
 //! - Everything runs on the [`ClientRuntime`](super::client_runtime::ClientRuntime), so that hundreds of connections
 //!   share few threads.
 
-pub(super) mod client;
+pub(crate) mod client;
 mod counted;
 pub(super) mod entry;
 pub mod guard;

@@ -25,11 +25,11 @@ fn a_session_says_who_it_is_and_how_long() {
     let profile = Profile { subject: Some("42".into()), name: None, email: Some("ann@example.com".into()) };
     let (user, token) = sessions.begin("sid:00", "google", profile.clone(), NOW).unwrap();
     assert_eq!(sessions.verify(&token, NOW), Ok(user.clone()));
-    assert_eq!((user.profile, user.issued), (profile, NOW));
+    assert_eq!((&user.profile, user.issued), (&profile, NOW));
     let claims: Value = jwt::open(&token, &sessions.verifying, Algorithm::HS256).unwrap();
     let expected = json!({
         "sub": "sid:00", "stable_sid": "sid:00", "idp": "google", "ver": "4", "iss": "https://i/", "aud": "https://a/",
-        "iat": SECOND, "nbf": SECOND, "exp": SECOND + 3_600, "ims": NOW.millis(), "subject": "42",
+        "iat": SECOND, "nbf": SECOND, "exp": SECOND + 3_600, "ims": NOW.millis(), "sid": user.session, "subject": "42",
         "email": "ann@example.com",
     });
     assert_eq!(claims, expected);
@@ -47,6 +47,18 @@ fn a_session_ends_and_may_be_renewed_for_a_while() {
     assert_eq!(sessions.verify(&token, at(0)), expired);
     assert!(sessions.renewable(&token, at(grace - 1)).is_ok());
     assert_eq!(sessions.renewable(&token, at(grace)), expired);
+}
+
+#[test]
+fn a_renewed_token_is_of_the_same_session() {
+    let sessions = sessions("key");
+    let (first, _) = sessions.begin("sid:00", "google", Profile::default(), NOW).unwrap();
+    let later = NOW.plus(Duration::from_mins(1));
+    let (second, token) = sessions.renew(&first, later).unwrap();
+    assert_eq!(sessions.verify(&token, later), Ok(second.clone()));
+    assert_eq!((&second.session, second.issued), (&first.session, later));
+    let (other, _) = sessions.begin("sid:00", "google", Profile::default(), NOW).unwrap();
+    assert_ne!(other.session, first.session);
 }
 
 #[test]

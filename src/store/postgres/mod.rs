@@ -6,6 +6,7 @@
 //! - `life`: accept, plan, lease, checkpoint, outcomes.
 //! - `senders`: what keeps senders, and whether hubs or senders changed.
 //! - `tables`: the apps' own tables.
+//! - `sign_in`: codes, providers' tokens, revoked sessions.
 //!
 //! The rules are those of every engine (`store::index`, `store::registration`, `store::life`); here is how they are kept
 //! when several processes write at once. No process holds anything that another needs: what is not in the database does
@@ -22,8 +23,8 @@ use super::{
     AcceptError, Accepted, Applied, Change, Checkpoint, CheckpointReply, Commits, ControlError, FileId, FileInfo, Hold,
     HubRecord, InstallationPage, InsteadOf, JobRecord, JobStep, LeasedJob, NewBroadcast, Noted, OutcomePage,
     OutcomeQuery, PatchError, PlanStep, ReadyWork, Registered, RegistrationChange, RegistrationPage, RegistrationQuery,
-    ReportError, Result, Retention, SenderRecord, ShardWork, Standing, Store, StoreError, StoredInstallation,
-    StoredRegistration, Suspected, TableStore, Tally, TargetRows,
+    ReportError, Result, Retention, SenderRecord, ShardWork, SignInStore, Standing, Store, StoreError,
+    StoredInstallation, StoredRegistration, Suspected, TableStore, Tally, TargetRows,
 };
 use crate::model::audience::Audience;
 use crate::model::broadcast::{Broadcast, Wish};
@@ -45,6 +46,7 @@ mod options;
 mod pool;
 mod registry;
 mod senders;
+mod sign_in;
 mod tables;
 mod time;
 
@@ -349,10 +351,15 @@ impl Store for PostgresStore {
         let more = within(registry::sweep(&self.parts)).await?;
         let more = within(jobs::sweep(&self.parts)).await? || more;
         let more = within(tables::sweep(&self.parts)).await? || more;
+        let more = within(sign_in::sweep(&self.parts)).await? || more;
         Ok(within(life::sweep(&self.parts)).await? || more)
     }
 
     fn tables(&self) -> &dyn TableStore {
+        self
+    }
+
+    fn sign_in(&self) -> &dyn SignInStore {
         self
     }
 

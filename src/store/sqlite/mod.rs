@@ -5,6 +5,7 @@
 //! - `jobs`: jobs, and the files that they read and write.
 //! - `life`: accept, plan, lease, checkpoint, outcomes.
 //! - `tables`: the apps' own tables.
+//! - `sign_in`: codes, providers' tokens, revoked sessions.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -21,8 +22,8 @@ use super::{
     AcceptError, Accepted, Applied, Change, Checkpoint, CheckpointReply, Commits, ControlError, FileId, FileInfo, Hold,
     HubRecord, InstallationPage, InsteadOf, JobRecord, JobStep, LeasedJob, NewBroadcast, Noted, OutcomePage,
     OutcomeQuery, PatchError, PlanStep, ReadyWork, Registered, RegistrationChange, RegistrationPage, RegistrationQuery,
-    ReportError, Result, Retention, SenderRecord, ShardWork, Standing, Store, StoreError, StoredInstallation,
-    StoredRegistration, Suspected, TableStore, Tally, TargetRows,
+    ReportError, Result, Retention, SenderRecord, ShardWork, SignInStore, Standing, Store, StoreError,
+    StoredInstallation, StoredRegistration, Suspected, TableStore, Tally, TargetRows,
 };
 use crate::clock::{LeaseClock, SharedClock};
 use crate::model::audience::Audience;
@@ -41,6 +42,7 @@ mod inspect;
 mod jobs;
 mod life;
 mod registry;
+mod sign_in;
 mod tables;
 
 use engine::Engine;
@@ -110,16 +112,17 @@ fn lock_path(path: &Path) -> PathBuf {
 }
 
 /// This build's schema version, kept in SQLite's `user_version`.
-const SCHEMA_VERSION: i64 = 6;
+const SCHEMA_VERSION: i64 = 7;
 
 /// What brings a file to each version.
-const MIGRATIONS: [(i64, &str); 6] = [
+const MIGRATIONS: [(i64, &str); 7] = [
     (1, include_str!("schema.sql")),
     (2, include_str!("senders.sql")),
     (3, include_str!("narrowing.sql")),
     (4, include_str!("templates.sql")),
     (5, include_str!("jobs.sql")),
     (6, include_str!("tables/tables.sql")),
+    (7, include_str!("sign_in.sql")),
 ];
 
 /// Brings the schema to this version. Answers `Corrupt` for a file of a newer version.
@@ -374,10 +377,15 @@ impl Store for SqliteStore {
         let more = registry::sweep(&self.parts).await?;
         let more = jobs::sweep(&self.parts).await? || more;
         let more = tables::sweep(&self.parts).await? || more;
+        let more = sign_in::sweep(&self.parts).await? || more;
         Ok(life::sweep(&self.parts).await? || more)
     }
 
     fn tables(&self) -> &dyn TableStore {
+        self
+    }
+
+    fn sign_in(&self) -> &dyn SignInStore {
         self
     }
 

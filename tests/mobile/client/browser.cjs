@@ -34,7 +34,21 @@ global.XMLHttpRequest = class {
   }
 };
 
+// What the scripts of a page say at its end; `element` is what the page's <html> carries.
+function run(html, { window, url }) {
+  const element = Object.fromEntries(
+    [...(html.match(/<html[^>]*>/)?.[0] ?? "").matchAll(/data-(\w+)="([^"]*)"/g)].map((match) => [match[1], match[2]]),
+  );
+  const document = { documentElement: { dataset: element }, getElementById: () => ({}) };
+  const location = { hash: url.hash, origin: url.origin };
+  for (const [, script] of html.matchAll(/<script>([^]*?)<\/script>/g)) {
+    vm.runInNewContext(script, { document, window, location, JSON, decodeURIComponent });
+  }
+}
+
 const listeners = new Set();
+// Frames of the page, by name.
+const frames = {};
 const page = "https://app.example.com/index.html";
 
 // A popup: follows redirects as a browser does, with its cookies, and tells its opener what the last page's script says.
@@ -61,15 +75,8 @@ function open(start) {
         url = new URL(next, url);
         continue;
       }
-      const html = await response.text();
-      const element = Object.fromEntries(
-        [...(html.match(/<html[^>]*>/)?.[0] ?? "").matchAll(/data-(\w+)="([^"]*)"/g)].map((match) => [match[1], match[2]]),
-      );
-      const document = { documentElement: { dataset: element }, getElementById: () => ({}) };
-      const window = { opener: { postMessage: tell, frames: {} } };
-      for (const [, script] of html.matchAll(/<script>([^]*?)<\/script>/g)) {
-        vm.runInNewContext(script, { document, window, location: { hash: url.hash }, JSON, decodeURIComponent });
-      }
+      const opener = { postMessage: tell, frames };
+      run(await response.text(), { window: { opener }, url });
       return;
     }
   };
@@ -77,6 +84,60 @@ function open(start) {
   open.last = popup;
   return popup;
 }
+
+// As much of a page as the client makes: links that it takes apart, and a frame whose page is loaded and run.
+class Frame {
+  constructor() {
+    this.style = {};
+    this.contentWindow = {};
+    this.parentNode = { removeChild: () => delete frames[this.name] };
+  }
+  setAttribute() {}
+  load() {
+    const loaded = (async () => {
+      const url = new URL(this.src);
+      const heard = [];
+      const parent = {
+        postMessage: (data, origin) => {
+          open.last.told = origin;
+          for (const listener of listeners) listener({ source: this.contentWindow, data });
+        },
+      };
+      const response = await fetch(url);
+      run(await response.text(), { window: { parent, addEventListener: (_, listener) => heard.push(listener) }, url });
+      return { url, heard };
+    })();
+    frames[this.name] = {
+      postMessage: async (data, origin) => {
+        const { url, heard } = await loaded;
+        if (origin === url.origin) for (const listener of heard) listener({ origin, data });
+      },
+    };
+  }
+}
+
+class Link {
+  set href(text) {
+    Object.assign(this, { url: new URL(text, page) });
+  }
+  get href() {
+    return this.url.href;
+  }
+  get protocol() {
+    return this.url.protocol;
+  }
+  get hostname() {
+    return this.url.hostname;
+  }
+  get port() {
+    return this.url.port;
+  }
+}
+
+global.document = {
+  createElement: (kind) => (kind === "iframe" ? new Frame() : new Link()),
+  body: { appendChild: (frame) => frame.load() },
+};
 
 global.window = {
   location: { href: page },

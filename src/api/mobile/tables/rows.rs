@@ -8,17 +8,11 @@ use super::answer::{gone, json, one, refused, resolved, written};
 use super::ask::{Ask, AskWith, Body, Operation, no_row};
 use super::dialect::Dialect;
 use crate::api::mobile::refusal::Refused;
+use crate::model::percent::encoded;
 use crate::store::{StoreError, TableError};
 use crate::tables::definition::OWNER;
 use crate::tables::row::{Row, RowId};
 use crate::tables::write::{Change, Missing, Refusal, Seen, Write, Written};
-
-/// The bytes of an id that stand in a path as they are (RFC 3986 2.3).
-fn encoded(id: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
-    let bytes = id.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") });
-    bytes.collect()
-}
 
 /// GET of a row.
 pub(super) async fn read(ask: Ask) -> Result<Response, Refused> {

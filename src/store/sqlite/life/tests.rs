@@ -252,7 +252,7 @@ fn a_file_of_the_first_version_is_brought_up_to_date_with_what_it_holds() {
     let after = Connection::open(&file).unwrap();
     let version: i64 = after.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
     assert_eq!(version, crate::store::sqlite::SCHEMA_VERSION);
-    for added in ["job", "data_table"] {
+    for added in ["job", "data_table", "auth_code", "auth_tokens", "auth_revoked"] {
         let rows: u32 = after.query_row(&format!("SELECT count(*) FROM {added}"), [], |row| row.get(0)).unwrap();
         assert_eq!(rows, 0, "{added}");
     }

@@ -1,0 +1,235 @@
+//! What becomes of a session (acceptance 13: refresh, me, logout; 14: what is over is nobody's).
+
+use std::time::Duration;
+
+use fanfare::identity::secret::Secret;
+use fanfare::identity::session::{Profile, Sessions};
+use fanfare::model::time::Timestamp;
+use loadtest::gateways::OpenIdConfig;
+use serde_json::json;
+
+use super::*;
+use crate::world::{AUDIENCE, SIGNING_KEY, session};
+
+/// A token of a session of an hour that began so many hours ago.
+fn began(hours: i64, provider: &str) -> String {
+    use fanfare::clock::Clock;
+    let sessions = Sessions::new(&Secret::new(SIGNING_KEY), AUDIENCE, AUDIENCE, Duration::from_hours(1));
+    let now = fanfare::clock::SystemClock.now().millis();
+    let then = Timestamp::from_millis(now - hours * 3_600_000);
+    sessions.begin("sid:00", provider, Profile::default(), then).unwrap().1
+}
+
+async fn signed_in(house: &House) -> (String, String) {
+    session_of(&house.show(&json!({"id_token": house.id_token()})).await.expect(200).json())
+}
+
+async fn refresh(house: &House, token: &str) -> Answer {
+    house.world.client.send("GET", "/.auth/refresh", &[("x-zumo-auth", token)], b"").await
+}
+
+#[tokio::test]
+async fn a13_a_session_is_refreshed_also_when_it_ended_a_while_ago() {
+    let house = House::start().await;
+    let (user, token) = signed_in(&house).await;
+    let answer = refresh(&house, &token).await.expect(200);
+    assert_eq!(answer.header("content-type"), Some("application/json; charset=utf-8"));
+    let (again, second) = session_of(&answer.json());
+    assert_eq!(again, user);
+    assert_ne!(second, token);
+    assert_eq!((who(&house.world, &token).await, who(&house.world, &second).await), (200, 200));
+    assert_eq!(claims_of(&second)["sid"], claims_of(&token)["sid"], "the same session");
+    assert_eq!(claims_of(&second)["email"], json!("ann@example.com"));
+    let late = began(2, "house");
+    assert_eq!(refused(&house.world.showing(&late).get("/.auth/me").await), (401, "jwt expired".to_owned()));
+    let (_, fresh) = session_of(&refresh(&house, &late).await.expect(200).json());
+    assert_eq!(who(&house.world, &fresh).await, 200);
+    assert_eq!(refused(&refresh(&house, &began(74, "house")).await), (401, "jwt expired".to_owned()));
+    // Those that others made have the end that others gave them.
+    assert_eq!(refused(&refresh(&house, &session("ann")).await).0, 400);
+    assert_eq!(refused(&house.world.client.get("/.auth/refresh").await).0, 401);
+    assert_eq!(refused(&refresh(&house, "a.b.c").await), (401, "invalid token".to_owned()));
+}
+
+#[tokio::test]
+async fn a13_me_tells_what_the_provider_said_to_its_user() {
+    let house = House::start().await;
+    let end = house.browser().go("/.auth/login/house").await;
+    let (user, token) = session_of(&end.session());
+    let client = house.world.showing(&token);
+    let me = client.get("/.auth/me").await.expect(200).json();
+    let [entry] = &me.as_array().unwrap()[..] else { panic!("{me}") };
+    assert_eq!((&entry["provider_name"], &entry["user_id"]), (&json!("house"), &json!("ann@example.com")));
+    for name in ["access_token", "id_token", "refresh_token", "expires_on"] {
+        assert!(entry[name].is_string(), "{name}: {entry}");
+    }
+    let has =
+        |typ: &str, val: &str| entry["user_claims"].as_array().unwrap().contains(&json!({"typ": typ, "val": val}));
+    assert!(has("sub", "248289761001") && has("name", "Ann Other") && has("stable_sid", &user), "{entry}");
+    assert_eq!(client.get("/.auth/me?provider=House").await.expect(200).json(), me);
+    assert_eq!(client.get("/.auth/me?provider=google").await.expect(200).json(), json!([]));
+    assert_eq!(refused(&house.world.client.get("/.auth/me").await).0, 401);
+    // Who has a token of the app's own server has no provider's.
+    let own = house.world.signed_in("ann").get("/.auth/me").await.expect(200).json();
+    assert_eq!(
+        own,
+        json!([{"provider_name": "test", "user_id": "ann", "user_claims": [{"typ": "stable_sid", "val": "ann"}]}])
+    );
+}
+
+#[tokio::test]
+async fn providers_tokens_rest_sealed() {
+    let house = House::start().await;
+    let end = house.browser().go("/.auth/login/house").await;
+    let (_, token) = session_of(&end.session());
+    let me = house.world.showing(&token).get("/.auth/me").await.expect(200).json();
+    let World { folder, running, .. } = house.world;
+    assert!(running.stop().await);
+    let mut bytes = Vec::new();
+    for name in ["fanfare.db", "fanfare.db-wal"] {
+        bytes.extend(std::fs::read(folder.path().join(name)).unwrap_or_default());
+    }
+    let holds = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
+    assert!(holds("auth_tokens") && holds("sid:"), "it is the database");
+    for secret in ["access_token", "refresh_token", "id_token"] {
+        assert!(!holds(me[0][secret].as_str().unwrap()), "{secret}");
+    }
+    assert!(!holds("ann@example.com") && !holds(&token));
+}
+
+#[tokio::test]
+async fn a13_logout_ends_the_session_with_all_its_tokens_and_no_other() {
+    let house = House::start().await;
+    let (user, first) = signed_in(&house).await;
+    let (_, renewed) = session_of(&refresh(&house, &first).await.expect(200).json());
+    let (_, other) = signed_in(&house).await;
+    let target = "https://web.example.com/signed?out";
+    let path = format!("/.auth/logout?post_logout_redirect_uri={}", super::flows::escaped(target));
+    let answer = house.world.client.send("GET", &path, &[("x-zumo-auth", &first)], b"").await.expect(302);
+    assert_eq!(answer.header("location"), Some(target));
+    for token in [&first, &renewed] {
+        assert_eq!(refused(&house.world.showing(token).get("/.auth/me").await), (401, "session revoked".to_owned()));
+        assert_eq!(refused(&refresh(&house, token).await), (401, "session revoked".to_owned()));
+        assert_eq!(
+            refused(&house.world.client.post("/.auth/login", &json!({"authenticationToken": token})).await).0,
+            401
+        );
+    }
+    let me = house.world.showing(&other).get("/.auth/me").await.expect(200).json();
+    assert!(me[0].get("access_token").is_none(), "the provider's tokens are forgotten");
+    assert_eq!(signed_in(&house).await.0, user, "and who signs in again is welcome");
+    // Without a session, or with a bad one, it is done all the same.
+    for headers in [&[][..], &[("x-zumo-auth", "a.b.c")]] {
+        let answer = house.world.client.send("GET", "/.auth/logout", headers, b"").await.expect(302);
+        assert!(answer.header("location").unwrap().ends_with("/.auth/logout/done"));
+    }
+    let done = house.world.client.get("/.auth/logout/done").await.expect(200);
+    assert!(done.text().contains("You are signed out."));
+    // It holds after a restart.
+    let toml = toml("");
+    let world = house.world.restart(&toml).await;
+    assert_eq!(world.showing(&renewed).get("/.auth/me").await.status, 401);
+}
+
+#[tokio::test]
+async fn a14_the_operator_ends_all_sessions_of_a_user() {
+    let house = House::start().await;
+    let (user, first) = signed_in(&house).await;
+    let (_, second) = signed_in(&house).await;
+    house.provider.set_person(json!({"sub": "another"}));
+    let (_, anothers) = signed_in(&house).await;
+    let path = format!("/v1/users/{user}:revoke");
+    assert_eq!(house.world.client.post(&path, &json!({})).await.status, 401);
+    assert_eq!(house.world.showing(&first).post(&path, &json!({})).await.status, 401, "no user may");
+    let answer = house.world.admin.post(&path, &json!({})).await.expect(200).json();
+    assert_eq!(answer["user"], json!(user));
+    for token in [&first, &second] {
+        assert_eq!(who(&house.world, token).await, 401);
+        assert_eq!(refused(&refresh(&house, token).await), (401, "session revoked".to_owned()));
+    }
+    assert_eq!(who(&house.world, &anothers).await, 200);
+    house.provider.set_person(json!({"sub": "248289761001"}));
+    let (again, fresh) = signed_in(&house).await;
+    assert_eq!((again, who(&house.world, &fresh).await), (user, 200));
+}
+
+#[tokio::test]
+async fn a13_a_refresh_renews_the_providers_tokens_and_ends_with_them() {
+    let house = House::start().await;
+    house.provider.set_access_seconds(0);
+    let (_, token) = session_of(&house.browser().go("/.auth/login/house").await.session());
+    let me = || async { house.world.showing(&token).get("/.auth/me").await.expect(200).json()[0].clone() };
+    let before = me().await;
+    house.provider.set_access_seconds(3_600);
+    let (_, token) = session_of(&refresh(&house, &token).await.expect(200).json());
+    let after = house.world.showing(&token).get("/.auth/me").await.expect(200).json()[0].clone();
+    for name in ["access_token", "refresh_token"] {
+        assert_ne!(before[name], after[name], "{name}");
+    }
+    assert_eq!(before["user_claims"], after["user_claims"]);
+    // One that is good is not renewed; one that the provider ended ends the session.
+    let asked = house.provider.asked("/token");
+    refresh(&house, &token).await.expect(200);
+    assert_eq!(house.provider.asked("/token"), asked);
+    house.provider.set_access_seconds(0);
+    let (_, token) = session_of(&house.browser().go("/.auth/login/house").await.session());
+    house.provider.withdraw();
+    assert_eq!(refused(&refresh(&house, &token).await), (403, "the provider has ended this sign-in".to_owned()));
+    assert_eq!(refused(&refresh(&house, &token).await).0, 401);
+}
+
+#[tokio::test]
+async fn a13_a_browser_that_wants_no_token_gets_a_cookie_for_its_own_pages() {
+    let house = House::with(OpenIdConfig::default(), "house", "").await;
+    let mut browser = house.browser();
+    let end = browser.go("/.auth/login/house?session_mode=cookie").await;
+    assert!(end.url.ends_with("/.auth/login/complete"), "{end:?}");
+    assert!(end.answer.as_ref().unwrap().text().contains("You are signed in."));
+    let set = browser.set.iter().find(|set| set.contains("AppServiceAuthSession")).unwrap();
+    assert!(
+        set.starts_with("__Host-AppServiceAuthSession=") && set.ends_with("; HttpOnly; Secure; SameSite=Lax"),
+        "{set}"
+    );
+    let me = browser.own("/.auth/me").await.expect(200).json();
+    assert_eq!(me[0]["provider_name"], json!("house"));
+    // Another site's page that has the cookie sent gets nothing by it.
+    let here = house.world.over_tls();
+    let me = format!("{here}/.auth/me");
+    for headers in [
+        &[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "no-cors")][..],
+        &[("sec-fetch-site", "same-site"), ("sec-fetch-mode", "cors")],
+        &[("origin", "https://evil.example.com")],
+    ] {
+        assert_eq!(browser.ask("GET", &me, headers, b"").await.status, 401, "{headers:?}");
+    }
+    let refreshed = browser.own("/.auth/refresh").await.expect(200);
+    assert!(refreshed.header("set-cookie").unwrap().starts_with("__Host-AppServiceAuthSession="));
+    let copied = browser.cookies.clone();
+    let end = browser.go("/.auth/logout").await;
+    assert!(end.url.ends_with("/.auth/logout/done") && browser.cookies.is_empty(), "{end:?}");
+    browser.cookies = copied;
+    assert_eq!(browser.own("/.auth/me").await.status, 401, "a copy is over too");
+    // A cookie that is no good is nobody, and no refusal where nobody may come.
+    assert_eq!(browser.own("/.auth/login/complete").await.status, 200);
+}
+
+#[tokio::test]
+async fn a13_the_configured_way_is_the_usual_one() {
+    let (folder, authority) = (tempfile::tempdir().unwrap(), loadtest::gateways::Authority::new().unwrap());
+    let provider = loadtest::gateways::OpenIdSim::start_under(OpenIdConfig::default(), &authority).await.unwrap();
+    let auth = toml(&format!(
+        "session_mode = 'cookie'\n[mobile.auth.providers.house]\nissuer = '{}'\nclient_id = 'the-app'\nclient_secret = 'a secret+/'\nca_file = 'ca.pem'\n",
+        provider.issuer()
+    ));
+    let world = World::within(folder, authority, &auth).await;
+    let end =
+        browser::Browser::new(&world).go("/.auth/login/house?post_login_redirect_url=/.auth/login/complete").await;
+    assert!(end.url.ends_with("/.auth/login/complete"), "{end:?}");
+    let end = browser::Browser::new(&world).go("/.auth/login/house?session_mode=token").await;
+    assert!(end.url.contains("/.auth/login/done#token="), "{end:?}");
+    // A page that waits for the session is told it.
+    let path =
+        format!("/.auth/login/house?completion_type=postMessage&completion_origin={}", super::flows::escaped(PAGE));
+    let end = browser::Browser::new(&world).go(&path).await;
+    assert!(end.url.contains("#token="), "{end:?}");
+}
