@@ -15,6 +15,7 @@
 //!
 //! Sections are read by hand rather than derived. A derived reader knows the rule's path or the value but not both,
 //! cannot mask a secret in its own message, and takes a key id of ten digits from the environment for a number.
+mod auth;
 mod credentials;
 mod error;
 mod gateway;
@@ -29,6 +30,7 @@ mod store;
 mod url;
 mod worker;
 
+pub use auth::{AuthConfig, ProviderConfig, SessionMode};
 pub use error::ConfigError;
 pub use gateway::{
     AdmConfig, ApnsAuth, ApnsConfig, BaiduConfig, FcmConfig, GatewayConfig, WebPushConfig, WnsAuth, WnsConfig,
@@ -37,8 +39,7 @@ pub use gateway::{
 pub use host::HostPattern;
 pub use hub::{HubConfig, JobsConfig};
 pub use mobile::{
-    Access, ApiConfig, AuthConfig, ColumnType, Conflict, MobileConfig, OnChange, Permissions, ProviderConfig,
-    PushConfig, SessionMode, SiteConfig, TableConfig,
+    Access, ApiConfig, ColumnType, Conflict, MobileConfig, OnChange, Permissions, PushConfig, SiteConfig, TableConfig,
 };
 pub use rate::{Action, Rate, Rates};
 pub use server::{AdminConfig, SecretsConfig, ServerConfig, TlsConfig};

@@ -3,12 +3,7 @@
 //! it should not do is set by tests: tokens with other claims, other keys, other algorithms or none, silence, huge answers.
 use std::{collections::BTreeMap, net::SocketAddr};
 
-use aws_lc_rs::{
-    digest, hmac,
-    rand::SystemRandom,
-    rsa::KeyPair as RsaPair,
-    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, RSA_PKCS1_SHA256},
-};
+use aws_lc_rs::digest;
 use base64::{
     Engine,
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
@@ -19,12 +14,17 @@ use serde_json::{Map, Value, json};
 
 use super::{
     answer::Answer,
-    apns::{KeyError, StartError},
+    apns::StartError,
     authority::Authority,
     faults::{Fault, Faults},
     script::Script,
     served::{Api, BOTH, Judged, Options, Pushed, Said, Served, respond, set, text},
 };
+
+mod signing;
+
+use signing::KeyRing;
+pub use signing::Signing;
 
 const DISCOVERY: &str = "/.well-known/openid-configuration";
 const KEYS: &str = "/keys";
@@ -62,28 +62,6 @@ impl Default for OpenIdConfig {
     }
 }
 
-/// How tokens are signed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Signing {
-    /// RS256, by the newest published key.
-    #[default]
-    Rsa,
-    /// ES256, by the published key.
-    Ec,
-    /// RS256, by a key that is not published, under the name of one that is.
-    Stranger,
-    /// RS256, by a key of a name that is not published.
-    Unpublished,
-    /// `alg` none, no signature.
-    None,
-    /// HS256, with the published RSA key's text as its secret.
-    Hmac,
-    /// RS256, with a changed claim after signing.
-    Tampered,
-    /// RS256, with an extension that must be understood.
-    Critical,
-}
-
 /// What tokens say instead of what they should. A null takes a claim away.
 #[derive(Clone, Debug, Default)]
 pub struct Twist {
@@ -97,11 +75,6 @@ pub struct OpenIdSim {
     served: Served<OpenId>,
 }
 
-struct RsaKey {
-    kid: String,
-    pair: RsaPair,
-}
-
 #[derive(Clone)]
 struct Granted {
     redirect_uri: String,
@@ -110,10 +83,7 @@ struct Granted {
 }
 
 struct State {
-    /// The last signs.
-    published: Vec<RsaKey>,
-    stranger: RsaKey,
-    ec: EcdsaKeyPair,
+    keys: KeyRing,
     person: Map<String, Value>,
     twist: Twist,
     codes: BTreeMap<String, Granted>,
@@ -141,28 +111,16 @@ impl std::fmt::Debug for OpenId {
     }
 }
 
-fn rsa() -> Result<RsaKey, KeyError> {
-    let pair = RsaPair::generate(aws_lc_rs::rsa::KeySize::Rsa2048)?;
-    Ok(RsaKey { kid: format!("rsa-{:08x}", fastrand::u32(..)), pair })
-}
-
-fn b64(bytes: impl AsRef<[u8]>) -> String {
-    URL_SAFE_NO_PAD.encode(bytes)
-}
-
 impl OpenIdSim {
     /// Starts on the current Tokio runtime with a certificate of the given authority.
     ///
     /// # Errors
     /// [`StartError`]: the address is not loopback or taken, or keys and certificates cannot be made.
     pub async fn start_under(config: OpenIdConfig, authority: &Authority) -> Result<Self, StartError> {
-        let ec = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).map_err(KeyError::from)?;
         let person =
             json!({"sub": "248289761001", "name": "Ann Other", "email": "ann@example.com", "email_verified": true});
         let state = State {
-            published: vec![rsa()?],
-            stranger: rsa()?,
-            ec,
+            keys: KeyRing::generate()?,
             person: person.as_object().cloned().unwrap_or_default(),
             twist: Twist::default(),
             codes: BTreeMap::new(),
@@ -204,9 +162,7 @@ impl OpenIdSim {
 
     /// Another key signs from now on; the old one is published no longer.
     pub fn rotate(&self) {
-        if let Ok(key) = rsa() {
-            self.api().state.lock().published = vec![key];
-        }
+        self.api().state.lock().keys.rotate();
     }
 
     /// The next browser comes back with this error.
@@ -274,75 +230,8 @@ impl State {
                 value => drop(claims.insert(name.clone(), value.clone())),
             }
         }
-        self.sign(&Value::Object(claims), twist.signing)
+        self.keys.sign(&Value::Object(claims), twist.signing)
     }
-
-    fn sign(&self, claims: &Value, signing: Signing) -> String {
-        let Some(current) = self.published.last() else { return String::new() };
-        let (alg, kid) = match signing {
-            Signing::Ec => ("ES256", "ec-1"),
-            Signing::None => ("none", current.kid.as_str()),
-            Signing::Hmac => ("HS256", current.kid.as_str()),
-            Signing::Unpublished => ("RS256", self.stranger.kid.as_str()),
-            _ => ("RS256", current.kid.as_str()),
-        };
-        let mut header = json!({"alg": alg, "typ": "JWT", "kid": kid});
-        if signing == Signing::Critical {
-            header["crit"] = json!(["exp"]);
-        }
-        let message = format!("{}.{}", b64(header.to_string()), b64(claims.to_string()));
-        let rsa = |key: &RsaKey| {
-            let mut signature = vec![0; key.pair.public_modulus_len()];
-            // A signature that was not made is one that does not fit.
-            let _ = key.pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message.as_bytes(), &mut signature);
-            signature
-        };
-        let signature = match signing {
-            Signing::Rsa | Signing::Tampered | Signing::Critical => rsa(current),
-            Signing::Stranger | Signing::Unpublished => rsa(&self.stranger),
-            Signing::Ec => self
-                .ec
-                .sign(&SystemRandom::new(), message.as_bytes())
-                .map(|signature| signature.as_ref().to_vec())
-                .unwrap_or_default(),
-            Signing::None => Vec::new(),
-            Signing::Hmac => {
-                let key = hmac::Key::new(hmac::HMAC_SHA256, public_pem(current).as_bytes());
-                hmac::sign(&key, message.as_bytes()).as_ref().to_vec()
-            }
-        };
-        let message = match signing {
-            Signing::Tampered => {
-                let mut claims = claims.clone();
-                claims["sub"] = json!("somebody else");
-                format!("{}.{}", b64(header.to_string()), b64(claims.to_string()))
-            }
-            _ => message,
-        };
-        format!("{message}.{}", b64(signature))
-    }
-
-    fn keys(&self) -> Value {
-        let rsa = |key: &RsaKey| {
-            let public = key.pair.public_key();
-            let (n, e) = (public.modulus(), public.exponent());
-            let (n, e) = (b64(n.big_endian_without_leading_zero()), b64(e.big_endian_without_leading_zero()));
-            json!({"kty": "RSA", "use": "sig", "alg": "RS256", "kid": key.kid, "n": n, "e": e})
-        };
-        let mut keys: Vec<Value> = self.published.iter().map(rsa).collect();
-        let point = self.ec.public_key().as_ref();
-        let (x, y) = (b64(&point[1..33]), b64(&point[33..65]));
-        keys.push(json!({"kty": "EC", "use": "sig", "alg": "ES256", "crv": "P-256", "kid": "ec-1", "x": x, "y": y}));
-        // What a reader has to step over.
-        keys.push(json!({"kty": "oct", "kid": "secret", "k": "c2VjcmV0", "alg": "HS256"}));
-        json!({ "keys": keys })
-    }
-}
-
-/// The text that everybody may read, as an attacker would use it for a secret.
-fn public_pem(key: &RsaKey) -> String {
-    let body = STANDARD.encode(key.pair.public_key().as_ref());
-    format!("-----BEGIN RSA PUBLIC KEY-----\n{body}\n-----END RSA PUBLIC KEY-----\n")
 }
 
 type Form = BTreeMap<String, String>;
@@ -436,7 +325,8 @@ impl OpenId {
                 if known.reusable {
                     known.codes.insert(get("code").to_owned(), granted.clone());
                 }
-                let challenge = b64(digest::digest(&digest::SHA256, get("code_verifier").as_bytes()));
+                let challenge =
+                    URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, get("code_verifier").as_bytes()));
                 let is_its = granted.challenge.is_none_or(|wanted| wanted == challenge);
                 if granted.redirect_uri != get("redirect_uri") || !is_its {
                     return error(400, "invalid_grant");
@@ -476,7 +366,7 @@ impl Api for OpenId {
         let query = form(head.uri.query().unwrap_or_default().as_bytes());
         Some(match (&head.method, path) {
             (&Method::GET, DISCOVERY) => self.document(),
-            (&Method::GET, KEYS) => respond(200, self.state.lock().keys().to_string()),
+            (&Method::GET, KEYS) => respond(200, self.state.lock().keys.document().to_string()),
             (&Method::GET, AUTHORIZE) => self.authorize(&query),
             (&Method::POST, TOKEN) => self.token(head, &form(body), now),
             _ => respond(404, "nothing here"),

@@ -180,7 +180,8 @@ async fn a13_a_refresh_renews_the_providers_tokens_and_ends_with_them() {
 
 #[tokio::test]
 async fn a13_a_browser_that_wants_no_token_gets_a_cookie_for_its_own_pages() {
-    let house = House::with(OpenIdConfig::default(), "house", "").await;
+    let table = "[mobile.tables.secure]\npermissions = { read = 'authenticated', insert = 'authenticated' }";
+    let house = House::with(OpenIdConfig::default(), "house", table).await;
     let mut browser = house.browser();
     let end = browser.go("/.auth/login/house?session_mode=cookie").await;
     assert!(end.url.ends_with("/.auth/login/complete"), "{end:?}");
@@ -202,6 +203,12 @@ async fn a13_a_browser_that_wants_no_token_gets_a_cookie_for_its_own_pages() {
     ] {
         assert_eq!(browser.ask("GET", &me, headers, b"").await.status, 401, "{headers:?}");
     }
+    let rows = format!("{here}/tables/secure");
+    for (site, status) in [("cross-site", 401), ("same-site", 401), ("none", 401), ("same-origin", 201)] {
+        let headers = [("sec-fetch-site", site), ("zumo-api-version", "2.0.0"), ("content-type", "application/json")];
+        assert_eq!(browser.ask("POST", &rows, &headers, b"{\"id\": \"a\"}").await.status, status, "{site}");
+    }
+    assert_eq!(browser.ask("GET", &rows, &[("zumo-api-version", "2.0.0")], b"").await.status, 200);
     let refreshed = browser.own("/.auth/refresh").await.expect(200);
     assert!(refreshed.header("set-cookie").unwrap().starts_with("__Host-AppServiceAuthSession="));
     let copied = browser.cookies.clone();
