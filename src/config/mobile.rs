@@ -25,6 +25,9 @@ pub struct MobileConfig {
     pub public_url: Option<ServiceUrl>,
     /// Hosts of the pages that may call, any port: a name, or `*.domain`.
     pub cors_origins: Vec<String>,
+    /// Whether the configuration says so, and not the default.
+    #[serde(skip)]
+    pub names_cors_origins: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api: Option<ApiConfig>,
     pub tables: BTreeMap<String, TableConfig>,
@@ -57,6 +60,7 @@ impl MobileConfig {
             hub,
             dynamic_schema,
             public_url: s.parsed("public_url", PLAIN_URL, plain)?,
+            names_cors_origins: origins.is_some(),
             cors_origins: origins.unwrap_or_else(|| vec!["localhost".into()]),
             api: s.optional_section("api")?.map(|api| ApiConfig::read(&api)).transpose()?,
             tables,

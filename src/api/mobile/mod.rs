@@ -54,7 +54,11 @@ pub struct Mobile {
 impl Mobile {
     /// The face that a configuration asks for.
     pub fn new(config: &MobileConfig, tables: Tables, sign_in: Option<SignIn>) -> Self {
-        Self { sign_in, tables, cors: Cors::new(&config.cors_origins), config: config.clone() }
+        let mut cors = Cors::new(&config.cors_origins);
+        if !config.names_cors_origins {
+            cors = cors.unnamed();
+        }
+        Self { sign_in, tables, cors, config: config.clone() }
     }
 }
 

@@ -256,8 +256,12 @@ fn session_answer(user: &User, token: &str) -> Response {
 }
 
 /// 302; an address that cannot stand in a header is a fault of ours: all of them are checked or encoded.
+///
+/// Each leaves with a fragment: a browser hands on the one that it came with where there is no other (RFC 9110 section
+/// 10.2.2), and that may be a session.
 fn redirect_to(location: &str) -> Result<Response, Refused> {
-    let value = HeaderValue::from_str(location).map_err(|_| Refused::unable())?;
+    let fragment = if location.contains('#') { "" } else { "#_" };
+    let value = HeaderValue::from_str(&format!("{location}{fragment}")).map_err(|_| Refused::unable())?;
     Ok((StatusCode::FOUND, [(header::LOCATION, value)]).into_response())
 }
 
@@ -267,7 +271,7 @@ impl From<ProviderError> for Refused {
             ProviderError::Field(error) => error.into(),
             ProviderError::Refused(_) | ProviderError::Said(_) => Self::unauthorised(error.to_string()),
             ProviderError::Ended => Self::forbidden(error.to_string()),
-            ProviderError::Away(_) => Self::away(error.to_string()),
+            ProviderError::Away(_) | ProviderError::Spared(_) => Self::away(error.to_string()),
         }
     }
 }
