@@ -1,7 +1,7 @@
 //! Sessions: the tokens by which apps show who is signed in (`mobile-apps.md` 4.7).
 //!
 //! ```text
-//! HS256 { sub, stable_sid, idp, ver: "4", iss, aud, iat, nbf, exp, ims, sid, name?, email?, subject? }
+//! HS256 { sub, stable_sid, idp, ver: "4", iss, aud, iat, nbf, exp, jti, ims, sid, name?, email?, subject? }
 //! ```
 //!
 //! A session is its token: nothing of it is kept here, so every process that has the signing key takes it. The key's text
@@ -98,6 +98,9 @@ struct Claims {
     nbf: Option<NumericDate>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     iat: Option<NumericDate>,
+    /// Tells tokens of one session apart, of one second too; never looked at.
+    #[serde(default, skip_deserializing, skip_serializing_if = "Option::is_none")]
+    jti: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ims: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -148,9 +151,7 @@ impl Sessions {
         began: Timestamp,
         now: Timestamp,
     ) -> Option<(User, String)> {
-        let mut name = [0; 16];
-        rand::fill(&mut name).ok()?;
-        self.issue(sub, provider, profile, hex::encode(name), (began, now))
+        self.issue(sub, provider, profile, random_name()?, (began, now))
     }
 
     /// The same session with another end: they, and their new token.
@@ -188,6 +189,7 @@ impl Sessions {
             exp: NumericDate::at(expires),
             nbf: Some(NumericDate::at(now)),
             iat: Some(NumericDate::at(now)),
+            jti: Some(random_name()?),
             ims: Some(issued.millis()),
             sid: Some(session.clone()),
             profile: profile.clone(),
@@ -238,6 +240,13 @@ impl Sessions {
             expires,
         })
     }
+}
+
+/// A name that nobody has given before; `None` when the machine has no randomness.
+fn random_name() -> Option<String> {
+    let mut name = [0; 16];
+    rand::fill(&mut name).ok()?;
+    Some(hex::encode(name))
 }
 
 impl User {

@@ -427,3 +427,71 @@ fn identity(claims: &Claims) -> Result<Identity, ProviderError> {
     let tokens = Tokens { user_claims: claims.told(), ..Tokens::default() };
     Ok(Identity { subject, profile, tokens })
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::clock::ManualClock;
+
+    const TID: &str = "72f988bf-86f1-41af-91ab-2d7cd011db47";
+
+    fn aad() -> OpenId {
+        let settings = Settings {
+            issuer: None,
+            client_id: "the-app".to_owned(),
+            client_secret: None,
+            signer: None,
+            audiences: Vec::new(),
+            scopes: None,
+            ca_pem: None,
+        };
+        OpenId::new(Preset::Aad, &settings, ManualClock::starting_at(Timestamp::from_millis(0)) as SharedClock).unwrap()
+    }
+
+    #[test]
+    fn a_key_of_microsofts_signs_for_the_directories_that_it_names() {
+        let (aad, path) = (aad(), "{tenantid}/v2.0");
+        let metadata = json!({
+            "issuer": format!("{MICROSOFT}{path}"), "jwks_uri": "https://x", "token_endpoint": "https://x",
+            "authorization_endpoint": "https://x",
+        });
+        let metadata: Metadata = serde_json::from_value(metadata).unwrap();
+        let signs = |key_issuer: Option<&str>, iss: String| {
+            let key = json!({"keys": [{"kty": "RSA", "kid": "k", "n": "AQAB", "e": "AQAB", "issuer": key_issuer}]});
+            let keys: KeySet = serde_json::from_value::<KeyDocument>(key).unwrap().into();
+            let header = jsonwebtoken::Header::new(jsonwebtoken::Algorithm::RS256);
+            let Json::Object(claims) = json!({"iss": iss, "tid": TID}) else { panic!() };
+            aad.check_key_issuer(&metadata, keys.find(&header).unwrap(), &Claims(claims)).is_ok()
+        };
+        let (newer, older) = (format!("{MICROSOFT}{TID}/v2.0"), format!("https://sts.windows.net/{TID}/"));
+        let (any, own) = (format!("{MICROSOFT}{path}"), newer.clone());
+        let consumers = format!("{MICROSOFT}9188040d-6c67-4c5b-b112-36a304b66dad/v2.0");
+        for iss in [newer, older] {
+            assert!(
+                signs(None, iss.clone()) && signs(Some(&any), iss.clone()) && signs(Some(&own), iss.clone()),
+                "{iss}"
+            );
+            assert!(!signs(Some(&consumers), iss.clone()), "a key for personal accounts: {iss}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_known_by_its_word() {
+        let answer = |status, body: &str| Answer {
+            status,
+            headers: http::HeaderMap::new(),
+            body: bytes::Bytes::copy_from_slice(body.as_bytes()),
+        };
+        for (status, body, word) in [
+            (400, r#"{"error":"invalid_grant"}"#, Some("invalid_grant")),
+            (401, "no JSON", Some("")),
+            (429, r#"{"error":"slow_down"}"#, None),
+            (200, r#"{"error":"invalid_grant"}"#, None),
+            (503, r#"{"error":"invalid_grant"}"#, None),
+        ] {
+            assert_eq!(refusal(&answer(status, body)).as_deref(), word, "{status} {body}");
+        }
+    }
+}

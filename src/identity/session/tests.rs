@@ -27,8 +27,9 @@ fn a_session_says_who_it_is_and_how_long() {
     assert_eq!(sessions.verify(&token, NOW), Ok(user.clone()));
     assert_eq!((&user.profile, user.issued), (&profile, NOW));
     let claims: Value = jwt::open(&token, &sessions.verifying, Algorithm::HS256).unwrap();
+    assert!(claims["jti"].as_str().is_some_and(|jti| jti.len() == 32), "{claims}");
     let expected = json!({
-        "sub": "sid:00", "stable_sid": "sid:00", "idp": "google", "ver": "4", "iss": "https://i/", "aud": "https://a/",
+        "jti": claims["jti"], "sub": "sid:00", "stable_sid": "sid:00", "idp": "google", "ver": "4", "iss": "https://i/", "aud": "https://a/",
         "iat": SECOND, "nbf": SECOND, "exp": SECOND + 3_600, "ims": NOW.millis(), "sid": user.session, "subject": "42",
         "email": "ann@example.com",
     });

@@ -101,6 +101,9 @@ pub enum SetupError {
 impl SignIn {
     /// Sign-in as configured. Nobody is contacted before somebody signs in.
     pub fn new(auth: &AuthConfig, vault: Vault, clock: &SharedClock) -> Result<Self, SetupError> {
+        for key in auth.short_keys() {
+            tracing::warn!("mobile.auth.{key} is shorter than 32 bytes: whoever guesses it is anyone they like");
+        }
         let life = Duration::from_hours(u64::from(auth.session_hours));
         let mut providers = Providers::default();
         for (name, config) in &auth.providers {
