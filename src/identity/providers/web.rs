@@ -181,6 +181,16 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn callers_do_not_take_the_place_of_documents() {
+        let web = Web::new("https://localhost:1/", None).unwrap();
+        let _taken = web.under_way.try_acquire_many(u32::try_from(AT_ONCE).unwrap()).unwrap();
+        let busy = ProviderError::Spared("too many sign-ins are under way");
+        assert_eq!(web.get("https://localhost:1/", None).await.unwrap_err(), busy);
+        let document = web.document::<serde_json::Value>("https://localhost:1/").await;
+        assert_eq!(document.unwrap_err(), ProviderError::Away("it is not reached"));
+    }
+
     #[test]
     fn a_query_is_added_and_encoded() {
         let url = with_query("https://a/b", &[("scope", "openid a+b"), ("x", "&")]);

@@ -70,12 +70,10 @@ async fn renew(ask: &Ask, provider: &Provider, user: &User, kept: &Kept) -> Resu
         Ok(Some(fresh)) => tokens::keep(ask, &user.sub, &user.provider, &fresh).await,
         Ok(None) => Ok(()),
         Err(ProviderError::Ended) => {
-            // Somebody else may have had others, by another sign-in or on another node.
-            let now = tokens::of(ask, &user.sub, &user.provider).await?;
-            if now.is_some_and(|now| now.tokens.refresh_token != kept.tokens.refresh_token) {
+            // Meanwhile another sign-in or another node may have brought others, which may be good.
+            if !tokens::forget_read(ask, &user.sub, &user.provider, kept).await? {
                 return Ok(());
             }
-            tokens::forget_read(ask, &user.sub, &user.provider, kept).await?;
             end_alone(ask, user).await?;
             Err(ask.failed(provider, ProviderError::Ended))
         }

@@ -54,10 +54,9 @@ pub(super) async fn forget(ask: &Ask, user: &str, provider: &str) -> Result<(), 
     Ok(ask.app.store.sign_in().forget_tokens(user, provider).await?)
 }
 
-/// Forgets them, where nobody has put others in their place since they were read.
-pub(super) async fn forget_read(ask: &Ask, user: &str, provider: &str, read: &Kept) -> Result<(), Refused> {
-    ask.app.store.sign_in().forget_these_tokens(user, provider, &read.sealed).await?;
-    Ok(())
+/// Forgets them where nobody has put others in their place since they were read. Answers whether it did.
+pub(super) async fn forget_read(ask: &Ask, user: &str, provider: &str, read: &Kept) -> Result<bool, Refused> {
+    Ok(ask.app.store.sign_in().forget_these_tokens(user, provider, &read.sealed).await?)
 }
 
 /// Whether it is this request that has those tokens renewed: of several at once, on any node, one asks the provider, because a
