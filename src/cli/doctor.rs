@@ -8,7 +8,7 @@ use std::fmt;
 use std::io::Write;
 
 use super::{Configured, Failure};
-use crate::config::{Config, StoreUrl};
+use crate::config::{AuthConfig, Config, StoreUrl};
 use crate::store::HubRecord;
 
 mod clock;
@@ -112,6 +112,10 @@ fn configuration(config: &Config) -> Vec<Finding> {
     if findings.is_empty() {
         findings.push(Finding::ok(ABOUT, "every key is good and every file that it names can be used"));
     }
+    let auth = config.mobile.as_ref().and_then(|mobile| mobile.auth.as_ref());
+    for key in auth.map(AuthConfig::short_keys).unwrap_or_default() {
+        findings.push(Finding::warn(ABOUT, format!("mobile.auth.{key}: should have 32 bytes or more, at random")));
+    }
     findings
 }
 
@@ -123,5 +127,21 @@ mod tests {
     fn a_finding_is_one_line() {
         let finding = Finding::fail("hub demo", "a\nb");
         assert_eq!(finding.to_string(), "fail hub demo: a b");
+    }
+
+    #[test]
+    fn a_short_signing_key_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("fanfare.toml");
+        for (key, told) in [("0011, as text", true), ("of 32 bytes, which is long enough", false)] {
+            let auth =
+                format!("[mobile.auth]\nsigning_key = '{key}'\naudience = 'https://a/'\nissuer = 'https://a/'\n");
+            std::fs::write(&path, auth).unwrap();
+            let none: [(OsString, OsString); 0] = [];
+            let found = configuration(&Config::load_with(Some(&path), none).unwrap());
+            let warned =
+                found.iter().any(|finding| finding.to_string().contains("mobile.auth.signing_key: should have"));
+            assert_eq!(warned, told, "{key}");
+        }
     }
 }

@@ -48,7 +48,17 @@ const KNOWN_KEYS: [&str; 5] = ["0000", "secret", "changeme", "password", "test"]
 const REDIRECTS: &str =
     "must be a list of addresses without query, SCHEME://HOST or SCHEME://HOST/PATH; of http only this machine's";
 
+/// Bytes that a key should have at least: as many as the hash with which it signs (RFC 7518 section 3.2).
+const STRONG: usize = 32;
+
 impl AuthConfig {
+    /// Keys that are shorter than they should be. They are taken: apps' own servers may have signed with them for years.
+    pub fn short_keys(&self) -> Vec<&'static str> {
+        let keys = [("signing_key", Some(&self.signing_key)), ("user_id_key", self.user_id_key.as_ref())];
+        let is_short = |key: Option<&Secret>| key.is_some_and(|key| key.expose().len() < STRONG);
+        keys.into_iter().filter(|(_, key)| is_short(*key)).map(|(name, _)| name).collect()
+    }
+
     pub(super) fn read(s: &Section<'_>) -> Result<Self, ConfigError> {
         s.only(&[
             "signing_key",

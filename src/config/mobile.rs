@@ -26,6 +26,9 @@ pub struct MobileConfig {
     pub public_url: Option<ServiceUrl>,
     /// Hosts of the pages that may call, any port: a name, or `*.domain`.
     pub cors_origins: Vec<String>,
+    /// Whether the configuration says so, and not the default.
+    #[serde(skip)]
+    pub names_cors_origins: bool,
     /// A page at `/` that says what runs here.
     pub home_page: bool,
     /// A description of the tables at `/swagger`.
@@ -77,6 +80,7 @@ impl MobileConfig {
             hub,
             dynamic_schema,
             public_url: s.parsed("public_url", PLAIN_URL, plain)?,
+            names_cors_origins: origins.is_some(),
             cors_origins: origins.unwrap_or_else(|| vec!["localhost".into()]),
             home_page: s.boolean("home_page", false)?,
             swagger: s.boolean("swagger", false)?,

@@ -8,6 +8,7 @@
 //!
 //! What waits for its app (`mobile-apps.md` 4.6) is kept in the store under the hash of its code, sealed likewise.
 
+use std::fmt;
 use std::time::Duration;
 
 use aws_lc_rs::hmac;
@@ -63,7 +64,7 @@ pub struct End {
 }
 
 /// What a provider's part of the code wants to find again.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kept {
     #[serde(rename = "n", default, skip_serializing_if = "String::is_empty")]
     pub nonce: String,
@@ -73,7 +74,7 @@ pub struct Kept {
 }
 
 /// A sign-in under way.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Flow {
     #[serde(rename = "i")]
     pub provider: String,
@@ -92,12 +93,32 @@ pub struct Flow {
 }
 
 /// Whom a code stands for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Waiting {
     pub sub: String,
     pub provider: String,
     pub profile: Profile,
     pub challenge: String,
+    /// When they signed in, in milliseconds since 1970: the session that the code is changed for began then.
+    pub began: i64,
+}
+
+impl fmt::Debug for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Kept(***)")
+    }
+}
+
+impl fmt::Debug for Flow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Flow").field("provider", &self.provider).field("expires", &self.expires).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Waiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Waiting").field("provider", &self.provider).finish_non_exhaustive()
+    }
 }
 
 /// Seals and opens both.
@@ -180,6 +201,26 @@ mod tests {
         assert_eq!(open("key", "a-state", "google", NOW.plus(AT_PROVIDER)), None);
     }
 
+    /// A browser sends all its cookies with each request, and servers on the way bound their headers.
+    #[test]
+    fn the_flows_of_a_browser_fit_a_request() {
+        let mut flow = flow();
+        flow.end.target = Some(format!("https://app.example.com/{}", "a".repeat(1_000)));
+        flow.end.challenge = Some("c".repeat(43));
+        flow.end.page = None;
+        for word in [&mut flow.state, &mut flow.kept.nonce, &mut flow.kept.verifier] {
+            *word = "w".repeat(43);
+        }
+        let cookie = seals("key").seal_flow(&flow).unwrap().len().div_ceil(3) * 4;
+        assert!(3 * cookie < 7_000, "{cookie}");
+    }
+
+    #[test]
+    fn secrets_are_not_printed() {
+        let shown = format!("{:?} {:?}", flow(), flow().kept);
+        assert!(!shown.contains("a-state") && !shown.contains("\"v\""), "{shown}");
+    }
+
     #[test]
     fn a_changed_byte_is_noticed_and_a_code_is_no_flow() {
         let sealed = seals("key").seal_flow(&flow()).unwrap();
@@ -193,6 +234,7 @@ mod tests {
             provider: "google".to_owned(),
             profile: Profile::default(),
             challenge: "c".to_owned(),
+            began: NOW.millis(),
         };
         let code = seals("key").seal_waiting(&waiting).unwrap();
         assert_eq!(seals("key").open_waiting(&code), Some(waiting));

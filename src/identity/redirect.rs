@@ -9,6 +9,9 @@
 //! com.example.app://easyauth.callback   an app's own scheme
 //! ```
 //!
+//! Of the paths of `/.auth`, wherever a service has them, only the pages at the end of a sign-in or sign-out are allowed:
+//! from the others a browser is sent on, and takes along what stands in the fragment (RFC 9110 section 10.2.2).
+//!
 //! Scheme and host are compared without regard to case, the path with it; a query is the caller's own. Plain http is
 //! allowed for this machine alone.
 
@@ -16,8 +19,13 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
+use crate::model::registration::filter::percent_decoded;
+
 /// The longest redirect, in bytes: it travels in a cookie.
-pub const LONGEST: usize = 1_500;
+pub const LONGEST: usize = 1_024;
+
+/// The pages of `/.auth` where a browser stays.
+const LAST: [&str; 4] = ["login/done", "login/complete", "logout/done", "logout/complete"];
 
 /// Schemes that a browser runs or reads instead of going somewhere.
 const NEVER: [&str; 8] = ["javascript", "data", "vbscript", "file", "blob", "about", "filesystem", "view-source"];
@@ -80,6 +88,19 @@ impl<'a> Address<'a> {
         authority.strip_suffix(usual).filter(|_| !usual.is_empty()).unwrap_or(&authority).to_owned()
     }
 
+    /// Whether the path is one from which our own service may send the browser on, however a proxy on the way reads it.
+    fn leads_on(&self) -> bool {
+        // What cannot be decoded could be anything.
+        let Some(read) = percent_decoded(self.path) else { return true };
+        if !read.to_ascii_lowercase().split(['/', '\\', ';']).any(|segment| segment == ".auth") {
+            return false;
+        }
+        !LAST.iter().any(|last| {
+            let before = self.path.strip_suffix(last).and_then(|before| before.strip_suffix("/.auth/"));
+            before.is_some_and(|before| !before.to_ascii_lowercase().contains(".auth") && !before.contains('%'))
+        })
+    }
+
     fn has_origin_of(&self, other: &Self) -> bool {
         self.scheme.eq_ignore_ascii_case(other.scheme) && self.authority() == other.authority()
     }
@@ -128,9 +149,13 @@ impl Serialize for Allowed {
 pub fn is_allowed(target: &str, here: &str, list: &[Allowed]) -> bool {
     // Relative: of this host, and nothing that a browser takes for another one.
     if let Some(rest) = target.strip_prefix('/') {
-        return !rest.starts_with('/') && Address::parse(&format!("https://here{target}")).is_some();
+        let whole = format!("https://here{target}");
+        return !rest.starts_with('/') && Address::parse(&whole).is_some_and(|asked| !asked.leads_on());
     }
     let Some(asked) = Address::parse(target) else { return false };
+    if (asked.is("https") || asked.is("http")) && asked.leads_on() {
+        return false;
+    }
     let is_here = Address::parse(here).is_some_and(|here| here.has_origin_of(&asked));
     is_here || list.iter().any(|allowed| allowed.covers(&asked))
 }
@@ -169,6 +194,9 @@ mod tests {
             "/",
             "/page?x=1",
             "/.auth/login/complete",
+            "/app/.auth/login/done",
+            "https://api.example.com/.auth/logout/done?x",
+            "/author/login",
             "https://api.example.com/page",
             "HTTPS://API.EXAMPLE.COM:443/page",
             "https://app.example.com",
@@ -194,6 +222,19 @@ mod tests {
             "/\\evil.net",
             "/%2e%2e//evil.net/../x",
             "/a/../b",
+            "/.auth/login/b",
+            "/.auth/login/b?session_mode=cookie",
+            "/.AUTH/login/b",
+            "/%2eauth/login/b",
+            "/%2Eauth/login/b",
+            "/app/.auth/login/b",
+            "/.auth//login/b",
+            "/.auth/login/b/.auth/login/done",
+            "/.auth/logout",
+            "/.auth/login/done/",
+            "/x%2f.auth/login/b",
+            "https://api.example.com/.auth/login/b",
+            "https://app.example.com/.auth/login/b",
             "/x#token=1",
             "/\tx",
             "/x\r\nset-cookie: a=b",

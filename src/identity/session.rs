@@ -1,12 +1,15 @@
 //! Sessions: the tokens by which apps show who is signed in (`mobile-apps.md` 4.7).
 //!
 //! ```text
-//! HS256 { sub, stable_sid, idp, ver: "4", iss, aud, iat, nbf, exp, ims, sid, name?, email?, subject? }
+//! HS256 { sub, stable_sid, idp, ver: "4", iss, aud, iat, nbf, exp, jti, ims, sid, name?, email?, subject? }
 //! ```
 //!
 //! A session is its token: nothing of it is kept here, so every process that has the signing key takes it. The key's text
-//! is the key. `ims` is the moment of issue in milliseconds, so that a session that begins in the second in which others
-//! were revoked is told from them. `sid` names the session: it stays when the token is renewed, so that ending the session
+//! is the key. `ims` is the moment in which the session began, in milliseconds: it stays when the token is renewed, so that a
+//! renewal that is under way while a user's sessions are revoked does not outrun that, and a session that begins in the same
+//! second is told from them. It is of the clock of the process; the moment of a revocation is of the store's. Where the
+//! process is ahead, a session that began within the difference before a revocation is not met by it; where it is behind,
+//! one that begins within the difference after it is. `sid` names the session: it stays when the token is renewed, so that ending the session
 //! ends every token of it. Tokens that an app's own server signs with the same key need `sub`, `iss`, `aud` and
 //! `exp`, and may leave the rest out (4.11).
 
@@ -95,6 +98,9 @@ struct Claims {
     nbf: Option<NumericDate>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     iat: Option<NumericDate>,
+    /// Tells tokens of one session apart, of one second too; never looked at.
+    #[serde(default, skip_deserializing, skip_serializing_if = "Option::is_none")]
+    jti: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ims: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -133,16 +139,27 @@ impl Sessions {
 
     /// A fresh session of somebody: they, and their token. `None` when there is no writing it.
     pub fn begin(&self, sub: &str, provider: &str, profile: Profile, now: Timestamp) -> Option<(User, String)> {
-        let mut name = [0; 16];
-        rand::fill(&mut name).ok()?;
-        self.issue(sub, provider, profile, hex::encode(name), now)
+        self.begin_late(sub, provider, profile, now, now)
+    }
+
+    /// A session of somebody who signed in at `began` and gets it only now.
+    pub fn begin_late(
+        &self,
+        sub: &str,
+        provider: &str,
+        profile: Profile,
+        began: Timestamp,
+        now: Timestamp,
+    ) -> Option<(User, String)> {
+        self.issue(sub, provider, profile, random_name()?, (began, now))
     }
 
     /// The same session with another end: they, and their new token.
     pub fn renew(&self, user: &User, now: Timestamp) -> Option<(User, String)> {
+        let (profile, times) = (user.profile.clone(), (user.issued, now));
         match &user.session {
-            Some(name) => self.issue(&user.sub, &user.provider, user.profile.clone(), name.clone(), now),
-            None => self.begin(&user.sub, &user.provider, user.profile.clone(), now),
+            Some(name) => self.issue(&user.sub, &user.provider, profile, name.clone(), times),
+            None => self.begin_late(&user.sub, &user.provider, profile, user.issued, now),
         }
     }
 
@@ -157,11 +174,11 @@ impl Sessions {
         provider: &str,
         profile: Profile,
         session: String,
-        now: Timestamp,
+        (began, now): (Timestamp, Timestamp),
     ) -> Option<(User, String)> {
         // Ends are whole seconds, as the token has them.
         let end = now.plus(self.life).millis().div_euclid(1_000) * 1_000;
-        let (issued, expires) = (now, Timestamp::from_millis(end));
+        let (issued, expires) = (began, Timestamp::from_millis(end));
         let claims = Claims {
             sub: sub.to_owned(),
             stable_sid: Some(sub.to_owned()),
@@ -170,8 +187,9 @@ impl Sessions {
             iss: self.issuer.clone(),
             aud: Audience::One(self.audience.clone()),
             exp: NumericDate::at(expires),
-            nbf: Some(NumericDate::at(issued)),
-            iat: Some(NumericDate::at(issued)),
+            nbf: Some(NumericDate::at(now)),
+            iat: Some(NumericDate::at(now)),
+            jti: Some(random_name()?),
             ims: Some(issued.millis()),
             sid: Some(session.clone()),
             profile: profile.clone(),
@@ -216,11 +234,19 @@ impl Sessions {
             sub: claims.sub,
             provider: claims.idp.unwrap_or_else(|| CUSTOM.to_owned()),
             profile: claims.profile,
-            session: claims.sid,
+            // No name is none: the end of a session without a name would be that of all.
+            session: claims.sid.filter(|sid| is_user_id(sid)),
             issued: Timestamp::from_millis(issued),
             expires,
         })
     }
+}
+
+/// A name that nobody has given before; `None` when the machine has no randomness.
+fn random_name() -> Option<String> {
+    let mut name = [0; 16];
+    rand::fill(&mut name).ok()?;
+    Some(hex::encode(name))
 }
 
 impl User {

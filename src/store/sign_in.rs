@@ -38,6 +38,9 @@ pub trait SignInStore: Send + Sync {
     /// Forgets a user's tokens of a provider.
     async fn forget_tokens(&self, user: &str, provider: &str) -> Result<()>;
 
+    /// Forgets them where they are still these. Answers whether they were.
+    async fn forget_these_tokens(&self, user: &str, provider: &str, sealed: &[u8]) -> Result<bool>;
+
     /// Ends one session of a user, or with `None` all that began until now; `keep`: how long one that begins now could
     /// be shown or renewed. Answers the moment.
     async fn revoke(&self, user: &str, session: Option<&str>, keep: Duration) -> Result<Timestamp>;

@@ -84,6 +84,12 @@ fn tokens_are_of_a_user_and_a_provider_and_the_last_count() {
         let tokens = |user: &str, provider: &str| wait(store.tokens(user, provider)).unwrap();
         assert_eq!(tokens("ann", "google").as_deref(), Some(&b"2"[..]));
         assert_eq!(tokens("ann", "facebook"), None);
+        let forget_these = |sealed: &[u8]| wait(store.forget_these_tokens("ann", "google", sealed)).unwrap();
+        assert!(!forget_these(b"1"), "others stand in their place");
+        assert_eq!(tokens("ann", "google").as_deref(), Some(&b"2"[..]));
+        assert!(forget_these(b"2") && !forget_these(b"2"));
+        assert_eq!((tokens("ann", "google"), tokens("Ann", "google").as_deref()), (None, Some(&b"4"[..])));
+        wait(store.put_tokens("ann", "google", b"2".to_vec(), DAY)).unwrap();
         wait(store.forget_tokens("ann", "google")).unwrap();
         assert_eq!(tokens("ann", "google"), None);
         assert_eq!(tokens("ann", "aad").as_deref(), Some(&b"3"[..]));

@@ -96,6 +96,12 @@ struct State {
     access_seconds: i64,
     /// Codes are taken again and again, which they must not be.
     reusable: bool,
+    /// A refresh token is good once.
+    rotating: bool,
+    /// Fresh tokens come without an ID token.
+    bare: bool,
+    /// What the token endpoint says instead of tokens.
+    token_refusal: Option<(u16, String)>,
 }
 
 struct OpenId {
@@ -129,6 +135,9 @@ impl OpenIdSim {
             refuses: None,
             access_seconds: LIFE,
             reusable: false,
+            rotating: false,
+            bare: false,
+            token_refusal: None,
         };
         let options =
             Options { listen: config.listen, protocols: BOTH, keep_requests: false, script: Script::default() };
@@ -178,6 +187,21 @@ impl OpenIdSim {
     /// Takes codes again and again.
     pub fn set_reusable(&self, reusable: bool) {
         self.api().state.lock().reusable = reusable;
+    }
+
+    /// Takes each refresh token once.
+    pub fn set_rotating(&self, rotating: bool) {
+        self.api().state.lock().rotating = rotating;
+    }
+
+    /// Gives no ID token with fresh tokens, which it need not.
+    pub fn set_bare(&self, bare: bool) {
+        self.api().state.lock().bare = bare;
+    }
+
+    /// Whoever asks for tokens is refused with this status and word.
+    pub fn set_token_refusal(&self, refusal: Option<(u16, &str)>) {
+        self.api().state.lock().token_refusal = refusal.map(|(status, word)| (status, word.to_owned()));
     }
 
     /// Forgets that it gave out refresh tokens.
@@ -318,7 +342,11 @@ impl OpenId {
             return error(401, "invalid_client");
         }
         let mut known = self.state.lock();
+        if let Some((status, word)) = &known.token_refusal {
+            return error(*status, word);
+        }
         let get = |name: &str| form.get(name).map_or("", String::as_str);
+        let is_renewal = get("grant_type") == "refresh_token";
         let nonce = match get("grant_type") {
             "authorization_code" => {
                 let Some(granted) = known.codes.remove(get("code")) else { return error(400, "invalid_grant") };
@@ -337,17 +365,23 @@ impl OpenId {
             "refresh_token" => return error(400, "invalid_grant"),
             _ => return error(400, "unsupported_grant_type"),
         };
+        if is_renewal && known.rotating {
+            known.refresh.retain(|given| given != get("refresh_token"));
+        }
         let refresh = format!("refresh-{:016x}", fastrand::u64(..));
         known.refresh.push(refresh.clone());
         let twist = known.twist.clone();
         let id_token = known.id_token(&self.said_issuer(), &self.config.client_id, nonce.as_deref(), &twist, now);
-        let body = json!({
+        let mut body = json!({
             "access_token": format!("access-{:016x}", fastrand::u64(..)),
             "token_type": "Bearer",
             "expires_in": known.access_seconds,
             "refresh_token": refresh,
             "id_token": id_token,
         });
+        if let (true, Some(body)) = (is_renewal && known.bare, body.as_object_mut()) {
+            body.remove("id_token");
+        }
         respond(200, body.to_string())
     }
 }

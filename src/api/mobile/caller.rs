@@ -71,7 +71,8 @@ pub(super) async fn renewable(app: &App, mobile: &Mobile, token: &str) -> Result
     unless_revoked(app, user).await
 }
 
-async fn unless_revoked(app: &App, user: User) -> Result<User, Refused> {
+/// The user of a session, where that was not ended before its time.
+pub(super) async fn unless_revoked(app: &App, user: User) -> Result<User, Refused> {
     user.check_not_before(app.store.sign_in().revoked(&user.sub, user.session.as_deref()).await?)?;
     Ok(user)
 }

@@ -22,11 +22,18 @@ const VERBS: &str = "GET,HEAD,POST,PATCH,DELETE";
 pub(super) struct Cors {
     /// Small letters; `*.domain` for every host below it, `*` for all, `null` for pages without an origin.
     hosts: Vec<String>,
+    /// Whether the operator named them.
+    is_named: bool,
 }
 
 impl Cors {
     pub(super) fn new(hosts: &[String]) -> Self {
-        Self { hosts: hosts.iter().map(|host| host.to_ascii_lowercase()).collect() }
+        Self { hosts: hosts.iter().map(|host| host.to_ascii_lowercase()).collect(), is_named: true }
+    }
+
+    /// The same hosts where nobody named them: their pages may call and are handed nothing.
+    pub(super) fn unnamed(self) -> Self {
+        Self { is_named: false, ..self }
     }
 
     /// The origin of a request when its pages may call.
@@ -38,7 +45,7 @@ impl Cors {
     /// Whether the host of an origin is named, itself or by its domain: everybody being let in names nobody.
     pub(super) fn names(&self, origin: &str) -> bool {
         let named = |host: &String| self.hosts.iter().any(|listed| listed != "*" && matches(listed, host));
-        host(origin).is_some_and(|host| named(&host))
+        self.is_named && host(origin).is_some_and(|host| named(&host))
     }
 
     fn allows(&self, origin: &str) -> bool {
@@ -120,6 +127,8 @@ mod tests {
         assert!(Cors::new(&["null".into()]).allows("null") && Cors::new(&["*".into()]).allows("https://any.net"));
         assert!(!Cors::new(&["*".into()]).allows("null"));
         assert!(cors.names("https://app.example.com") && !cors.names("https://evil.net") && !cors.names("null"));
+        let usual = Cors::new(&["localhost".into()]).unnamed();
+        assert!(usual.allows("http://localhost") && !usual.names("http://localhost"), "the default names nobody");
         assert!(!Cors::new(&["*".into()]).names("https://any.net"), "everybody is nobody in particular");
     }
 

@@ -68,7 +68,11 @@ impl Mobile {
     /// The face that a configuration asks for, or what of it cannot be had.
     pub fn new(config: &MobileConfig, tables: Tables, sign_in: Option<SignIn>) -> Result<Self, ConfigError> {
         let upstream = config.api.as_ref().map(Upstream::new).transpose()?;
-        Ok(Self { sign_in, tables, upstream, cors: Cors::new(&config.cors_origins), config: config.clone() })
+        let mut cors = Cors::new(&config.cors_origins);
+        if !config.names_cors_origins {
+            cors = cors.unnamed();
+        }
+        Ok(Self { sign_in, tables, upstream, cors, config: config.clone() })
     }
 }
 

@@ -72,7 +72,7 @@ impl<T> Cached<T> {
             return Ok(entry);
         }
         let fetched = match flight.rests {
-            Some(rests) if now < rests => Err(ProviderError::Away("it was not reached a moment ago")),
+            Some(rests) if now < rests => Err(ProviderError::Spared("it was not reached a moment ago")),
             _ => self.fetch(&mut flight, fetch).await,
         };
         // One that is old is better than none.

@@ -50,8 +50,9 @@ impl Claims {
         Ok(())
     }
 
-    /// The token is for this app and no other. `ours`: its client id, and those of its other parts.
-    pub(super) fn check_audience(&self, ours: &[String]) -> Result<(), ProviderError> {
+    /// The token is for this app and no other, and was given to it. `ours`: its client id, and those of its other parts;
+    /// `parties`: claims that name the app which a token was given to, of which each that is there must be one of ours.
+    pub(super) fn check_audience(&self, ours: &[String], parties: &[&str]) -> Result<(), ProviderError> {
         let foreign = ProviderError::Refused("the token was issued for another app");
         let audience = self.0.get("aud").cloned().map(serde_json::from_value::<Audience>);
         let Some(Ok(audience)) = audience else { return Err(foreign) };
@@ -59,11 +60,12 @@ impl Claims {
         if audiences.is_empty() || !audiences.iter().all(|audience| ours.contains(audience)) {
             return Err(foreign);
         }
-        match self.0.get("azp") {
-            None if audiences.len() == 1 => Ok(()),
-            Some(Json::String(party)) if ours.contains(party) => Ok(()),
-            _ => Err(foreign),
-        }
+        let mut given_to = parties.iter().filter_map(|name| self.0.get(*name)).peekable();
+        let is_said = given_to.peek().is_some() || audiences.len() == 1;
+        let is_ours = given_to.all(|party| party.as_str().is_some_and(|party| ours.iter().any(|own| own == party)));
+        // Such a token of Microsoft's is an app's own, and no user's.
+        let is_users = self.text("idtyp") != Some("app");
+        if is_said && is_ours && is_users { Ok(()) } else { Err(foreign) }
     }
 
     /// The token answers the sign-in that was begun with this word.
@@ -134,12 +136,14 @@ mod tests {
     #[test]
     fn a_token_is_for_one_of_our_own_and_for_nobody_else() {
         let ours = ["web".to_owned(), "phone".to_owned()];
-        let check = |json| claims(json).check_audience(&ours).is_ok();
+        let check = |json| claims(json).check_audience(&ours, &["azp", "appid"]).is_ok();
         for good in [
             json!({"aud": "web"}),
             json!({"aud": ["web"]}),
             json!({"aud": "web", "azp": "phone"}),
             json!({"aud": ["web", "phone"], "azp": "web"}),
+            json!({"aud": "web", "appid": "phone"}),
+            json!({"aud": "web", "idtyp": "user", "client_id": "not looked at"}),
         ] {
             assert!(check(good.clone()), "{good}");
         }
@@ -153,6 +157,10 @@ mod tests {
             json!({"aud": ["web", "phone"]}),
             json!({"aud": "web", "azp": "other"}),
             json!({"aud": "web", "azp": null}),
+            json!({"aud": "web", "appid": "other"}),
+            json!({"aud": "web", "azp": "web", "appid": "other"}),
+            json!({"aud": ["web", "phone"], "azp": "web", "appid": 7}),
+            json!({"aud": "web", "idtyp": "app"}),
         ] {
             assert!(!check(bad.clone()), "{bad}");
         }

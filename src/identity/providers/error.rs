@@ -20,4 +20,7 @@ pub enum ProviderError {
     /// The provider was not reached, or gave no answer that can be read; it may later.
     #[error("the sign-in provider cannot be asked: {0}")]
     Away(&'static str),
+    /// It is not asked just now: too many callers have it asked, or it was away a moment ago.
+    #[error("the sign-in provider cannot be asked: {0}")]
+    Spared(&'static str),
 }

@@ -23,6 +23,8 @@ use crate::model::time::Timestamp;
 
 const GRAPH: &str = "https://graph.facebook.com";
 const PAGES: &str = "https://www.facebook.com";
+/// The longest token that is sent on, in bytes.
+const LONGEST: usize = 1_024;
 const SCOPES: &str = "public_profile,email";
 
 #[derive(Debug)]
@@ -120,7 +122,8 @@ impl Facebook {
     }
 
     pub(super) async fn check(&self, body: &Map<String, Json>) -> Result<Identity, ProviderError> {
-        let token = body.get("access_token").and_then(Json::as_str).filter(|token| !token.is_empty());
+        let token = body.get("access_token").and_then(Json::as_str);
+        let token = token.filter(|token| (1..=LONGEST).contains(&token.len()));
         self.whose(token.ok_or_else(|| FieldError::new("access_token", "is required: a token of the provider"))?).await
     }
 

@@ -41,6 +41,9 @@ pub struct Tokens {
     pub expires_on: Option<Timestamp>,
     #[serde(default)]
     pub user_claims: Vec<Claim>,
+    /// An app brought them: that the others are of the same user as the one that proved who it is, nobody knows.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unproven: bool,
 }
 
 impl fmt::Debug for Tokens {

@@ -34,11 +34,16 @@ struct Written {
     x: Option<String>,
     #[serde(default)]
     y: Option<String>,
+    /// Microsoft's alone.
+    #[serde(default)]
+    issuer: Option<String>,
 }
 
 /// A key that verifies.
 pub(super) struct Key {
     kid: Option<String>,
+    /// For whose tokens, where the document says so.
+    pub(super) issuer: Option<String>,
     pub(super) algorithm: Algorithm,
     pub(super) decoding: DecodingKey,
 }
@@ -91,7 +96,7 @@ fn read(key: Written) -> Option<Key> {
         }
         _ => return None,
     };
-    Some(Key { kid: key.kid, algorithm, decoding })
+    Some(Key { kid: key.kid, issuer: key.issuer, algorithm, decoding })
 }
 
 impl KeySet {

@@ -10,6 +10,7 @@
 //! token that an app got by itself. What all three must prove is that the provider means *this* user, *for this app*.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde_json::{Map, Value as Json};
 
@@ -54,7 +55,7 @@ pub struct Settings {
 }
 
 /// Parameters of a request. A name that comes twice is as if it did not come: each reader would take another one.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Params(Vec<(String, String)>);
 
 impl Params {
@@ -68,6 +69,17 @@ impl Params {
         let only = found.next()?;
         found.next().is_none().then_some(only.1.as_str())
     }
+
+    /// Whether the name comes at all, with a value or without, once or more often.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(known, _)| known == name)
+    }
+}
+
+impl fmt::Debug for Params {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|(name, _)| name)).finish()
+    }
 }
 
 /// A sign-in that is to begin.
@@ -80,13 +92,18 @@ pub struct Asked<'a> {
 }
 
 /// A sign-in that began.
-#[derive(Debug)]
 pub struct Started {
     /// Where the browser goes.
     pub location: String,
     /// The word by which it comes back.
     pub state: String,
     pub kept: Kept,
+}
+
+impl fmt::Debug for Started {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Started(***)")
+    }
 }
 
 /// A browser that came back.
@@ -135,6 +152,16 @@ impl Preset {
             "google" => Self::Google,
             "microsoftaccount" => Self::Microsoft,
             _ => Self::Other,
+        }
+    }
+
+    /// Claims that name the app which a token was given to.
+    fn parties(self) -> &'static [&'static str] {
+        match self {
+            // Access tokens of many that know no `azp`.
+            Self::Other => &["azp", "appid", "client_id", "cid"],
+            // Microsoft's older access tokens have `appid`.
+            _ => &["azp", "appid"],
         }
     }
 

@@ -20,7 +20,7 @@ use super::claims::Claims;
 use super::client_secret::ClientSecret;
 use super::error::ProviderError;
 use super::identity::{Identity, Tokens};
-use super::keys::{KeyDocument, KeySet};
+use super::keys::{Key, KeyDocument, KeySet};
 use super::web::{Web, address, json, with_query};
 use super::{Asked, Params, Preset, Returned, Settings, Started};
 use crate::clock::SharedClock;
@@ -56,6 +56,9 @@ const PASSED: [&str; 10] = [
 ];
 /// The longest parameter that is handed through, in bytes.
 const LONGEST_PASSED: usize = 256;
+
+/// What an answer means that refuses us and not the user.
+const UNKNOWN: &str = "it does not take this app's client_id and client_secret";
 
 #[derive(Debug)]
 pub(super) struct OpenId {
@@ -175,6 +178,19 @@ impl OpenId {
         if is_its && !has_gap { Ok(()) } else { Err(ProviderError::Refused("the token is of another issuer")) }
     }
 
+    /// Whether a key signs for the token's directory: Microsoft says of some of its keys for which they do. Tokens of its
+    /// older issuer are held to what the newer one would be, the only one that its keys know.
+    fn check_key_issuer(&self, metadata: &Metadata, key: &Key, claims: &Claims) -> Result<(), ProviderError> {
+        let Some(issuer) = key.issuer.as_deref().filter(|_| self.preset.is_microsoft()) else { return Ok(()) };
+        let tenant = claims.text("tid").filter(|tid| is_tenant(tid)).unwrap_or(TENANT);
+        let (wanted, said) = (issuer.replace(TENANT, tenant), claims.text("iss").unwrap_or_default());
+        let is_older = said == OLDER.replace(TENANT, tenant) && wanted == metadata.issuer.replace(TENANT, tenant);
+        match wanted == said || is_older {
+            true => Ok(()),
+            false => Err(ProviderError::Refused("the token is not signed by the provider")),
+        }
+    }
+
     /// Where the browser goes.
     pub(super) async fn begin(&self, asked: &Asked<'_>) -> Result<Started, ProviderError> {
         let metadata = self.metadata().await?;
@@ -235,10 +251,12 @@ impl OpenId {
             ("code_verifier", &returned.kept.verifier),
         ];
         let answer = self.ask_for_tokens(metadata, &form).await?;
-        if (400..500).contains(&answer.status) {
-            return Err(ProviderError::Refused("the provider does not take the code"));
-        }
-        let granted = granted(&answer)?;
+        let granted = match refusal(&answer).as_deref() {
+            // Ours to mend: a secret that expired, say.
+            Some("invalid_client" | "unauthorized_client") => return Err(ProviderError::Away(UNKNOWN)),
+            Some(_) => return Err(ProviderError::Refused("the provider does not take the code")),
+            None => granted(&answer)?,
+        };
         let token = granted.id_token.clone().ok_or(ProviderError::Refused("the provider gave no ID token"))?;
         let claims = self.verified(&token).await?;
         claims.check_nonce(&returned.kept.nonce)?;
@@ -250,6 +268,11 @@ impl OpenId {
     /// Whose token an app shows.
     pub(super) async fn check(&self, body: &Map<String, Json>) -> Result<Identity, ProviderError> {
         let text = |name: &str| body.get(name).and_then(Json::as_str).filter(|text| !text.is_empty());
+        for name in ["access_token", "id_token", "authentication_token", "refresh_token"] {
+            if text(name).is_some_and(|text| text.len() > jwt::LONGEST) {
+                return Err(FieldError::new(name, "must be at most 16384 bytes").into());
+            }
+        }
         let names = self.preset.tokens();
         let shown = names.iter().find_map(|name| text(name)).ok_or_else(|| {
             FieldError::new(names.last().copied().unwrap_or_default(), "is required: a token of the provider")
@@ -261,6 +284,7 @@ impl OpenId {
         identity.tokens.id_token = given("id_token");
         identity.tokens.authentication_token = given("authentication_token");
         identity.tokens.refresh_token = given("refresh_token");
+        identity.tokens.unproven = true;
         identity.tokens.expires_on = self.end_of(body.get("expires_in").unwrap_or(&Json::Null));
         Ok(identity)
     }
@@ -271,12 +295,28 @@ impl OpenId {
         let metadata = self.metadata().await?;
         let form = [("grant_type", "refresh_token"), ("refresh_token", refresh.as_str())];
         let answer = self.ask_for_tokens(&metadata.value, &form).await?;
-        if (400..500).contains(&answer.status) && answer.status != 429 {
-            return Err(ProviderError::Ended);
+        match refusal(&answer).as_deref() {
+            // Nothing else says that the token is good no longer (RFC 6749 section 5.2).
+            Some("invalid_grant") if matches!(answer.status, 400 | 401) => return Err(ProviderError::Ended),
+            Some("invalid_client" | "unauthorized_client") => return Err(ProviderError::Away(UNKNOWN)),
+            Some(_) => return Err(ProviderError::Away("it does not give fresh tokens")),
+            None => {}
         }
-        let mut renewed = tokens.clone();
-        self.add(&mut renewed, granted(&answer)?);
+        let granted = granted(&answer)?;
+        self.check_same_user(tokens, &granted).await?;
+        let mut renewed = Tokens { unproven: false, ..tokens.clone() };
+        self.add(&mut renewed, granted);
         Ok(Some(renewed))
+    }
+
+    /// Fresh tokens are of the user of the old ones (OpenID Connect Core 1.0 section 12.2). Where an app brought those, only
+    /// an ID token says so.
+    async fn check_same_user(&self, old: &Tokens, granted: &Granted) -> Result<(), ProviderError> {
+        let foreign = ProviderError::Refused("the provider's fresh tokens are not known to be this user's");
+        let Some(token) = &granted.id_token else { return if old.unproven { Err(foreign) } else { Ok(()) } };
+        let claims = self.verified(token).await?;
+        let known = old.user_claims.iter().find(|claim| claim.typ == "sub").map(|claim| claim.val.as_str());
+        if known == Some(claims.subject()?) { Ok(()) } else { Err(foreign) }
     }
 
     async fn ask_for_tokens(&self, metadata: &Metadata, form: &[(&str, &str)]) -> Result<Answer, ProviderError> {
@@ -327,7 +367,8 @@ impl OpenId {
             })?;
         let claims = Claims(claims);
         self.check_issuer(&metadata.value, &claims)?;
-        claims.check_audience(&self.ours)?;
+        self.check_key_issuer(&metadata.value, key, &claims)?;
+        claims.check_audience(&self.ours, self.preset.parties())?;
         claims.check_times(self.clock.now())?;
         Ok(claims)
     }
@@ -349,6 +390,18 @@ impl OpenId {
         let seconds = expires_in.as_u64().or_else(|| expires_in.as_str()?.trim().parse().ok())?;
         Some(self.clock.now().plus(std::time::Duration::from_secs(seconds)))
     }
+}
+
+/// The word with which a token endpoint refuses (RFC 6749 section 5.2), empty where it says none. One that has too much to do
+/// refuses nothing.
+fn refusal(answer: &Answer) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Refusal {
+        error: String,
+    }
+    let refuses = (400..500).contains(&answer.status) && answer.status != 429;
+    let word = || serde_json::from_slice::<Refusal>(&answer.body).map(|refusal| refusal.error).unwrap_or_default();
+    refuses.then(word)
 }
 
 fn granted(answer: &Answer) -> Result<Granted, ProviderError> {
@@ -373,4 +426,72 @@ fn identity(claims: &Claims) -> Result<Identity, ProviderError> {
     };
     let tokens = Tokens { user_claims: claims.told(), ..Tokens::default() };
     Ok(Identity { subject, profile, tokens })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::clock::ManualClock;
+
+    const TID: &str = "72f988bf-86f1-41af-91ab-2d7cd011db47";
+
+    fn aad() -> OpenId {
+        let settings = Settings {
+            issuer: None,
+            client_id: "the-app".to_owned(),
+            client_secret: None,
+            signer: None,
+            audiences: Vec::new(),
+            scopes: None,
+            ca_pem: None,
+        };
+        OpenId::new(Preset::Aad, &settings, ManualClock::starting_at(Timestamp::from_millis(0)) as SharedClock).unwrap()
+    }
+
+    #[test]
+    fn a_key_of_microsofts_signs_for_the_directories_that_it_names() {
+        let (aad, path) = (aad(), "{tenantid}/v2.0");
+        let metadata = json!({
+            "issuer": format!("{MICROSOFT}{path}"), "jwks_uri": "https://x", "token_endpoint": "https://x",
+            "authorization_endpoint": "https://x",
+        });
+        let metadata: Metadata = serde_json::from_value(metadata).unwrap();
+        let signs = |key_issuer: Option<&str>, iss: String| {
+            let key = json!({"keys": [{"kty": "RSA", "kid": "k", "n": "AQAB", "e": "AQAB", "issuer": key_issuer}]});
+            let keys: KeySet = serde_json::from_value::<KeyDocument>(key).unwrap().into();
+            let header = jsonwebtoken::Header::new(jsonwebtoken::Algorithm::RS256);
+            let Json::Object(claims) = json!({"iss": iss, "tid": TID}) else { panic!() };
+            aad.check_key_issuer(&metadata, keys.find(&header).unwrap(), &Claims(claims)).is_ok()
+        };
+        let (newer, older) = (format!("{MICROSOFT}{TID}/v2.0"), format!("https://sts.windows.net/{TID}/"));
+        let (any, own) = (format!("{MICROSOFT}{path}"), newer.clone());
+        let consumers = format!("{MICROSOFT}9188040d-6c67-4c5b-b112-36a304b66dad/v2.0");
+        for iss in [newer, older] {
+            assert!(
+                signs(None, iss.clone()) && signs(Some(&any), iss.clone()) && signs(Some(&own), iss.clone()),
+                "{iss}"
+            );
+            assert!(!signs(Some(&consumers), iss.clone()), "a key for personal accounts: {iss}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_known_by_its_word() {
+        let answer = |status, body: &str| Answer {
+            status,
+            headers: http::HeaderMap::new(),
+            body: bytes::Bytes::copy_from_slice(body.as_bytes()),
+        };
+        for (status, body, word) in [
+            (400, r#"{"error":"invalid_grant"}"#, Some("invalid_grant")),
+            (401, "no JSON", Some("")),
+            (429, r#"{"error":"slow_down"}"#, None),
+            (200, r#"{"error":"invalid_grant"}"#, None),
+            (503, r#"{"error":"invalid_grant"}"#, None),
+        ] {
+            assert_eq!(refusal(&answer(status, body)).as_deref(), word, "{status} {body}");
+        }
+    }
 }

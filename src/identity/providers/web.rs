@@ -28,6 +28,8 @@ const EXCHANGE: Duration = Duration::from_secs(10);
 /// Requests to one provider that may be under way at once. Whoever sends us made-up tokens makes us ask; more of them are
 /// told to come back.
 const AT_ONCE: usize = 64;
+/// The same for its documents, which all sign-ins need: each is fetched once for all who wait.
+const DOCUMENTS_AT_ONCE: usize = 4;
 
 /// The way to one provider.
 #[derive(Debug)]
@@ -35,6 +37,7 @@ pub(super) struct Web {
     own: Client,
     elsewhere: Client,
     under_way: Semaphore,
+    documents: Semaphore,
     /// Host and port of the provider, in small letters.
     host: String,
 }
@@ -54,13 +57,14 @@ impl Web {
             own: client(Reach::Anywhere)?,
             elsewhere: client(Reach::Public)?,
             under_way: Semaphore::new(AT_ONCE),
+            documents: Semaphore::new(DOCUMENTS_AT_ONCE),
             host,
         })
     }
 
     /// GET of a JSON document.
     pub(super) async fn document<T: DeserializeOwned>(&self, url: &str) -> Result<T, ProviderError> {
-        let answer = self.get(url, None).await?;
+        let answer = self.send(get(url, None)?, Bytes::new(), &self.documents).await?;
         match answer.status {
             200 => json(&answer),
             _ => Err(ProviderError::Away("it does not give its document")),
@@ -69,8 +73,7 @@ impl Web {
 
     /// GET, with a value for `Authorization`.
     pub(super) async fn get(&self, url: &str, authorization: Option<&str>) -> Result<Answer, ProviderError> {
-        let request = Request::get(reachable(url)?).header(ACCEPT, "application/json");
-        self.send(authorized(request, authorization)?, Bytes::new()).await
+        self.send(get(url, authorization)?, Bytes::new(), &self.under_way).await
     }
 
     /// POST of a form, with a value for `Authorization`.
@@ -84,18 +87,23 @@ impl Web {
         let request = Request::post(reachable(url)?)
             .header(ACCEPT, "application/json")
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded");
-        self.send(authorized(request, authorization)?, body.into()).await
+        self.send(authorized(request, authorization)?, body.into(), &self.under_way).await
     }
 
-    async fn send(&self, request: http::request::Builder, body: Bytes) -> Result<Answer, ProviderError> {
+    async fn send(
+        &self,
+        request: http::request::Builder,
+        body: Bytes,
+        slots: &Semaphore,
+    ) -> Result<Answer, ProviderError> {
         let request = request.body(Full::new(body)).map_err(|_| ProviderError::Away("its address cannot be used"))?;
         let uri = request.uri();
         let is_own = uri.authority().is_some_and(|host| host.as_str().eq_ignore_ascii_case(&self.host));
         if !is_own && uri.port_u16().is_some_and(|port| port != 443) {
             return Err(ProviderError::Away("its documents name a port of another host"));
         }
-        let busy = |_| ProviderError::Away("too many sign-ins are under way");
-        let _slot = self.under_way.try_acquire().map_err(busy)?;
+        let busy = |_| ProviderError::Spared("too many sign-ins are under way");
+        let _slot = slots.try_acquire().map_err(busy)?;
         let client = if is_own { &self.own } else { &self.elsewhere };
         client.send(request).await.map_err(|failure| match failure {
             Failure::Unconnected(_) => ProviderError::Away("it is not reached"),
@@ -110,6 +118,10 @@ pub(super) fn address(url: &str) -> Option<Uri> {
     let uri: Uri = url.parse().ok()?;
     let is_one = uri.scheme_str() == Some("https") && uri.authority().is_some_and(|host| !host.as_str().contains('@'));
     is_one.then_some(uri)
+}
+
+fn get(url: &str, authorization: Option<&str>) -> Result<http::request::Builder, ProviderError> {
+    authorized(Request::get(reachable(url)?).header(ACCEPT, "application/json"), authorization)
 }
 
 fn reachable(url: &str) -> Result<Uri, ProviderError> {
@@ -167,6 +179,16 @@ mod tests {
         ] {
             assert_eq!(web.get(url, None).await.unwrap_err(), ProviderError::Away(why), "{url}");
         }
+    }
+
+    #[tokio::test]
+    async fn callers_do_not_take_the_place_of_documents() {
+        let web = Web::new("https://localhost:1/", None).unwrap();
+        let _taken = web.under_way.try_acquire_many(u32::try_from(AT_ONCE).unwrap()).unwrap();
+        let busy = ProviderError::Spared("too many sign-ins are under way");
+        assert_eq!(web.get("https://localhost:1/", None).await.unwrap_err(), busy);
+        let document = web.document::<serde_json::Value>("https://localhost:1/").await;
+        assert_eq!(document.unwrap_err(), ProviderError::Away("it is not reached"));
     }
 
     #[test]

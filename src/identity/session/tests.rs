@@ -27,8 +27,9 @@ fn a_session_says_who_it_is_and_how_long() {
     assert_eq!(sessions.verify(&token, NOW), Ok(user.clone()));
     assert_eq!((&user.profile, user.issued), (&profile, NOW));
     let claims: Value = jwt::open(&token, &sessions.verifying, Algorithm::HS256).unwrap();
+    assert!(claims["jti"].as_str().is_some_and(|jti| jti.len() == 32), "{claims}");
     let expected = json!({
-        "sub": "sid:00", "stable_sid": "sid:00", "idp": "google", "ver": "4", "iss": "https://i/", "aud": "https://a/",
+        "jti": claims["jti"], "sub": "sid:00", "stable_sid": "sid:00", "idp": "google", "ver": "4", "iss": "https://i/", "aud": "https://a/",
         "iat": SECOND, "nbf": SECOND, "exp": SECOND + 3_600, "ims": NOW.millis(), "sid": user.session, "subject": "42",
         "email": "ann@example.com",
     });
@@ -56,7 +57,9 @@ fn a_renewed_token_is_of_the_same_session() {
     let later = NOW.plus(Duration::from_mins(1));
     let (second, token) = sessions.renew(&first, later).unwrap();
     assert_eq!(sessions.verify(&token, later), Ok(second.clone()));
-    assert_eq!((&second.session, second.issued), (&first.session, later));
+    assert_eq!((&second.session, second.issued), (&first.session, NOW), "and began when it began");
+    assert!(second.expires > first.expires);
+    assert_eq!(second.check_not_before(Some(NOW)), Err(SessionError::Revoked), "a revocation meets it");
     let (other, _) = sessions.begin("sid:00", "google", Profile::default(), NOW).unwrap();
     assert_ne!(other.session, first.session);
 }
@@ -74,6 +77,25 @@ fn a_token_of_the_apps_own_server_needs_little() {
     let user = sessions("key").verify(&own, NOW).unwrap();
     assert_eq!((user.sub.as_str(), user.provider.as_str()), ("ann", "custom"));
     assert_eq!(user.check_not_before(Some(Timestamp::from_millis(0))), Err(SessionError::Revoked));
+}
+
+#[test]
+fn a_session_without_a_name_is_not_that_of_all() {
+    for sid in [json!(""), json!("a\nb"), json!("a".repeat(256))] {
+        let own = signed("key", |claims| claims["sid"] = sid.clone());
+        assert_eq!(sessions("key").verify(&own, NOW).unwrap().session, None, "{sid}");
+    }
+    let own = signed("key", |claims| claims["sid"] = json!("one"));
+    assert_eq!(sessions("key").verify(&own, NOW).unwrap().session.as_deref(), Some("one"));
+}
+
+#[test]
+fn a_session_that_waited_began_when_its_user_signed_in() {
+    let later = NOW.plus(Duration::from_mins(5));
+    let (user, token) = sessions("key").begin_late("sid:00", "google", Profile::default(), NOW, later).unwrap();
+    assert_eq!(sessions("key").verify(&token, later), Ok(user.clone()));
+    assert_eq!(user.check_not_before(Some(NOW)), Err(SessionError::Revoked));
+    assert_eq!(user.expires.since(later), Duration::from_secs(3_600) - Duration::from_millis(500));
 }
 
 #[test]

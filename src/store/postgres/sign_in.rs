@@ -79,6 +79,15 @@ impl SignInStore for PostgresStore {
         within(retrying(forget)).await
     }
 
+    async fn forget_these_tokens(&self, user: &str, provider: &str, sealed: &[u8]) -> Result<bool> {
+        let forget = || async {
+            let client = self.parts.pool.get().await?;
+            let sql = "DELETE FROM auth_tokens WHERE account = $1 AND provider = $2 AND content = $3";
+            Ok(execute(&client, sql, &[&user, &provider, &sealed]).await? == 1)
+        };
+        within(retrying(forget)).await
+    }
+
     async fn revoke(&self, user: &str, session: Option<&str>, keep: Duration) -> Result<Timestamp> {
         let revoke = || async {
             let mut client = self.parts.pool.get().await?;

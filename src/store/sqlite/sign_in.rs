@@ -69,6 +69,15 @@ impl SignInStore for SqliteStore {
         self.parts.engine.write(Precedence::Row, 1, forget).await
     }
 
+    async fn forget_these_tokens(&self, user: &str, provider: &str, sealed: &[u8]) -> Result<bool> {
+        let (user, provider, sealed) = (user.to_owned(), provider.to_owned(), sealed.to_vec());
+        let forget = move |tx: &Connection| {
+            let sql = "DELETE FROM auth_tokens WHERE account = ?1 AND provider = ?2 AND content = ?3";
+            Ok(tx.prepare_cached(sql)?.execute(params![user, provider, sealed])? == 1)
+        };
+        self.parts.engine.write(Precedence::Row, 1, forget).await
+    }
+
     async fn revoke(&self, user: &str, session: Option<&str>, keep: Duration) -> Result<Timestamp> {
         let (clock, user, session) = (self.parts.clock.clone(), user.to_owned(), session.map(str::to_owned));
         let revoke = move |tx: &Connection| {

@@ -23,6 +23,10 @@ async fn a13_a_foreign_redirect_is_refused() {
         "com.example.app://other",
         "javascript:alert(1)",
         "/page#token=mine",
+        "/.auth/login/house?session_mode=cookie",
+        "/.auth/login/other",
+        "/%2Eauth/login/other",
+        "/.auth/logout",
     ] {
         for name in ["post_login_redirect_url", "post_login_redirect_uri"] {
             let answer = house.world.client.get(&format!("/.auth/login/house?{name}={}", escaped(target))).await;
@@ -45,6 +49,14 @@ async fn a13_what_a_request_says_is_held_to_rules() {
         ("session_mode=both", "session_mode must be token or cookie"),
         ("code_challenge=abc", "code_challenge must be a SHA-256 in base64"),
         ("code_challenge=abc&code_challenge_method=plain", "code_challenge_method must be S256"),
+        ("code_challenge=", "code_challenge must be a SHA-256 in base64"),
+        ("code_challenge=a&code_challenge=a", "code_challenge must be a SHA-256 in base64"),
+        ("code_challenge_method=S256", "code_challenge is required with code_challenge_method"),
+        ("code_challenge=a&code_challenge_method=", "code_challenge_method must be S256"),
+        (
+            "code_challenge=a&code_challenge_method=S256&code_challenge_method=S256",
+            "code_challenge_method must be S256",
+        ),
         (
             "completion_type=letter&completion_origin=https://app.example.com",
             "completion_type must be postMessage or iframe",
@@ -90,6 +102,20 @@ async fn a13_only_pages_that_may_have_it_are_told() {
     assert_eq!(refused(&answer).0, 400);
 }
 
+/// A session stands in a fragment, and browsers take fragments along.
+#[tokio::test]
+async fn a_session_does_not_follow_our_redirects_to_strangers() {
+    let house = House::start().await;
+    let here = house.world.over_tls();
+    let away = format!("/.auth/logout?post_logout_redirect_uri={}", escaped("https://web.example.com/signed"));
+    for path in ["/.auth/login/house", "/.auth/login/house?session_mode=cookie", "/.auth/logout", away.as_str()] {
+        let end = house.browser().follow(format!("{here}{path}#token=mine")).await;
+        assert!(end.visited.len() > 1 && end.visited[1..].iter().all(|url| !url.contains("mine")), "{end:?}");
+        let answer = house.browser().own(path).await.expect(302);
+        assert!(answer.header("location").unwrap().contains('#'), "{answer:?}");
+    }
+}
+
 /// Begins a sign-in and answers the address with which the provider sends the browser back.
 async fn begun(browser: &mut Browser, path: &str) -> String {
     let answer = browser.own(path).await.expect(302);
@@ -132,7 +158,9 @@ async fn an_answer_is_good_once() {
     assert!(is_lost(&browser.follow(back.clone()).await), "the cookie is gone");
     // With the cookie as well, from a copy: the provider's code is used up; and so is the state.
     browser.cookies = cookies.clone();
-    assert_eq!(browser.follow(back.clone()).await.fragment("error"), "the provider does not take the code");
+    let asked = house.provider.asked("/token");
+    assert_eq!(browser.follow(back.clone()).await.fragment("error"), "this sign-in was used before");
+    assert_eq!(house.provider.asked("/token"), asked, "nor is the provider asked again");
     let code = back.split("code=").nth(1).unwrap().to_owned();
     assert!(!code.is_empty());
     for twice in [format!("{back}&state=x"), back.replace("state=", "state=x&state=")] {
@@ -238,6 +266,20 @@ async fn a_body_that_is_none_is_a_clear_400() {
     }
     let answer = client.send("POST", "/.auth/login/house", &[("content-type", "text/plain")], b"{}").await;
     assert_eq!(refused(&answer).0, 415);
+}
+
+#[tokio::test]
+async fn what_an_app_shows_has_bounds() {
+    let house = House::start().await;
+    for name in ["access_token", "refresh_token", "authentication_token"] {
+        let mut body = json!({"id_token": house.id_token()});
+        body[name] = json!("a".repeat(16 * 1024 + 1));
+        let words = format!("{name} must be at most 16384 bytes");
+        assert_eq!(refused(&house.show(&body).await), (400, words));
+    }
+    let huge = json!({"id_token": house.id_token(), "more": "a".repeat(64 * 1024)});
+    assert_eq!(refused(&house.show(&huge).await).0, 413);
+    assert_eq!(refused(&house.world.client.post("/.auth/login", &huge).await).0, 413);
 }
 
 #[tokio::test]

@@ -153,7 +153,11 @@ impl Browser {
             }
             let answer = self.ask("GET", &place, &NAVIGATION, b"").await;
             match answer.header("location") {
-                Some(next) if answer.status == 302 => url = next.to_owned(),
+                Some(next) if answer.status == 302 => {
+                    // What stood in the fragment goes along where there is no other (RFC 9110 section 10.2.2).
+                    let fragment = url.split_once('#').filter(|_| !next.contains('#')).map(|(_, fragment)| fragment);
+                    url = fragment.map_or_else(|| next.to_owned(), |fragment| format!("{next}#{fragment}"));
+                }
                 _ => return End { url, answer: Some(answer), visited },
             }
         }

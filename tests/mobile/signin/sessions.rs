@@ -154,6 +154,107 @@ async fn a14_the_operator_ends_all_sessions_of_a_user() {
 }
 
 #[tokio::test]
+async fn a14_a_code_that_waits_while_sessions_are_revoked_is_worth_nothing() {
+    let house = House::start().await;
+    let (user, _) = signed_in(&house).await;
+    let challenge = super::flows::escaped(&super::flows::challenge("the word"));
+    let path = format!("/.auth/login/house?post_login_redirect_url={APP}&code_challenge={challenge}");
+    let code = house.browser().go(&path).await.fragment("authorization_code");
+    house.world.admin.post(&format!("/v1/users/{user}:revoke"), &json!({})).await.expect(200);
+    let path = format!("/.auth/login/house/token?authorization_code={code}&code_verifier=the%20word");
+    assert_eq!(refused(&house.world.client.get(&path).await), (401, "session revoked".to_owned()));
+}
+
+/// The token of a browser's sign-in whose provider's tokens have ended already.
+async fn worn(house: &House) -> String {
+    house.provider.set_access_seconds(0);
+    session_of(&house.browser().go("/.auth/login/house").await.session()).1
+}
+
+async fn me(house: &House, token: &str) -> Value {
+    house.world.showing(token).get("/.auth/me").await.expect(200).json()[0].clone()
+}
+
+#[tokio::test]
+async fn a_provider_that_refuses_the_app_ends_nobodys_session() {
+    let house = House::start().await;
+    for (status, word) in [
+        (401, "invalid_client"),
+        (400, "unauthorized_client"),
+        (400, "temporarily_unavailable"),
+        (400, "interaction_required"),
+        (403, "invalid_grant"),
+        (404, ""),
+        (429, "slow_down"),
+    ] {
+        let token = worn(&house).await;
+        let before = (me(&house, &token).await, house.provider.asked("/token"));
+        house.provider.set_token_refusal(Some((status, word)));
+        let (_, token) = session_of(&refresh(&house, &token).await.expect(200).json());
+        assert_eq!((me(&house, &token).await, house.provider.asked("/token")), (before.0, before.1 + 1), "{word}");
+        house.provider.set_token_refusal(None);
+    }
+    house.provider.set_token_refusal(Some((401, "invalid_client")));
+    let end = house.browser().go("/.auth/login/house").await;
+    let words = "the sign-in provider cannot be asked: it does not take this app's client_id and client_secret";
+    assert_eq!(end.fragment("error"), words, "no fault of the user's code");
+}
+
+#[tokio::test]
+async fn refreshes_at_once_use_a_refresh_token_once() {
+    let house = House::start().await;
+    house.provider.set_rotating(true);
+    let mut token = worn(&house).await;
+    for _ in 0..2 {
+        let asked = house.provider.asked("/token");
+        let at_once = futures_util::future::join_all((0..4).map(|_| refresh(&house, &token))).await;
+        for answer in at_once {
+            token = session_of(&answer.expect(200).json()).1;
+        }
+        assert_eq!(house.provider.asked("/token"), asked + 1);
+        assert_eq!(who(&house.world, &token).await, 200);
+    }
+}
+
+#[tokio::test]
+async fn fresh_tokens_of_somebody_else_are_not_kept() {
+    let house = House::start().await;
+    let anns = worn(&house).await;
+    let before = me(&house, &anns).await;
+    // The provider mixes them up.
+    house.provider.set_person(json!({"sub": "somebody else"}));
+    let (_, anns) = session_of(&refresh(&house, &anns).await.expect(200).json());
+    let after = me(&house, &anns).await;
+    assert_eq!((&after["access_token"], &after["id_token"]), (&before["access_token"], &before["id_token"]));
+    assert!(after.get("refresh_token").is_none(), "and is not asked so again");
+    // An app shows its user's proof beside another's refresh token.
+    house.provider.set_person(json!({"sub": "248289761001"}));
+    for bare in [false, true] {
+        let anothers = worn(&house).await;
+        let anothers = me(&house, &anothers).await["refresh_token"].clone();
+        house.provider.set_bare(bare);
+        house.provider.set_person(json!({"sub": "mallory"}));
+        let proof = json!({"id_token": house.id_token(), "refresh_token": anothers, "expires_in": 0});
+        let (_, token) = session_of(&house.show(&proof).await.expect(200).json());
+        house.provider.set_person(json!({"sub": "248289761001"}));
+        let asked = house.provider.asked("/token");
+        let (_, token) = session_of(&refresh(&house, &token).await.expect(200).json());
+        let told = me(&house, &token).await;
+        assert!(told.get("access_token").is_none(), "{told}");
+        assert_eq!(house.provider.asked("/token"), asked + 1);
+    }
+    // Its own are renewed where the provider says whose they are.
+    let own = worn(&house).await;
+    let own = me(&house, &own).await["refresh_token"].clone();
+    house.provider.set_bare(false);
+    house.provider.set_access_seconds(3_600);
+    let proof = json!({"id_token": house.id_token(), "refresh_token": own, "expires_in": "0"});
+    let (_, token) = session_of(&house.show(&proof).await.expect(200).json());
+    let (_, token) = session_of(&refresh(&house, &token).await.expect(200).json());
+    assert!(me(&house, &token).await["access_token"].is_string());
+}
+
+#[tokio::test]
 async fn a13_a_refresh_renews_the_providers_tokens_and_ends_with_them() {
     let house = House::start().await;
     house.provider.set_access_seconds(0);
@@ -211,6 +312,8 @@ async fn a13_a_browser_that_wants_no_token_gets_a_cookie_for_its_own_pages() {
     assert_eq!(browser.ask("GET", &rows, &[("zumo-api-version", "2.0.0")], b"").await.status, 200);
     let refreshed = browser.own("/.auth/refresh").await.expect(200);
     assert!(refreshed.header("set-cookie").unwrap().starts_with("__Host-AppServiceAuthSession="));
+    let told = refreshed.json();
+    assert!(told["user"]["userId"].is_string() && told.as_object().unwrap().len() == 1, "no token for scripts: {told}");
     let copied = browser.cookies.clone();
     let end = browser.go("/.auth/logout").await;
     assert!(end.url.ends_with("/.auth/logout/done") && browser.cookies.is_empty(), "{end:?}");

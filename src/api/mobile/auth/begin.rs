@@ -3,7 +3,7 @@
 use axum::response::Response;
 use http::header;
 
-use super::{Ask, cookie, end, redirect_to};
+use super::{Ask, cookie, end, redirect_abroad};
 use crate::api::mobile::refusal::Refused;
 use crate::identity::flow::{AT_PROVIDER, Flow};
 use crate::identity::providers::Asked;
@@ -25,7 +25,7 @@ pub(super) async fn begin(ask: Ask) -> Result<Response, Refused> {
     };
     let sealed = sign_in.seals.seal_flow(&flow).ok_or_else(Refused::unable)?;
     let cookie = cookie::keep_flow(&ask.here, &flow.state, &sealed, provider.posts_back());
-    let mut response = redirect_to(&started.location)?;
+    let mut response = redirect_abroad(&started.location)?;
     response.headers_mut().append(header::SET_COOKIE, cookie.ok_or_else(Refused::unable)?);
     Ok(response)
 }

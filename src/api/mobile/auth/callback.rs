@@ -64,10 +64,10 @@ async fn callback(ask: &Ask, params: &Params) -> Result<Response, Refused> {
 async fn finish(ask: &Ask, provider: &Provider, flow: &Flow, params: &Params) -> Result<Identity, Refused> {
     let Flow { redirect_uri, state, kept, .. } = flow;
     let returned = Returned { redirect_uri, state, kept, params };
-    let identity = provider.finish(&returned).await.map_err(|error| ask.failed(provider, error))?;
+    // Before the provider is asked: one state has it asked once.
     let mark = sha256(format!("{MARK}{state}").as_bytes());
-    match ask.app.store.sign_in().put_once(mark, Vec::new(), AT_PROVIDER).await? {
-        true => Ok(identity),
-        false => Err(Refused::unauthorised("this sign-in was used before")),
+    if !ask.app.store.sign_in().put_once(mark, Vec::new(), AT_PROVIDER).await? {
+        return Err(Refused::unauthorised("this sign-in was used before"));
     }
+    provider.finish(&returned).await.map_err(|error| ask.failed(provider, error))
 }

@@ -4,13 +4,20 @@ use axum::response::Response;
 use serde_json::{Map, Value as Json};
 
 use super::{Ask, session_answer};
+use crate::api::error::ApiError;
 use crate::api::mobile::caller;
 use crate::api::mobile::refusal::Refused;
 use crate::api::request::Body;
 use crate::model::field::FieldError;
 
-fn object(body: &Body) -> Result<Map<String, Json>, FieldError> {
-    serde_json::from_slice(&body.0).map_err(|error| FieldError::json("body", "must be a JSON object", &error))
+/// The longest body, in bytes: some tokens.
+const LONGEST: usize = 64 * 1024;
+
+fn object(body: &Body) -> Result<Map<String, Json>, Refused> {
+    if body.0.len() > LONGEST {
+        return Err(ApiError::too_large(LONGEST).into());
+    }
+    Ok(serde_json::from_slice(&body.0).map_err(|error| FieldError::json("body", "must be a JSON object", &error))?)
 }
 
 /// POST `/.auth/login/{provider}`.

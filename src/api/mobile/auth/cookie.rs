@@ -18,7 +18,7 @@ const UNDER_WAY: &str = "fanfare-sign-in";
 /// As the original server calls it.
 const SESSION: &str = "AppServiceAuthSession";
 /// Sign-ins that may be under way in one browser; a further one takes another's place.
-const SLOTS: u8 = 8;
+const SLOTS: u8 = 3;
 
 fn is_secure(here: &Here) -> bool {
     here.0.starts_with("https://")

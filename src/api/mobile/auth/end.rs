@@ -39,7 +39,7 @@ pub(super) fn asked(ask: &Ask) -> Result<End, Refused> {
             return Err(FieldError::new(name, rule).into());
         }
     }
-    let challenge = ask.param("code_challenge").map(|text| challenge(ask, text)).transpose()?;
+    let challenge = challenge(ask)?;
     if challenge.is_some() && target.is_none() {
         return Err(FieldError::new(TARGETS[0], "is required with code_challenge").into());
     }
@@ -47,11 +47,18 @@ pub(super) fn asked(ask: &Ask) -> Result<End, Refused> {
     Ok(End { mode, target, challenge: challenge.map(|challenge| challenge.text()), page })
 }
 
-fn challenge(ask: &Ask, text: &str) -> Result<Challenge, FieldError> {
-    if ask.param("code_challenge_method").is_some_and(|method| method != "S256") {
+/// The challenge of an app that shows one, or that meant to: an app that asks for a code is never given a session.
+fn challenge(ask: &Ask) -> Result<Option<Challenge>, FieldError> {
+    let is_there = |name: &str| ask.params.has(name);
+    if is_there("code_challenge_method") && ask.params.get("code_challenge_method") != Some("S256") {
         return Err(FieldError::new("code_challenge_method", "must be S256"));
     }
-    Challenge::parse(text).ok_or_else(|| FieldError::new("code_challenge", "must be a SHA-256 in base64"))
+    let text = match (is_there("code_challenge"), is_there("code_challenge_method")) {
+        (true, _) => ask.param("code_challenge").unwrap_or_default(),
+        (false, true) => return Err(FieldError::new("code_challenge", "is required with code_challenge_method")),
+        (false, false) => return Ok(None),
+    };
+    Challenge::parse(text).map(Some).ok_or_else(|| FieldError::new("code_challenge", "must be a SHA-256 in base64"))
 }
 
 /// The page that waits for the session: only one that may have it.
@@ -82,7 +89,7 @@ pub(super) async fn arrive(ask: &Ask, provider: &Provider, end: &End, identity: 
     let (user, token) = ask.welcome(provider, identity).await?;
     if end.mode == Mode::Cookie {
         let target = end.target.clone().unwrap_or_else(|| ask.here.address(COMPLETE));
-        let cookie = cookie::session(&ask.here, Some(&token), user.expires.since(user.issued));
+        let cookie = cookie::session(&ask.here, Some(&token), user.expires.since(ask.app.clock.now()));
         let mut response = redirect_to(&target)?;
         response.headers_mut().append(header::SET_COOKIE, cookie.ok_or_else(Refused::unable)?);
         return Ok(response);

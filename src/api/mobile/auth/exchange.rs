@@ -5,11 +5,13 @@
 use axum::response::Response;
 
 use super::{Ask, session_answer, tokens};
+use crate::api::mobile::caller;
 use crate::api::mobile::refusal::Refused;
 use crate::identity::flow::{CODE_LIFE, Waiting};
 use crate::identity::pkce::{Challenge, random_word, sha256};
 use crate::identity::providers::{Identity, Provider};
 use crate::model::field::FieldError;
+use crate::model::time::Timestamp;
 
 /// The longest code that is looked at, in bytes; ours have 43.
 const LONGEST: usize = 128;
@@ -25,7 +27,8 @@ pub(super) async fn keep(
     let sub = sign_in.ids.of(&provider.name, &identity.subject);
     tokens::keep(ask, &sub, &provider.name, &identity.tokens).await?;
     let (provider, challenge) = (provider.name.clone(), challenge.to_owned());
-    let waiting = Waiting { sub, provider, profile: identity.profile, challenge };
+    let began = ask.app.clock.now().millis();
+    let waiting = Waiting { sub, provider, profile: identity.profile, challenge, began };
     let sealed = sign_in.seals.seal_waiting(&waiting).ok_or_else(Refused::unable)?;
     let code = random_word().ok_or_else(Refused::unable)?;
     match ask.app.store.sign_in().put_once(sha256(code.as_bytes()), sealed, CODE_LIFE).await? {
@@ -50,8 +53,10 @@ pub(super) async fn exchange(ask: Ask) -> Result<Response, Refused> {
     if !challenge.is_met_by(verifier) {
         return Err(refused());
     }
-    let now = ask.app.clock.now();
-    let begun = sign_in.sessions.begin(&waiting.sub, &waiting.provider, waiting.profile, now);
+    // Their sessions may have been revoked meanwhile, and this one began when they signed in.
+    let (began, now) = (Timestamp::from_millis(waiting.began), ask.app.clock.now());
+    let begun = sign_in.sessions.begin_late(&waiting.sub, &waiting.provider, waiting.profile, began, now);
     let (user, token) = begun.ok_or_else(Refused::unable)?;
+    let user = caller::unless_revoked(&ask.app, user).await?;
     Ok(session_answer(&user, &token))
 }

@@ -101,6 +101,9 @@ pub enum SetupError {
 impl SignIn {
     /// Sign-in as configured. Nobody is contacted before somebody signs in.
     pub fn new(auth: &AuthConfig, vault: Vault, clock: &SharedClock) -> Result<Self, SetupError> {
+        for key in auth.short_keys() {
+            tracing::warn!("mobile.auth.{key} is shorter than 32 bytes: whoever guesses it is anyone they like");
+        }
         let life = Duration::from_hours(u64::from(auth.session_hours));
         let mut providers = Providers::default();
         for (name, config) in &auth.providers {
@@ -261,13 +264,20 @@ fn redirect_to(location: &str) -> Result<Response, Refused> {
     Ok((StatusCode::FOUND, [(header::LOCATION, value)]).into_response())
 }
 
+/// The same to somebody who is not trusted with sessions. It leaves with a fragment: a browser hands on the one that it
+/// came with where there is no other (RFC 9110 section 10.2.2), and that may be a session.
+fn redirect_abroad(location: &str) -> Result<Response, Refused> {
+    let fragment = if location.contains('#') { "" } else { "#_" };
+    redirect_to(&format!("{location}{fragment}"))
+}
+
 impl From<ProviderError> for Refused {
     fn from(error: ProviderError) -> Self {
         match error {
             ProviderError::Field(error) => error.into(),
             ProviderError::Refused(_) | ProviderError::Said(_) => Self::unauthorised(error.to_string()),
             ProviderError::Ended => Self::forbidden(error.to_string()),
-            ProviderError::Away(_) => Self::away(error.to_string()),
+            ProviderError::Away(_) | ProviderError::Spared(_) => Self::away(error.to_string()),
         }
     }
 }

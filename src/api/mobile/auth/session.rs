@@ -9,6 +9,7 @@ use http::request::Parts;
 use http::{Method, StatusCode, header};
 use serde::Serialize;
 
+use super::tokens::Kept;
 use super::{Ask, cookie, redirect_to, session_answer, tokens};
 use crate::api::App;
 use crate::api::mobile::caller::{self, Caller};
@@ -42,32 +43,50 @@ pub(super) async fn refresh(ask: Ask) -> Result<Response, Refused> {
     let provider = sign_in.providers.find(&user.provider);
     let provider = provider.ok_or_else(|| Refused::bad("sessions of this provider cannot be refreshed here"))?;
     if let Some(kept) = tokens::of(&ask, &user.sub, &user.provider).await?
-        && kept.expires_on.is_some_and(|end| end <= ask.app.clock.now())
+        && kept.tokens.expires_on.is_some_and(|end| end <= ask.app.clock.now())
     {
         renew(&ask, provider, &user, &kept).await?;
     }
     let (user, token) = sign_in.sessions.renew(&user, ask.app.clock.now()).ok_or_else(Refused::unable)?;
-    let mut response = session_answer(&user, &token);
-    if shown.is_cookie {
-        let cookie = cookie::session(&ask.here, Some(&token), user.expires.since(user.issued));
-        response.headers_mut().append(header::SET_COOKIE, cookie.ok_or_else(Refused::unable)?);
+    if !shown.is_cookie {
+        return Ok(session_answer(&user, &token));
     }
+    // The page never had the token in its hands, and does not get it now.
+    let body = serde_json::json!({ "user": { "userId": user.sub } }).to_string();
+    let mut response = (StatusCode::OK, [(header::CONTENT_TYPE, JSON)], body).into_response();
+    let cookie = cookie::session(&ask.here, Some(&token), user.expires.since(ask.app.clock.now()));
+    response.headers_mut().append(header::SET_COOKIE, cookie.ok_or_else(Refused::unable)?);
     Ok(response)
 }
 
 /// Has the provider give fresh tokens for its old ones. One that cannot be asked now is asked another time; one that has
 /// ended the sign-in ends the session, too.
-async fn renew(ask: &Ask, provider: &Provider, user: &User, kept: &Tokens) -> Result<(), Refused> {
-    match provider.renew(kept).await {
+async fn renew(ask: &Ask, provider: &Provider, user: &User, kept: &Kept) -> Result<(), Refused> {
+    let Some(refresh) = &kept.tokens.refresh_token else { return Ok(()) };
+    if !tokens::claim(ask, &provider.name, refresh).await? {
+        return Ok(());
+    }
+    match provider.renew(&kept.tokens).await {
         Ok(Some(fresh)) => tokens::keep(ask, &user.sub, &user.provider, &fresh).await,
         Ok(None) => Ok(()),
         Err(ProviderError::Ended) => {
-            end(ask, user).await?;
+            // Meanwhile another sign-in or another node may have brought others, which may be good.
+            if !tokens::forget_read(ask, &user.sub, &user.provider, kept).await? {
+                return Ok(());
+            }
+            end_alone(ask, user).await?;
             Err(ask.failed(provider, ProviderError::Ended))
         }
         Err(error) => {
             tracing::warn!(provider = provider.name, %error, "tokens of a provider were not renewed");
-            Ok(())
+            match error {
+                // What brings somebody else's tokens is not used again.
+                ProviderError::Refused(_) => {
+                    let rest = Tokens { refresh_token: None, ..kept.tokens.clone() };
+                    tokens::keep(ask, &user.sub, &user.provider, &rest).await
+                }
+                _ => Ok(()),
+            }
         }
     }
 }
@@ -75,6 +94,11 @@ async fn renew(ask: &Ask, provider: &Provider, user: &User, kept: &Tokens) -> Re
 /// Ends a session, with what the provider gave.
 async fn end(ask: &Ask, user: &User) -> Result<(), Refused> {
     tokens::forget(ask, &user.sub, &user.provider).await?;
+    end_alone(ask, user).await
+}
+
+/// Ends a session.
+async fn end_alone(ask: &Ask, user: &User) -> Result<(), Refused> {
     let left = user.expires.since(ask.app.clock.now()) + GRACE;
     let keep = ask.sign_in()?.sessions.remembered().max(left);
     if let Some(session) = &user.session {
@@ -108,7 +132,10 @@ pub(super) async fn me(Me { ask, caller }: Me) -> Result<Response, Refused> {
     let user = caller.signed_in()?;
     let asked = ask.param("provider").is_none_or(|name| name.eq_ignore_ascii_case(&user.provider));
     let told = match asked {
-        true => vec![told(user, tokens::of(&ask, &user.sub, &user.provider).await?.unwrap_or_default())],
+        true => vec![told(
+            user,
+            tokens::of(&ask, &user.sub, &user.provider).await?.map(|kept| kept.tokens).unwrap_or_default(),
+        )],
         false => Vec::new(),
     };
     let body = serde_json::to_vec(&told).map_err(|_| Refused::unable())?;
