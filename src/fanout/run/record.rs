@@ -31,8 +31,11 @@ impl Run {
         let unrecorded = self.ledger.unrecorded();
         let boot = self.worker.clock.boot();
         let old = self.unrecorded_since.is_some_and(|since| boot >= since.plus(RECORD_WITHIN));
-        let half = (self.worker.settings.checkpoint_every / 2).max(1);
-        (unrecorded > 0 && (unrecorded >= half || old)) || boot >= self.renew_at()
+        // A checkpoint costs what sending to some hundred targets does: not too often. The last quarter of the credit is what
+        // the connections go on with meanwhile.
+        let credit = self.worker.settings.checkpoint_every;
+        let enough = (credit - credit / 4).max(1);
+        (unrecorded > 0 && (unrecorded >= enough || old)) || boot >= self.renew_at()
     }
 
     /// A third of the lease is gone by then.

@@ -34,7 +34,7 @@ pub(super) fn page_of(keys: &str, changed_after: Option<&str>) -> String {
         |bound| format!("array_agg((key & 16383)::int4) FILTER (WHERE user_mark > {bound})"),
     );
     format!(
-        "SELECT string_agg(int8send(((key & 16383) << 48) | (platform::int8 << 40) | (class::int8 << 32) \
+        "SELECT string_agg(int8send(((key & 16383) << 48) | ((platform << 8 | class)::int8 << 32) \
                                     | octet_length(channel)), ''::bytea), \
                 string_agg(channel, ''::bytea), \
                 array_agg((key & 16383)::int4) FILTER (WHERE expires IS NOT NULL), \
