@@ -160,7 +160,8 @@ async fn point_16_registrations_beside_each_other_lose_no_tag() {
     }
     let (tags, user) = tags_and_user(&world).await;
     let mut tags: Vec<String> = serde_json::from_value(tags).unwrap();
-    (tags.sort(), expected.sort());
+    tags.sort();
+    expected.sort();
     assert_eq!((tags, user), (expected, json!("sid:a")));
 }
 

@@ -117,7 +117,8 @@ fn said(body: &[u8], own: &OwnTags) -> Result<(Vec<u8>, bool), Refused> {
     document.retain(|name, value| {
         let is = |word: &str| name.eq_ignore_ascii_case(word);
         // Whose it is, the token says. Android's library writes an end that is none (5.1).
-        !is("userId") && !(is("expirationTime") && *value == "")
+        let is_ours = is("userId") || (is("expirationTime") && *value == "");
+        !is_ours
     });
     let names_tags = keep_own_tags(&mut document, own);
     let template = |template: &mut Map<String, Value>| {

@@ -66,7 +66,8 @@ impl Said {
         limits: &InstallationLimits,
     ) -> Result<Installation, FieldError> {
         let mut made = self.installation.clone();
-        let stays = |tag: &&Tag| !self.own.may_set(tag) && !(by.user.is_some() && is_user_tag(tag.as_str()));
+        let replaced = |tag: &Tag| self.own.may_set(tag) || (by.user.is_some() && is_user_tag(tag.as_str()));
+        let stays = |tag: &&Tag| !replaced(tag);
         if let Some(present) = present {
             let stays_here = |tag: &&Tag| stays(tag) || (!self.names_tags && self.own.may_set(tag));
             join(&mut made.tags, present.tags.iter().filter(stays_here));
