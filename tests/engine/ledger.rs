@@ -24,6 +24,9 @@ pub(crate) enum Fate {
     Answered,
     /// The client was told that it was not processed (REFUSED_STREAM, GOAWAY).
     Unprocessed,
+    /// Its HEADERS came on a connection whose GOAWAY had told already that it would not be processed. When they were
+    /// written nobody knows: the client may since have sent it anew elsewhere, and that may have come first.
+    Late,
 }
 
 impl Fate {
@@ -94,7 +97,7 @@ impl Ledger {
                 fault("was sent too often");
             }
             let processed = fates.iter().position(|fate| fate.may_be_processed());
-            if processed.is_some_and(|at| at + 1 < fates.len()) {
+            if processed.is_some_and(|at| fates[at + 1..].iter().any(|fate| *fate != Fate::Late)) {
                 fault("was sent again though it may have been processed");
             }
             let delivered = matches!(what, Answer::Verdict { verdict: Verdict::Delivered, .. });

@@ -231,7 +231,7 @@ impl Peer {
         ensure(fields.iter().eq(&wanted.map(|(name, value)| (name.to_owned(), value.to_owned()))), "other fields")?;
         let receipt = self.ledger.begun(seq);
         if id > self.last {
-            self.ledger.set(receipt, Fate::Unprocessed);
+            self.ledger.set(receipt, Fate::Late);
             return Ok(Heard::Other);
         }
         self.streams.insert(id, Stream { receipt, whole: false, body: Vec::new(), used: 0 });

@@ -27,6 +27,8 @@ pub(super) struct Mood {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Next {
     Go,
+    /// As `Go`, and reads later what comes meanwhile.
+    Dawdle,
     /// What was written arrives.
     Close,
     /// It may not.
@@ -184,7 +186,7 @@ impl Guest {
                 let last = self.halves.iter().copied().fold(last, u32::max);
                 self.peer.go_away(&mut self.out, last);
                 self.leaving = 2;
-                return *pick(&mut self.rng, &[Next::Go, Next::Close, Next::Cut]);
+                return *pick(&mut self.rng, &[Next::Go, Next::Dawdle, Next::Close, Next::Cut]);
             }
             6 => self.malformed_answer(some),
             7 => {

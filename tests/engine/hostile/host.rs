@@ -16,6 +16,9 @@ use super::acts::{Mood, Next};
 use crate::ledger::Ledger;
 use crate::peer::{Heard, Peer};
 
+/// Long enough for a request to be sent anew elsewhere, shorter than any limit of the client's.
+const DAWDLES: Duration = Duration::from_millis(30);
+
 #[derive(Clone)]
 pub(super) struct Host {
     authority: String,
@@ -83,6 +86,10 @@ impl Guest {
                 }
                 None => match self.act() {
                     Next::Go => {}
+                    Next::Dawdle => {
+                        self.write(&mut stream).await?;
+                        tokio::time::sleep(DAWDLES).await;
+                    }
                     Next::Close => {
                         self.write(&mut stream).await?;
                         stream.shutdown().await?;
