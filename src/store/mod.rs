@@ -36,6 +36,7 @@ mod retention;
 mod senders;
 mod sign_in;
 pub mod sqlite;
+mod stretches;
 mod tables;
 
 pub use broadcasts::{

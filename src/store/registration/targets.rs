@@ -19,7 +19,7 @@ pub(super) fn enter(
     target: &Described,
     times: Touch,
 ) -> Result<Seq> {
-    let seq = commit.next_seq()?;
+    let seq = commit.next_seq(target.kind.class())?;
     let user_mark = commit.number().0;
     sharing::joins(rows, commit, platform, target, seq)?;
     if let Some(link) = &target.template {

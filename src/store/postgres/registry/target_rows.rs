@@ -1,13 +1,14 @@
 //! Rows for workers: what a chunk's targets need to be sent to.
 //!
 //! The server lays a page of rows into three strings, and one row brings them: a message for each target would cost
-//! either side as much as sending to it. A dense set is read by one scan of its span, a sparse one by its keys.
+//! either side as much as sending to it. A set that lies in long stretches is read by scans of them, another by its keys.
 
 use std::iter::Peekable;
 use std::vec::IntoIter;
 
 use deadpool_postgres::Client;
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 
 use super::super::StoreError;
 use super::super::error::Done;
@@ -19,16 +20,20 @@ use crate::model::target::TargetClass;
 use crate::model::template::TemplateId;
 use crate::model::time::Timestamp;
 use crate::store::TargetRows;
+use crate::store::stretches::stretches;
 
-/// A set this dense within its span is read by one scan of the span. Finding a row by its key costs about what stepping
-/// over this many does.
-const SCAN_DENSITY: u32 = 8;
+/// Beginning a scan costs more than stepping over this many rows.
+const STEPPED_OVER: u16 = 32;
+/// A scan has its price; with fewer members in each, finding each of them by its key costs less.
+const WORTH_A_SCAN: usize = 16;
 
 /// A page of the rows with these keys, live ones, in the order of their seqs: [`Head`]s and channels one after the other;
 /// offset, expiry and installation of those that expire; offset, template and variables of those that have one; offsets of
 /// those whose user changed after a commit, where that is asked for: few broadcasts ask, and each value that is laid out
 /// for each row costs as much as stepping over it.
-pub(super) fn page_of(keys: &str, changed_after: Option<&str>) -> String {
+///
+/// `rows` is what follows FROM: live targets in the order of their keys.
+pub(super) fn page_of(rows: &str, changed_after: Option<&str>) -> String {
     let changed = changed_after.map_or_else(
         || "NULL::int4[]".to_owned(),
         |bound| format!("array_agg((key & 16383)::int4) FILTER (WHERE user_mark > {bound})"),
@@ -43,13 +48,20 @@ pub(super) fn page_of(keys: &str, changed_after: Option<&str>) -> String {
                 array_agg((key & 16383)::int4) FILTER (WHERE template IS NOT NULL), \
                 array_agg(template) FILTER (WHERE template IS NOT NULL), \
                 array_agg(coalesce(variables, ''::bytea)) FILTER (WHERE template IS NOT NULL), {changed} \
-         FROM (SELECT key, class, platform, channel, user_mark, expires, installation, template, variables FROM target \
-               WHERE {keys} AND channel IS NOT NULL ORDER BY key) AS live"
+         FROM {rows}"
     )
 }
 
-/// The live rows of `set`, in seq order; with a bound, they say whose user changed in a later commit. `expiry` tells the expiry of a target with this installation and this expiry in
-/// its row, which may lag behind.
+/// Live targets with these keys, in their order.
+pub(super) fn live(keys: &str) -> String {
+    format!(
+        "(SELECT key, class, platform, channel, user_mark, expires, installation, template, variables FROM target \
+          WHERE {keys} AND channel IS NOT NULL ORDER BY key OFFSET 0) AS live"
+    )
+}
+
+/// The live rows of `set`, in seq order; with a bound, they say whose user changed in a later commit. `expiry` tells the
+/// expiry of a target with this installation and this expiry in its row, which may lag behind.
 pub(super) async fn read(
     client: &Client,
     hub: HubId,
@@ -58,25 +70,30 @@ pub(super) async fn read(
     user_bound: Option<u64>,
     expiry: impl Fn(i64, Timestamp) -> Option<Timestamp> + Send,
 ) -> Done<TargetRows> {
-    let (Some(first), Some(last)) = (set.first(), set.last()) else { return Ok(TargetRows::default()) };
     let key = |offset: u16| i64::from(hub.0) << 40 | Seq::at(chunk, offset).0.cast_signed();
-    let span = u32::from(last - first) + 1;
-    let bound = user_bound.map(u64::cast_signed);
-    let page = if set.len() * SCAN_DENSITY >= span {
-        let (from, to) = (key(first), key(last));
-        let sql = page_of("key BETWEEN $1 AND $2", bound.and(Some("$3")));
-        match &bound {
-            Some(bound) => query_one(client, &sql, &[&from, &to, bound]).await?,
-            None => query_one(client, &sql, &[&from, &to]).await?,
+    let stretches = stretches(set, STEPPED_OVER);
+    let (from, to): (Vec<i64>, Vec<i64>) =
+        stretches.iter().map(|stretch| (key(*stretch.span.start()), key(*stretch.span.end()))).unzip();
+    let keys: Vec<i64>;
+    let (rows, mut params): (String, Vec<&(dyn ToSql + Sync)>) = match (&from[..], &to[..]) {
+        ([], _) | (_, []) => return Ok(TargetRows::default()),
+        ([from], [to]) => (live("key BETWEEN $1 AND $2"), vec![from, to]),
+        _ if set.len() as usize >= stretches.len() * WORTH_A_SCAN => {
+            let scans = live("key BETWEEN stretch.first AND stretch.last");
+            let stretches = "unnest($1::int8[], $2::int8[]) AS stretch (first, last)";
+            (format!("{stretches} CROSS JOIN LATERAL {scans}"), vec![&from, &to])
         }
-    } else {
-        let keys: Vec<i64> = set.iter().map(key).collect();
-        let sql = page_of("key = ANY ($1)", bound.and(Some("$2")));
-        match &bound {
-            Some(bound) => query_one(client, &sql, &[&keys, bound]).await?,
-            None => query_one(client, &sql, &[&keys]).await?,
+        _ => {
+            keys = set.iter().map(key).collect();
+            (live("key = ANY ($1)"), vec![&keys])
         }
     };
+    let bound = user_bound.map(u64::cast_signed);
+    let changed_after = bound.as_ref().map(|bound| {
+        params.push(bound);
+        format!("${}", params.len())
+    });
+    let page = query_one(client, &page_of(&rows, changed_after.as_deref()), &params).await?;
     let mut wanted = set.iter().peekable();
     let mut rows = TargetRows::with_capacity(set.len() as usize);
     let mut page = Page::of(&page)?;

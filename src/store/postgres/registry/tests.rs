@@ -249,9 +249,17 @@ async fn rows_are_read_in_the_order_of_their_keys_also_of_a_table_that_was_never
                 SELECT (1::int8 << 40) + n, n, 0, 0, '\\x00', n, 0, 1 FROM generate_series(0, 199999) n";
     bench.server.psql("fanfare", rows).unwrap();
     let client = bench.nodes[0].parts.pool.get().await.unwrap();
-    let page = target_rows::page_of("key BETWEEN 1::int8 << 40 AND (1::int8 << 40) + 4095", None);
-    let plan = client.query(&format!("EXPLAIN {page}"), &[]).await.unwrap();
-    let plan: Vec<String> = plan.iter().map(|row| row.get(0)).collect();
-    assert!(plan.iter().any(|step| step.contains("Index Scan using target_pkey")), "{plan:#?}");
-    assert!(!plan.iter().any(|step| step.contains("Sort")), "{plan:#?}");
+    let one = target_rows::live("key BETWEEN 1::int8 << 40 AND (1::int8 << 40) + 4095");
+    let several = format!(
+        "unnest(ARRAY[1::int8 << 40, (1::int8 << 40) + 9000], ARRAY[(1::int8 << 40) + 500, (1::int8 << 40) + 9500]) \
+         AS stretch (first, last) CROSS JOIN LATERAL {}",
+        target_rows::live("key BETWEEN stretch.first AND stretch.last")
+    );
+    for rows in [one, several] {
+        let page = target_rows::page_of(&rows, None);
+        let plan = client.query(&format!("EXPLAIN {page}"), &[]).await.unwrap();
+        let plan: Vec<String> = plan.iter().map(|row| row.get(0)).collect();
+        assert!(plan.iter().any(|step| step.contains("Index Scan using target_pkey")), "{plan:#?}");
+        assert!(!plan.iter().any(|step| step.contains("Sort")), "{plan:#?}");
+    }
 }

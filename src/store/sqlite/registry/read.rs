@@ -1,6 +1,6 @@
 //! Reads of installations and targets.
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, Row, params};
 
 use super::super::{Result, StoreError};
 use super::Shared;
@@ -15,11 +15,11 @@ use crate::model::template::TemplateId;
 use crate::model::time::Timestamp;
 use crate::store::index::{native_seqs, newest};
 use crate::store::registration::{key, of_key};
+use crate::store::stretches::{Stretch, stretches};
 use crate::store::{InstallationPage, StoredInstallation, TargetRows};
 
-/// A set this dense within its span is read by one scan of the span, a sparser one row by row: finding a row by its key
-/// costs about what stepping over this many does.
-const SCAN_DENSITY: u32 = 4;
+/// Finding a row by its key costs more than stepping over this many.
+const STEPPED_OVER: u16 = 16;
 
 /// A row's own expiry may lag behind a touch, which is looked for only where it matters: rows that expire so soon. A
 /// worker reads rows about a second ahead of sending.
@@ -65,12 +65,6 @@ fn installation_of(snapshot: &Snapshot<'_>, seq: Seq) -> Result<Option<StoredIns
     row.stored(snapshot.newest_touch(no)?, snapshot.now)
 }
 
-/// The places modulo 64 at which the set has any: what lies between in a regular pattern, such as the native targets between
-/// the templates of installations that have one each, is passed over by its key alone, without looking into a row.
-fn places(set: &ChunkSet) -> i64 {
-    set.iter().fold(0, |places, offset| places | 1_i64.wrapping_shl(offset.into()))
-}
-
 /// Which rows are asked for, and after which commit a user counts as changed.
 #[derive(Clone, Copy)]
 pub(super) struct Wanted<'a> {
@@ -87,7 +81,6 @@ pub(super) fn target_rows(
     Wanted { chunk, set, user_bound }: Wanted<'_>,
     now: Timestamp,
 ) -> Result<TargetRows> {
-    let (Some(first), Some(last)) = (set.first(), set.last()) else { return Ok(TargetRows::default()) };
     let touches = registry.newest_touches(connection, hub)?;
     let soon = now.plus(SOON);
     let mut page = TargetRows::with_capacity(set.len() as usize);
@@ -115,25 +108,22 @@ pub(super) fn target_rows(
     let mark = if user_bound.is_some() { ", user_mark" } else { "" };
     let columns =
         format!("SELECT key, class, platform, channel, expires, installation, template, variables{mark} FROM target");
-    let span = u32::from(last - first) + 1;
-    if set.len() * SCAN_DENSITY >= span {
-        let sql = format!("{columns} WHERE key BETWEEN ?1 AND ?2 AND (?3 >> (key & 63)) & 1");
-        let mut statement = connection.prepare_cached(&sql)?;
-        let (from, to) = (key(hub, Seq::at(chunk, first)), key(hub, Seq::at(chunk, last)));
-        let mut rows = statement.query(params![from, to, places(set)])?;
-        let mut wanted = set.iter().peekable();
+    let scan = format!("{columns} WHERE key BETWEEN ?1 AND ?2 AND (?3 >> (key & 63)) & 1");
+    let (mut scan, mut find) =
+        (connection.prepare_cached(&scan)?, connection.prepare_cached(&format!("{columns} WHERE key = ?1"))?);
+    let row_key = |offset: u16| key(hub, Seq::at(chunk, offset));
+    let mut wanted = set.iter().peekable();
+    for Stretch { span, len, places } in stretches(set, STEPPED_OVER) {
+        let mut rows = match len {
+            1 => find.query([row_key(*span.start())])?,
+            _ => scan.query(params![row_key(*span.start()), row_key(*span.end()), places.cast_signed()])?,
+        };
         while let Some(row) = rows.next()? {
             let seq = of_key(row.get(0)?).1;
             while wanted.next_if(|&offset| offset < seq.offset()).is_some() {}
             if wanted.next_if_eq(&seq.offset()).is_some() {
                 push(seq, row)?;
             }
-        }
-    } else {
-        let mut statement = connection.prepare_cached(&format!("{columns} WHERE key = ?1"))?;
-        for seq in set.iter().map(|offset| Seq::at(chunk, offset)) {
-            let read = |row: &Row<'_>| Ok(push(seq, row));
-            statement.query_row([key(hub, seq)], read).optional()?.transpose()?;
         }
     }
     Ok(page)
