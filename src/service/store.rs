@@ -71,5 +71,6 @@ fn retention(config: &RetentionConfig) -> Retention {
     Retention {
         large: Duration::from_secs(u64::from(config.broadcast_days) * 86_400),
         small: Duration::from_secs(u64::from(config.small_hours) * 3_600),
+        most: (config.max_gigabytes > 0).then(|| u64::from(config.max_gigabytes) * 1_000_000_000),
     }
 }

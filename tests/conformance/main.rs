@@ -33,6 +33,8 @@ pub(crate) trait Bench {
     fn clock(&self) -> &ManualClock;
     /// Closes it in order and opens it again.
     fn reopen(&mut self);
+    /// The same, with what is kept bounded so.
+    fn reopen_with(&mut self, retention: Retention);
     /// Opens it again as if the process had died now: nothing is finished, nothing is closed.
     fn crash(&mut self);
 }
@@ -55,7 +57,7 @@ impl SqliteBench {
         let directory = tempfile::tempdir().unwrap();
         let mut bench = Self { mode, clock, directory, crashes: 0, store: None };
         std::fs::create_dir(bench.folder()).unwrap();
-        bench.open();
+        bench.open(Retention::default());
         bench
     }
 
@@ -67,9 +69,8 @@ impl SqliteBench {
         self.folder().join("fanfare.db")
     }
 
-    fn open(&mut self) {
-        self.store =
-            Some(SqliteStore::open(&self.file(), self.mode, self.clock.clone(), Retention::default()).unwrap());
+    fn open(&mut self, retention: Retention) {
+        self.store = Some(SqliteStore::open(&self.file(), self.mode, self.clock.clone(), retention).unwrap());
     }
 }
 
@@ -83,8 +84,12 @@ impl Bench for SqliteBench {
     }
 
     fn reopen(&mut self) {
+        self.reopen_with(Retention::default());
+    }
+
+    fn reopen_with(&mut self, retention: Retention) {
         self.store = None;
-        self.open();
+        self.open(retention);
     }
 
     fn crash(&mut self) {

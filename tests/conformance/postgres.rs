@@ -60,7 +60,7 @@ impl PostgresBench {
         }
         let clock = ManualClock::starting_at(START);
         let mut bench = Self { clock, url: server.postgres.url(&name), store: None, _server: server };
-        bench.open();
+        bench.open(Retention::default());
         bench
     }
 
@@ -69,10 +69,10 @@ impl PostgresBench {
         &self.url
     }
 
-    fn open(&mut self) {
+    fn open(&mut self, retention: Retention) {
         let time = Time::Given(self.clock.clone());
         let options = options(self.url.clone());
-        self.store = Some(wait(PostgresStore::open(&options, time, Retention::default())).unwrap());
+        self.store = Some(wait(PostgresStore::open(&options, time, retention)).unwrap());
     }
 }
 
@@ -86,14 +86,18 @@ impl Bench for PostgresBench {
     }
 
     fn reopen(&mut self) {
+        self.reopen_with(Retention::default());
+    }
+
+    fn reopen_with(&mut self, retention: Retention) {
         self.store.as_ref().unwrap().close();
-        self.open();
+        self.open(retention);
     }
 
     /// Whatever the process held is gone; the database goes on.
     fn crash(&mut self) {
         self.store = None;
-        self.open();
+        self.open(Retention::default());
     }
 }
 

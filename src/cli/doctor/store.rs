@@ -72,9 +72,12 @@ fn room(bytes: u64) -> Finding {
     let text = format!("{} MiB free on its disk", bytes >> 20);
     match bytes {
         ..NONE => Finding::fail(ABOUT, format!("{text}; free some, or nothing can be accepted soon")),
-        NONE..LITTLE => {
-            Finding::warn(ABOUT, format!("{text}; free some, or lower retention.broadcast_days in the configuration"))
-        }
+        NONE..LITTLE => Finding::warn(
+            ABOUT,
+            format!(
+                "{text}; free some, or lower retention.broadcast_days or set retention.max_gigabytes in the configuration"
+            ),
+        ),
         _ => Finding::ok(ABOUT, text),
     }
 }

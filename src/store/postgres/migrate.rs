@@ -17,10 +17,11 @@ const MIGRATIONS: &[(i32, i32, &str)] = &[
     (3, 1, include_str!("jobs.sql")),
     (4, 1, include_str!("tables/tables.sql")),
     (5, 1, include_str!("sign_in.sql")),
+    (6, 1, include_str!("kept.sql")),
 ];
 
 /// This build's schema version.
-pub const SCHEMA_VERSION: i32 = 5;
+pub const SCHEMA_VERSION: i32 = 6;
 
 /// The lock that nodes which start at once stand in line for.
 const LOCK: i64 = 0x66616e_66617265;

@@ -62,6 +62,7 @@ struct Parts {
     retention: Retention,
     registry: Arc<registry::Shared>,
     life: life::Shared,
+    bound: life::Bound,
     /// Held as long as the engine runs: fields are dropped in their order.
     _lock: Option<File>,
 }
@@ -84,7 +85,15 @@ impl SqliteStore {
             jobs::recover(connection)?;
             life::recover(connection, clock.now())
         })?;
-        let parts = Parts { engine, clock, retention, registry, life: life::Shared::default(), _lock: lock };
+        let parts = Parts {
+            engine,
+            clock,
+            retention,
+            registry,
+            life: life::Shared::default(),
+            bound: life::Bound::default(),
+            _lock: lock,
+        };
         Ok(Self { parts: Arc::new(parts) })
     }
 }
@@ -112,10 +121,10 @@ fn lock_path(path: &Path) -> PathBuf {
 }
 
 /// This build's schema version, kept in SQLite's `user_version`.
-const SCHEMA_VERSION: i64 = 7;
+const SCHEMA_VERSION: i64 = 8;
 
 /// What brings a file to each version.
-const MIGRATIONS: [(i64, &str); 7] = [
+const MIGRATIONS: [(i64, &str); 8] = [
     (1, include_str!("schema.sql")),
     (2, include_str!("senders.sql")),
     (3, include_str!("narrowing.sql")),
@@ -123,6 +132,7 @@ const MIGRATIONS: [(i64, &str); 7] = [
     (5, include_str!("jobs.sql")),
     (6, include_str!("tables/tables.sql")),
     (7, include_str!("sign_in.sql")),
+    (8, include_str!("kept.sql")),
 ];
 
 /// Brings the schema to this version. Answers `Corrupt` for a file of a newer version.

@@ -9,10 +9,10 @@ use fanfare::model::id::{BroadcastId, HubId, HubName};
 use fanfare::model::outcome::Outcome;
 use fanfare::model::shard::LeaseError;
 use fanfare::model::target::AudienceKind;
-use fanfare::store::{Checkpoint, ControlError, Handover, OutcomeQuery};
+use fanfare::store::{Checkpoint, ControlError, Handover, OutcomeQuery, Retention};
 
 use super::{HOUR, Life, MANY, all_delivered, device, id_of, put, request};
-use crate::{START, benches, wait};
+use crate::{Bench, START, benches, wait};
 
 #[test]
 fn a_paused_broadcast_is_not_worked_on_until_it_is_resumed_or_over() {
@@ -160,6 +160,44 @@ fn what_is_over_goes_after_its_time() {
         sweep();
         assert!(!kept(large) && kept(open), "what is not over stays");
         assert_eq!(life.shards(open).len(), 2);
+    }
+}
+
+#[test]
+fn the_oldest_go_when_all_that_are_kept_take_too_much() {
+    for mut bench in benches() {
+        let (large, small, last, open) = {
+            let life = Life::on(bench.store());
+            life.register(MANY);
+            let run = |audience| {
+                let id = life.planned(request(audience));
+                life.run(id, |_| (Outcome::Delivered, None));
+                bench.clock().advance(Duration::from_secs(1));
+                id
+            };
+            (run("all"), run("few"), run("few"), life.planned(request("all")))
+        };
+        let kept = |bench: &dyn Bench| {
+            while wait(bench.store().sweep()).unwrap() {}
+            let life = Life::on(bench.store());
+            [large, small, last, open].map(|id| wait(life.store.broadcast(life.hub, id)).unwrap().is_some())
+        };
+        let most = |bytes| Retention { most: Some(bytes), ..Retention::default() };
+        bench.reopen_with(most(1 << 30));
+        assert_eq!(kept(&*bench), [true; 4], "there is room");
+        bench.reopen_with(most(2_500));
+        assert_eq!(kept(&*bench), [false, true, true, true], "the large one is the oldest, and enough");
+        // What ends later counts, too, from the next look on.
+        let run_again = || {
+            let life = Life::on(bench.store());
+            (0..8).for_each(|_| life.run(life.planned(request("few")), |_| (Outcome::Delivered, None)));
+        };
+        run_again();
+        assert_eq!(kept(&*bench), [false, true, true, true], "it is not looked at all the time");
+        bench.clock().advance(Duration::from_secs(60));
+        assert_eq!(kept(&*bench), [false, false, false, true]);
+        bench.reopen_with(most(0));
+        assert_eq!(kept(&*bench), [false, false, false, true], "what is not over stays");
     }
 }
 

@@ -8,9 +8,10 @@
 //!
 //! `rows`, `leases`, `sets`, `reasons`: the tables. `partitions`: where their rows lie. `accept`, `plan`: an audience
 //! written down. `lease`, `checkpoint`, `inline`: what a worker does. `control`, `view`, `ready`, `outcomes`,
-//! `conservation`: what others ask. `retention`: the end.
+//! `conservation`: what others ask. `retention`, `bound`: the end.
 
 mod accept;
+mod bound;
 mod checkpoint;
 mod conservation;
 mod control;
@@ -44,4 +45,5 @@ pub(super) use view::{broadcast, broadcasts};
 #[derive(Debug, Default)]
 pub(super) struct Shared {
     partitions: partitions::Partitions,
+    bound: bound::Bound,
 }

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::super::Parts;
 use super::super::error::Done;
 use super::super::pool::{Durability, begin, commit, execute, query, retrying};
+use super::bound;
 
 /// Broadcasts that one slice takes out: many that were planned inline, whose rows are few …
 const SMALL: i64 = 256;
@@ -20,8 +21,9 @@ pub(in super::super) async fn sweep(parts: &Parts) -> Done<bool> {
         |keep: std::time::Duration| now.millis().saturating_sub(i64::try_from(keep.as_millis()).unwrap_or(i64::MAX));
     let small = retire(parts, "inline IS NOT NULL", before(parts.retention.small), SMALL).await?;
     let large = retire(parts, "inline IS NULL", before(parts.retention.large), LARGE).await?;
+    let bounded = bound::sweep(parts, now).await?;
     let dropped = parts.life.partitions.drop_one(parts, now).await?;
-    Ok(small || large || dropped)
+    Ok(small || large || bounded || dropped)
 }
 
 /// Removes broadcasts that ended before then; answers whether as many as a slice may have been there.
@@ -44,7 +46,8 @@ async fn retire(parts: &Parts, form: &str, before: i64, limit: i64) -> Done<bool
     .await
 }
 
-async fn remove(tx: &Transaction<'_>, ids: &[Uuid]) -> Done<()> {
+/// Removes broadcasts with all of their rows.
+pub(super) async fn remove(tx: &Transaction<'_>, ids: &[Uuid]) -> Done<()> {
     for table in ["outcome_chunk", "shard", "reason", "broadcast_request"] {
         execute(tx, &format!("DELETE FROM {table} WHERE broadcast = ANY ($1)"), &[&ids]).await?;
     }

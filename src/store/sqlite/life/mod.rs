@@ -6,12 +6,14 @@
 //! - `accept`, `plan`: an audience written down.
 //! - `inline`, `spill`: small plans at work in memory, and their way into ordinary rows.
 //! - `lease`, `checkpoint`: what a worker does.
+//! - `retention`, `bound`: the end of what is kept.
 //! - `control`, `view`, `ready`, `outcomes`, `conservation`: what others ask.
 //!
 //! Tasks of the writer and readers hold the registry's shared part and the clock, never `Parts`: one that held the engine
 //! could be the last to let go of it, and would then wait for its own thread.
 
 mod accept;
+mod bound;
 mod checkpoint;
 mod conservation;
 mod control;
@@ -29,6 +31,7 @@ mod tests;
 mod view;
 
 pub(super) use accept::accept;
+pub(super) use bound::Bound;
 pub(super) use checkpoint::checkpoint;
 pub(super) use conservation::conservation;
 pub(super) use control::{set_rate, standings, wish};

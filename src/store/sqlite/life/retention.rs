@@ -7,20 +7,22 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::super::Parts;
 use super::super::engine::Precedence;
+use super::bound;
 use crate::model::time::Timestamp;
 use crate::store::{Result, Retention};
 
 /// Broadcasts that one slice takes out.
-const SLICE: i64 = 256;
+pub(super) const SLICE: i64 = 256;
 /// Set rows that one slice removes: each frees a page or two.
 const SLICE_SETS: u16 = 256;
 
 /// One slice. Answers whether more is waiting.
 pub(in super::super) async fn sweep(parts: &Arc<Parts>) -> Result<bool> {
+    let bounded = bound::sweep(parts).await?;
     let (retention, now) = (parts.retention, parts.clock.now());
     // Almost always there is nothing to do, and a reader finds that out without the writer.
     if !parts.engine.read(move |connection| is_due(connection, &retention, now)).await? {
-        return Ok(false);
+        return Ok(bounded);
     }
     parts.engine.write(Precedence::Sweep, usize::from(SLICE_SETS), move |tx| slice(tx, &retention, now)).await?;
     Ok(true)
@@ -71,9 +73,13 @@ fn slice(tx: &Connection, retention: &Retention, now: Timestamp) -> Result<()> {
     purge(tx)
 }
 
-/// Takes broadcasts out of view.
 fn retire(tx: &Connection, ids: &str, bind: i64) -> Result<()> {
     let ids = tx.prepare_cached(ids)?.query_map([bind], |row| row.get(0))?.collect::<Result<Vec<[u8; 16]>, _>>()?;
+    take_out(tx, &ids)
+}
+
+/// Takes broadcasts out of view.
+pub(super) fn take_out(tx: &Connection, ids: &[[u8; 16]]) -> Result<()> {
     for id in ids {
         tx.prepare_cached("INSERT INTO purge (broadcast) VALUES (?)")?.execute([id])?;
         tx.prepare_cached("DELETE FROM broadcast WHERE id = ?")?.execute([id])?;
