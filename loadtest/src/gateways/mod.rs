@@ -17,6 +17,7 @@
 //! - [`fleet`]: all services and the control port together, with their credentials in files.
 //! - `listener`, `session`: connections; shared by the services whose HTTP/2 is followed frame by frame.
 //! - `served`: connections of the services that answer one request at a time.
+//! - [`TlsListener`]: the door of what a test serves itself.
 use std::sync::Arc;
 
 pub mod adm;
@@ -37,6 +38,7 @@ pub mod script;
 mod served;
 mod session;
 pub mod social;
+mod tls_listener;
 pub mod token;
 pub mod web_push;
 pub mod wns;
@@ -57,6 +59,7 @@ pub use openid::{OpenIdConfig, OpenIdSim, Signing, Twist};
 pub use receipts::{Receipt, Receipts};
 pub use script::Script;
 pub use social::{FacebookToken, SocialConfig, SocialSim};
+pub use tls_listener::TlsListener;
 pub use token::Token;
 pub use web_push::{WebPushConfig, WebPushSim};
 pub use wns::{WnsConfig, WnsSim};
