@@ -9,7 +9,8 @@
 //! - [`adm`]: the service of Amazon's devices, with its token endpoint.
 //! - [`baidu`]: Baidu's service, which checks each request's signature.
 //! - [`xiaomi`]: Xiaomi's service, which takes many devices a request.
-//! - [`openid`], [`social`]: providers by which people sign in; `faults` is what they do beside what they should.
+//! - [`openid`], [`social`]: providers by which people sign in; `provider` is what they have in common, `faults` what they
+//!   do beside what they should.
 //! - [`script`], [`answer`]: what happens beside verification.
 //! - [`receipts`], [`token`], [`counters`]: what came.
 //! - [`control`]: the same over plain HTTP, for scripts and other processes.
@@ -33,6 +34,7 @@ pub mod fleet;
 pub mod lean;
 mod listener;
 pub mod openid;
+mod provider;
 pub mod receipts;
 pub mod script;
 mod served;
