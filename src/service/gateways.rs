@@ -17,6 +17,7 @@ use crate::gateway::baidu::{BaiduGateway, BaiduSettings};
 use crate::gateway::client_runtime::ClientRuntime;
 use crate::gateway::connect::Client;
 use crate::gateway::fcm::{FcmGateway, FcmSettings};
+use crate::gateway::requests::{Place, Tuning};
 use crate::gateway::senders::Senders;
 use crate::gateway::transport::GatewayMeter;
 use crate::gateway::web_push::{WebPushGateway, WebPushSettings};
@@ -47,6 +48,11 @@ impl Opener {
         Ok(Self { shared: apns::Shared { clock, mints, senders }, clients, metrics })
     }
 
+    /// Of the gateways with a library client.
+    fn place<'a>(&'a self, ca_pem: Option<&'a str>) -> Place<'a> {
+        Place { runtime: &self.clients, clock: &self.shared.clock, ca_pem, tuning: Tuning::default() }
+    }
+
     fn apns(&self, account: &ApnsAccount, meter: Arc<GatewayMeter>) -> Result<ApnsGateway, FieldError> {
         let auth = match &account.auth {
             ApnsAuth::Token { team_id, key_id, key } => apns::ApnsAuth::token(team_id, key_id, key.expose())?,
@@ -71,36 +77,31 @@ impl Opener {
         };
         let settings = WnsSettings::new(auth, &account.client_id, account.client_secret.expose())?
             .with_token_endpoint(&account.token_endpoint)?
-            .with_allowed_hosts(account.allowed_hosts.iter().map(String::as_str))?
-            .with_ca(account.ca.as_deref());
-        WnsGateway::open(&settings, &self.clients, &self.shared.clock, meter)
+            .with_allowed_hosts(account.allowed_hosts.iter().map(String::as_str))?;
+        WnsGateway::open(&settings, &self.place(account.ca.as_deref()), meter)
     }
 
     fn web_push(&self, account: &WebPushAccount, meter: Arc<GatewayMeter>) -> Result<WebPushGateway, FieldError> {
         let settings = WebPushSettings::new(&account.subject, account.vapid_private_key.expose())?
-            .with_private_networks(account.allow_private_networks)
-            .with_ca(account.ca.as_deref());
-        WebPushGateway::open(&settings, &self.clients, &self.shared.clock, meter)
+            .with_private_networks(account.allow_private_networks);
+        WebPushGateway::open(&settings, &self.place(account.ca.as_deref()), meter)
     }
 
     fn adm(&self, account: &AdmAccount, meter: Arc<GatewayMeter>) -> Result<AdmGateway, FieldError> {
         let secret = account.client_secret.expose();
-        let settings = AdmSettings::new(&account.client_id, secret, &account.endpoint, &account.token_endpoint)?
-            .with_ca(account.ca.as_deref());
-        AdmGateway::open(&settings, &self.clients, &self.shared.clock, meter)
+        let settings = AdmSettings::new(&account.client_id, secret, &account.endpoint, &account.token_endpoint)?;
+        AdmGateway::open(&settings, &self.place(account.ca.as_deref()), meter)
     }
 
     fn baidu(&self, account: &BaiduAccount, meter: Arc<GatewayMeter>) -> Result<BaiduGateway, FieldError> {
-        let settings = BaiduSettings::new(&account.api_key, account.secret_key.expose(), &account.endpoint)?
-            .with_ca(account.ca.as_deref());
-        BaiduGateway::open(&settings, &self.clients, &self.shared.clock, meter)
+        let settings = BaiduSettings::new(&account.api_key, account.secret_key.expose(), &account.endpoint)?;
+        BaiduGateway::open(&settings, &self.place(account.ca.as_deref()), meter)
     }
 
     fn xiaomi(&self, account: &XiaomiAccount, meter: Arc<GatewayMeter>) -> Result<XiaomiGateway, FieldError> {
         let settings = XiaomiSettings::new(account.app_secret.expose(), &account.endpoint)?
-            .with_package_name(account.package_name.as_deref())?
-            .with_ca(account.ca.as_deref());
-        XiaomiGateway::open(&settings, &self.clients, &self.shared.clock, meter)
+            .with_package_name(account.package_name.as_deref())?;
+        XiaomiGateway::open(&settings, &self.place(account.ca.as_deref()), meter)
     }
 }
 

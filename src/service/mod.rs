@@ -9,7 +9,6 @@
 //! up again by whoever comes next: the store knows how far everything is.
 
 use std::future::Future;
-use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,29 +19,30 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::mobile::Mobile;
-use crate::api::mobile::auth::{self, SignIn};
+use crate::api::mobile::auth::SignIn;
 use crate::api::mobile::tables::{self, Tables};
 use crate::api::rate::RateLimits;
 use crate::api::site::Site;
 use crate::api::{self, App, Limits};
 use crate::clock::{BootInstant, SharedClock, SystemClock};
 use crate::config::{Config, ConfigError, QueueUrl, StoreUrl};
-use crate::directory::{ConfiguredHubError, Directory, GatewayFactory, OpenError};
+use crate::directory::{Directory, GatewayFactory};
 use crate::fanout::{self, Role, Service};
-use crate::identity::key_file::{self, KeyFileError};
-use crate::identity::keys::{AdminKey, AdminKeyError};
-use crate::identity::secrets::{Vault, VaultError};
+use crate::identity::key_file;
+use crate::identity::keys::AdminKey;
+use crate::identity::secrets::Vault;
 use crate::queue::Queue;
-use crate::store::StoreError;
 use crate::telemetry::Metrics;
 
 mod certificate;
+mod error;
 mod follow;
 mod gateways;
 mod listener;
 mod queue;
 mod store;
 
+pub use error::StartError;
 pub use gateways::Opener;
 pub use store::open_store;
 
@@ -55,65 +55,6 @@ const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 
 /// How long a caller may take to say something: generous for a phone on a bad line, short for one who holds connections.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// The service did not start. Nothing is left running.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The configuration is refused, or asks for what cannot be had here.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error("{source}; it was waited for {waited} s (server.start_seconds)")]
-    StoreAway { waited: u64, source: StoreError },
-    #[error("cannot use {}: {source}", path.display())]
-    Path { path: PathBuf, source: io::Error },
-    #[error(transparent)]
-    AdminKey(#[from] AdminKeyError),
-    #[error(transparent)]
-    Vault(#[from] VaultError),
-    #[error(transparent)]
-    Hubs(OpenError),
-    #[error("cannot start sending threads: {0}")]
-    Threads(io::Error),
-    #[error("cannot listen on {address}: {source}")]
-    Listen { address: SocketAddr, source: io::Error },
-}
-
-impl From<KeyFileError> for StartError {
-    fn from(error: KeyFileError) -> Self {
-        Self::Vault(error.into())
-    }
-}
-
-impl From<tables::OpenError> for StartError {
-    fn from(error: tables::OpenError) -> Self {
-        match error {
-            tables::OpenError::Config(error) => Self::Config(error),
-            tables::OpenError::Store(error) => Self::Store(error),
-        }
-    }
-}
-
-impl From<auth::SetupError> for StartError {
-    fn from(error: auth::SetupError) -> Self {
-        match error {
-            auth::SetupError::Config(error) => Self::Config(error),
-            auth::SetupError::Vault(error) => Self::Vault(error),
-        }
-    }
-}
-
-impl From<OpenError> for StartError {
-    /// What a configured hub's files hold is the configuration's business.
-    fn from(error: OpenError) -> Self {
-        match error {
-            OpenError::Store(error) => Self::Store(error),
-            OpenError::Configured(ConfiguredHubError::Config(error)) => Self::Config(error),
-            other => Self::Hubs(other),
-        }
-    }
-}
 
 /// What may differ from a plain start.
 #[derive(Default)]

@@ -1,18 +1,15 @@
 //! J1–J3 (`notification-hubs.md` 2.9).
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use http::{Method, StatusCode, Uri};
-use loadtest::gateways::Authority;
-use tokio::net::{TcpListener, TcpStream};
+use loadtest::gateways::{Authority, TlsListener};
+use tokio::net::TcpListener;
 use tokio::sync::Mutex;
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
 
 use crate::atom::{self, description, fcm};
 use crate::client::Client;
@@ -286,39 +283,14 @@ async fn input_and_results_may_lie_elsewhere_where_the_configuration_says_so() {
     assert!(!file.windows(9).any(|bytes| bytes == b"sig=right"), "an address rests in the clear");
 }
 
-/// A blob service's door.
-struct Tls {
-    tcp: TcpListener,
-    acceptor: TlsAcceptor,
-}
-
-impl axum::serve::Listener for Tls {
-    type Io = TlsStream<TcpStream>;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Self::Io, SocketAddr) {
-        loop {
-            let (stream, address) = self.tcp.accept().await.unwrap();
-            if let Ok(stream) = self.acceptor.accept(stream).await {
-                return (stream, address);
-            }
-        }
-    }
-
-    fn local_addr(&self) -> std::io::Result<SocketAddr> {
-        self.tcp.local_addr()
-    }
-}
-
 #[tokio::test]
 async fn elsewhere_may_be_behind_tls_under_a_root_of_its_own() {
     let (authority, files) = (Authority::new().unwrap(), tempfile::tempdir().unwrap());
-    let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = tcp.local_addr().unwrap().port();
-    let acceptor = TlsAcceptor::from(Arc::new(authority.server_config(false).unwrap()));
+    let listener = TlsListener::bind(&authority).await.unwrap();
+    let port = listener.address().port();
     let blobs = Blobs::default();
     let router = Router::new().fallback(blob).with_state(blobs.clone());
-    tokio::spawn(axum::serve(Tls { tcp, acceptor }, router).into_future());
+    tokio::spawn(axum::serve(listener, router).into_future());
     let root = authority.write_ca(files.path()).unwrap();
     let jobs = format!("allowed_hosts = [\"localhost:{port}\"]\nca_file = \"{}\"", root.display());
     let world = World::with_jobs(jobs).await;

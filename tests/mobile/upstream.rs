@@ -10,12 +10,10 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
 use http::{HeaderMap, StatusCode, header};
-use loadtest::gateways::Authority;
+use loadtest::gateways::{Authority, TlsListener};
 use serde_json::{Value, json};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::{Mutex, mpsc};
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
 
 pub struct Upstream {
     pub address: SocketAddr,
@@ -42,10 +40,9 @@ impl Upstream {
     }
 
     pub async fn over_tls(authority: &Authority) -> Self {
-        let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let (upstream, router) = Self::with(tcp.local_addr().unwrap());
-        let acceptor = TlsAcceptor::from(Arc::new(authority.server_config(false).unwrap()));
-        tokio::spawn(async move { axum::serve(Tls { tcp, acceptor }, router).await });
+        let listener = TlsListener::bind(authority).await.unwrap();
+        let (upstream, router) = Self::with(listener.address());
+        tokio::spawn(async move { axum::serve(listener, router).await });
         upstream
     }
 
@@ -125,27 +122,4 @@ async fn live(said: Arc<Said>, body: Body) -> Response {
         Some((Ok::<_, Infallible>(next), answers))
     });
     Body::from_stream(answers).into_response()
-}
-
-struct Tls {
-    tcp: TcpListener,
-    acceptor: TlsAcceptor,
-}
-
-impl axum::serve::Listener for Tls {
-    type Io = TlsStream<TcpStream>;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Self::Io, SocketAddr) {
-        loop {
-            let (stream, address) = self.tcp.accept().await.unwrap();
-            if let Ok(stream) = self.acceptor.accept(stream).await {
-                return (stream, address);
-            }
-        }
-    }
-
-    fn local_addr(&self) -> std::io::Result<SocketAddr> {
-        self.tcp.local_addr()
-    }
 }

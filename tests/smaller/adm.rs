@@ -18,13 +18,12 @@ async fn scripted(script: Script) -> Adm {
     let sim = AdmSim::start_under(config.clone(), &ground.authority).await.unwrap();
     let settings =
         AdmSettings::new(&config.client_id, &config.client_secret, &sim.endpoint(), &sim.token_endpoint()).unwrap();
-    let gateway = open(&ground, settings.with_tuning(Ground::tuning()));
+    let gateway = open(&ground, settings);
     Bench { ground, sim, gateway, channel: |seq| token(seq).to_string() }
 }
 
 fn open(ground: &Ground, settings: AdmSettings) -> AdmGateway {
-    let settings = settings.with_ca(Some(&ground.authority.ca_pem()));
-    AdmGateway::open(&settings, &ground.runtime, &ground.clock, Default::default()).unwrap()
+    ground.open(|place, meter| AdmGateway::open(&settings, place, meter))
 }
 
 #[tokio::test]

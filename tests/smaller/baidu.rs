@@ -21,8 +21,7 @@ async fn scripted(script: Script) -> Bench<BaiduSim, BaiduGateway> {
 }
 
 fn open(ground: &Ground, settings: BaiduSettings) -> BaiduGateway {
-    let settings = settings.with_ca(Some(&ground.authority.ca_pem())).with_tuning(Ground::tuning());
-    BaiduGateway::open(&settings, &ground.runtime, &ground.clock, Default::default()).unwrap()
+    ground.open(|place, meter| BaiduGateway::open(&settings, place, meter))
 }
 
 /// What a device got: its form.

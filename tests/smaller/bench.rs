@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use fanfare::clock::{Clock, SharedClock, SystemClock};
 use fanfare::gateway::client_runtime::ClientRuntime;
-use fanfare::gateway::requests::Tuning;
+use fanfare::gateway::requests::{Place, Tuning};
+use fanfare::gateway::transport::GatewayMeter;
 use fanfare::gateway::{Batch, Gateway, StopFlag, Targets};
 use fanfare::model::broadcast::Content;
 use fanfare::model::field::FieldError;
@@ -30,8 +31,12 @@ impl Ground {
         Self { authority, runtime, clock: SystemClock::shared() }
     }
 
-    pub(crate) fn tuning() -> Tuning {
-        Tuning { in_flight: 16, tick: Duration::from_millis(20), ..Tuning::default() }
+    /// Opens a gateway here, which trusts the authority.
+    pub(crate) fn open<G>(&self, open: impl FnOnce(&Place<'_>, Arc<GatewayMeter>) -> Result<G, FieldError>) -> G {
+        let tuning = Tuning { in_flight: 16, tick: Duration::from_millis(20), ..Tuning::default() };
+        let ca = self.authority.ca_pem();
+        let place = Place { runtime: &self.runtime, clock: &self.clock, ca_pem: Some(&ca), tuning };
+        open(&place, Arc::default()).unwrap()
     }
 }
 

@@ -26,10 +26,8 @@ async fn scripted(script: Script) -> Xiaomi {
 fn open(ground: &Ground, secret: &str, endpoint: &str) -> XiaomiGateway {
     let settings = XiaomiSettings::new(secret, endpoint)
         .and_then(|settings| settings.with_package_name(Some("com.example.app")))
-        .unwrap()
-        .with_ca(Some(&ground.authority.ca_pem()))
-        .with_tuning(Ground::tuning());
-    XiaomiGateway::open(&settings, &ground.runtime, &ground.clock, Default::default()).unwrap()
+        .unwrap();
+    ground.open(|place, meter| XiaomiGateway::open(&settings, place, meter))
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use fanfare::clock::{BootInstant, Clock, SharedClock, SystemClock};
 use fanfare::gateway::client_runtime::ClientRuntime;
-use fanfare::gateway::requests::Tuning;
+use fanfare::gateway::requests::{Place, Tuning};
 use fanfare::gateway::transport::GatewayMeter;
 use fanfare::gateway::web_push::{WebPushGateway, WebPushSettings};
 use fanfare::gateway::{Batch, Gateway, Reply, SharedRequest, StopFlag, Targets};
@@ -36,8 +36,7 @@ impl Bench {
         let authority = Authority::new().unwrap();
         let sim = WebPushSim::start_under(config, &authority).await.unwrap();
         let (runtime, clock) = (ClientRuntime::start(1).unwrap(), SystemClock::shared());
-        let settings = settings(&sim, &authority);
-        let gateway = WebPushGateway::open(&settings, &runtime, &clock, Arc::default()).unwrap();
+        let gateway = open(&settings(&sim), &authority, &runtime, &clock, Arc::default());
         Self { sim, authority, runtime, clock, gateway }
     }
 
@@ -51,17 +50,17 @@ impl Bench {
     }
 
     pub(crate) fn settings(&self) -> WebPushSettings {
-        settings(&self.sim, &self.authority)
+        settings(&self.sim)
     }
 
     pub(crate) fn reopen(&mut self, settings: &WebPushSettings) {
-        self.gateway = WebPushGateway::open(settings, &self.runtime, &self.clock, Arc::default()).unwrap();
+        self.gateway = open(settings, &self.authority, &self.runtime, &self.clock, Arc::default());
     }
 
     /// Opens the gateway anew with a meter of its own.
     pub(crate) fn metered(&mut self) -> Arc<GatewayMeter> {
         let meter = Arc::<GatewayMeter>::default();
-        self.gateway = WebPushGateway::open(&self.settings(), &self.runtime, &self.clock, meter.clone()).unwrap();
+        self.gateway = open(&self.settings(), &self.authority, &self.runtime, &self.clock, meter.clone());
         meter
     }
 
@@ -93,12 +92,21 @@ impl Bench {
     }
 }
 
-fn settings(sim: &WebPushSim, authority: &Authority) -> WebPushSettings {
-    WebPushSettings::new(SUBJECT, &sim.vapid_private_key())
-        .unwrap()
-        .with_private_networks(true)
-        .with_ca(Some(&authority.ca_pem()))
-        .with_tuning(quick())
+fn settings(sim: &WebPushSim) -> WebPushSettings {
+    WebPushSettings::new(SUBJECT, &sim.vapid_private_key()).unwrap().with_private_networks(true)
+}
+
+/// Trusts the authority.
+fn open(
+    settings: &WebPushSettings,
+    authority: &Authority,
+    runtime: &Arc<ClientRuntime>,
+    clock: &SharedClock,
+    meter: Arc<GatewayMeter>,
+) -> WebPushGateway {
+    let ca = authority.ca_pem();
+    let place = Place { runtime, clock, ca_pem: Some(&ca), tuning: quick() };
+    WebPushGateway::open(settings, &place, meter).unwrap()
 }
 
 /// Short enough for a test, long enough for a busy machine.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use fanfare::clock::{BootInstant, Clock, SharedClock, SystemClock};
 use fanfare::gateway::client_runtime::ClientRuntime;
-use fanfare::gateway::requests::Tuning;
+use fanfare::gateway::requests::{Place, Tuning};
 use fanfare::gateway::transport::GatewayMeter;
 use fanfare::gateway::wns::{WnsAuth, WnsGateway, WnsSettings};
 use fanfare::gateway::{Batch, Gateway, Reply, SharedRequest, StopFlag, Targets};
@@ -31,28 +31,23 @@ impl Bench {
         let authority = Authority::new().unwrap();
         let sim = WnsSim::start_under(config.clone(), &authority).await.unwrap();
         let (runtime, clock) = (ClientRuntime::start(1).unwrap(), SystemClock::shared());
-        let settings = settings(&sim, &config, &authority);
-        let gateway = WnsGateway::open(&settings, &runtime, &clock, Arc::default()).unwrap();
+        let gateway = open(&settings(&sim, &config), &authority, &runtime, &clock, Arc::default());
         Self { sim, config, authority, runtime, clock, gateway }
     }
 
     /// The hub's account by Entra ID.
     pub(crate) fn settings(&self) -> WnsSettings {
-        settings(&self.sim, &self.config, &self.authority)
-    }
-
-    pub(crate) fn ca_pem(&self) -> String {
-        self.authority.ca_pem()
+        settings(&self.sim, &self.config)
     }
 
     pub(crate) fn reopen(&mut self, settings: &WnsSettings) {
-        self.gateway = WnsGateway::open(settings, &self.runtime, &self.clock, Arc::default()).unwrap();
+        self.gateway = open(settings, &self.authority, &self.runtime, &self.clock, Arc::default());
     }
 
     /// Opens the gateway anew with a meter of its own.
     pub(crate) fn metered(&mut self) -> Arc<GatewayMeter> {
         let meter = Arc::<GatewayMeter>::default();
-        self.gateway = WnsGateway::open(&self.settings(), &self.runtime, &self.clock, meter.clone()).unwrap();
+        self.gateway = open(&self.settings(), &self.authority, &self.runtime, &self.clock, meter.clone());
         meter
     }
 
@@ -75,7 +70,7 @@ impl Bench {
     }
 }
 
-fn settings(sim: &WnsSim, config: &WnsConfig, authority: &Authority) -> WnsSettings {
+fn settings(sim: &WnsSim, config: &WnsConfig) -> WnsSettings {
     let auth = WnsAuth::Entra { tenant_id: config.tenant_id.as_str().into() };
     WnsSettings::new(auth, &config.client_id, &config.client_secret)
         .unwrap()
@@ -83,8 +78,19 @@ fn settings(sim: &WnsSim, config: &WnsConfig, authority: &Authority) -> WnsSetti
         .unwrap()
         .with_allowed_hosts([sim.allowed_host().as_str(), "localhost:1"])
         .unwrap()
-        .with_ca(Some(&authority.ca_pem()))
-        .with_tuning(quick())
+}
+
+/// Trusts the authority.
+fn open(
+    settings: &WnsSettings,
+    authority: &Authority,
+    runtime: &Arc<ClientRuntime>,
+    clock: &SharedClock,
+    meter: Arc<GatewayMeter>,
+) -> WnsGateway {
+    let ca = authority.ca_pem();
+    let place = Place { runtime, clock, ca_pem: Some(&ca), tuning: quick() };
+    WnsGateway::open(settings, &place, meter).unwrap()
 }
 
 /// Short enough for a test, long enough for a busy machine.

@@ -136,7 +136,7 @@ async fn both_flows_get_tokens_and_a_wrong_secret_does_not() {
     let entra = bench.settings();
     let live = |secret: &str| {
         let settings = WnsSettings::new(WnsAuth::Live, &bench.config.package_sid, secret).unwrap();
-        settings.with_token_endpoint(&bench.sim.live_endpoint()).unwrap().with_ca(Some(&bench.ca_pem()))
+        settings.with_token_endpoint(&bench.sim.live_endpoint()).unwrap()
     };
     let (good, wrong) = (live(&bench.config.client_secret), live("wrong"));
     bench.reopen(&good);

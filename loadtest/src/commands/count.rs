@@ -1,15 +1,14 @@
 //! `loadtest count`: what exact counts of tag expressions cost.
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{process::ExitCode, time::Duration};
 
 use anyhow::ensure;
 use serde::Serialize;
 
-use super::{Place, exit, on_runtime, say, write_json};
+use super::{Run, exit, idle, on_runtime, say, write_json};
 use crate::{
     client::api::Counted,
     figures::{grouped, median},
     oracle::Predicate,
-    stage::{Plan, Stage},
 };
 
 /// Measures exact counts: ten terms, a tag against its negation, one user
@@ -21,14 +20,8 @@ pub struct Args {
     /// Rounds; each asks every expression once, medians are shown
     #[arg(long, default_value_t = 21, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     rounds: u32,
-    /// Of the devices
-    #[arg(long, default_value_t = 1, value_name = "N")]
-    seed: u64,
-    /// Write the results here, too
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
     #[command(flatten)]
-    place: Place,
+    run: Run,
 }
 
 const EXPRESSIONS: [(&str, &str); 8] = [
@@ -63,10 +56,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 async fn measure(args: Args) -> anyhow::Result<ExitCode> {
-    let plan = Plan { dir: args.place.dir, keep: args.place.keep, seed: args.seed, ..Plan::default() };
-    let mut stage = Stage::set_up(plan).await?;
-    stage.import(args.installations).await?;
-    stage.service.settle(Duration::from_secs(20)).await;
+    let stage = idle::stage(&args.run, args.installations).await?;
 
     let mut answers: [Vec<Counted>; EXPRESSIONS.len()] = Default::default();
     for _ in 0..args.rounds {
@@ -95,7 +85,7 @@ async fn measure(args: Args) -> anyhow::Result<ExitCode> {
         let inside = inside_ms.map_or_else(|| "–".to_owned(), |millis| format!("{millis:.3}"));
         say(format_args!("{name:<22} {:>12} {round_trip_ms:>14.3} {inside:>10}  {audience}", grouped(*count)))?;
     }
-    write_json(args.json.as_deref(), &lines)?;
+    write_json(args.run.json.as_deref(), &lines)?;
     Ok(exit(true))
 }
 

@@ -1,20 +1,24 @@
 //! `loadtest direct`: how long a direct send of the Notification Hubs face takes on an idle service, from the first byte of
 //! the request to the moment the simulated APNs has judged the push, and to the answer.
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{process::ExitCode, time::Duration};
 
 use anyhow::{Context, ensure};
 use fanfare::clock::{Clock as _, SystemClock};
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::{Place, exit, latency::Spread, on_runtime, say, write_json};
+use super::{
+    Run, exit,
+    idle::{self, PATIENCE, Spread, WARM_UP},
+    on_runtime, say, write_json,
+};
 use crate::{
     client::{Connection, connection::Peer, signature::signed},
     compare::BODY,
     figures::grouped,
     gateways::{Simulated, Token},
     service::HUB,
-    stage::{Plan, Stage},
+    stage::Stage,
 };
 
 /// Measures direct sends from request to gateway and to answer, one after the other
@@ -29,21 +33,10 @@ pub struct Args {
     /// The 99th percentile to the gateway must be below so many milliseconds
     #[arg(long, default_value_t = 50.0, value_name = "MS")]
     within_ms: f64,
-    /// Of the devices
-    #[arg(long, default_value_t = 1, value_name = "N")]
-    seed: u64,
-    /// Write the results here, too
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
     #[command(flatten)]
-    place: Place,
+    run: Run,
 }
 
-/// Sends before those that count: connections open, caches fill.
-const WARM_UP: u64 = 20;
-/// Between two looks at whether a send is over.
-const LOOK: Duration = Duration::from_millis(10);
-const PATIENCE: Duration = Duration::from_secs(30);
 /// How long the token of the run lasts, in seconds.
 const TOKEN_LASTS: i64 = 86_400;
 
@@ -64,10 +57,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 async fn measure(args: Args) -> anyhow::Result<ExitCode> {
-    let plan = Plan { dir: args.place.dir, keep: args.place.keep, seed: args.seed, ..Plan::default() };
-    let mut stage = Stage::set_up(plan).await?;
-    stage.import(args.installations).await?;
-    stage.service.settle(Duration::from_secs(20)).await;
+    let stage = idle::stage(&args.run, args.installations).await?;
 
     let mut connection = Connection::open(&client(&stage)?).await?;
     let (mut gateway, mut answer) = (Vec::new(), Vec::new());
@@ -81,12 +71,11 @@ async fn measure(args: Args) -> anyhow::Result<ExitCode> {
     stage.strike().await?;
 
     let (gateway_ms, answer_ms) = (Spread::of(gateway), Spread::of(answer));
-    let good = gateway_ms.p99 < args.within_ms;
     let (sends, others) = (grouped(args.sends), grouped(args.installations));
     say(format_args!("{sends} direct sends through the Notification Hubs face, beside {others} installations"))?;
     say(format_args!("to the gateway: {gateway_ms}\nto the answer: {answer_ms}"))?;
-    say(format_args!("below {:.0} ms at the 99th percentile: {}", args.within_ms, if good { "yes" } else { "NO" }))?;
-    let Args { installations, sends, seed, json, .. } = args;
+    let good = idle::judge(&gateway_ms, args.within_ms)?;
+    let Args { installations, sends, run: Run { seed, json, .. }, .. } = args;
     write_json(json.as_deref(), &Report { installations, sends, seed, gateway_ms, answer_ms, good })?;
     Ok(exit(good))
 }
@@ -126,10 +115,7 @@ async fn send(stage: &Stage, connection: &mut Connection, device: u64) -> anyhow
     let arrived = arrived.context("the push did not come")?;
     let got: Vec<Token> = receipts.page(before, 2).into_iter().map(|receipt| receipt.token).collect();
     ensure!(got == [Token::new(&token)], "device {device} did not get its push alone");
-    // Idle again before the next one.
-    while stage.service.api.standing(&id).await?.finished_at.is_none() {
-        tokio::time::sleep(LOOK).await;
-    }
+    idle::again(stage, &id).await?;
     Ok((arrived, answered))
 }
 

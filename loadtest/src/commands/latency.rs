@@ -1,17 +1,21 @@
 //! `loadtest latency`: how long one user's push takes on an idle service, from the first byte of the POST to the moment
 //! the simulated APNs has judged it.
-use std::{fmt, path::PathBuf, process::ExitCode, time::Duration};
+use std::process::ExitCode;
 
 use anyhow::Context;
 use serde::Serialize;
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::{Place, exit, on_runtime, say, write_json};
+use super::{
+    Run, exit,
+    idle::{self, PATIENCE, Spread, WARM_UP},
+    on_runtime, say, write_json,
+};
 use crate::{
     figures::grouped,
     gateways::{Simulated, Token},
-    stage::{Plan, Stage},
+    stage::Stage,
 };
 
 /// Measures one user's push from POST to gateway, one after the other
@@ -26,48 +30,8 @@ pub struct Args {
     /// The 99th percentile must be below so many milliseconds
     #[arg(long, default_value_t = 20.0, value_name = "MS")]
     within_ms: f64,
-    /// Of the devices
-    #[arg(long, default_value_t = 1, value_name = "N")]
-    seed: u64,
-    /// Write the results here, too
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
     #[command(flatten)]
-    place: Place,
-}
-
-/// Sends before those that count: connections open, caches fill.
-const WARM_UP: u64 = 20;
-/// Between two looks at whether a broadcast is over.
-const LOOK: Duration = Duration::from_millis(10);
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Milliseconds of many sends.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub(super) struct Spread {
-    pub median: f64,
-    pub p90: f64,
-    pub p99: f64,
-    pub most: f64,
-}
-
-impl Spread {
-    pub(super) fn of(mut millis: Vec<f64>) -> Self {
-        millis.sort_by(f64::total_cmp);
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rank among few")]
-        let at = |share: f64| {
-            let rank = (share * millis.len() as f64).ceil() as usize;
-            millis.get(rank.max(1) - 1).copied().unwrap_or_default()
-        };
-        Self { median: at(0.5), p90: at(0.9), p99: at(0.99), most: at(1.0) }
-    }
-}
-
-impl fmt::Display for Spread {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { median, p90, p99, most } = self;
-        write!(f, "median {median:.2} ms, p90 {p90:.2} ms, p99 {p99:.2} ms, most {most:.2} ms")
-    }
+    run: Run,
 }
 
 #[derive(Debug, Serialize)]
@@ -88,10 +52,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 async fn measure(args: Args) -> anyhow::Result<ExitCode> {
-    let plan = Plan { dir: args.place.dir, keep: args.place.keep, seed: args.seed, ..Plan::default() };
-    let mut stage = Stage::set_up(plan).await?;
-    stage.import(args.installations).await?;
-    stage.service.settle(Duration::from_secs(20)).await;
+    let stage = idle::stage(&args.run, args.installations).await?;
 
     let (mut first, mut last) = (Vec::new(), Vec::new());
     for number in 0..WARM_UP + args.sends {
@@ -105,13 +66,11 @@ async fn measure(args: Args) -> anyhow::Result<ExitCode> {
     stage.strike().await?;
 
     let (first_ms, last_ms) = (Spread::of(first), Spread::of(last));
-    let good = last_ms.p99 < args.within_ms;
     say(format_args!("{} sends to one user of {}, two devices each", args.sends, grouped(args.installations / 2)))?;
     say(format_args!("first device: {first_ms}\nboth devices: {last_ms}"))?;
-    say(format_args!("below {:.0} ms at the 99th percentile: {}", args.within_ms, if good { "yes" } else { "NO" }))?;
-    let report =
-        Report { installations: args.installations, sends: args.sends, seed: args.seed, first_ms, last_ms, good };
-    write_json(args.json.as_deref(), &report)?;
+    let good = idle::judge(&last_ms, args.within_ms)?;
+    let Args { installations, sends, run: Run { seed, json, .. }, .. } = args;
+    write_json(json.as_deref(), &Report { installations, sends, seed, first_ms, last_ms, good })?;
     Ok(exit(good))
 }
 
@@ -142,21 +101,6 @@ async fn send(stage: &Stage, number: u64, device: u64) -> anyhow::Result<(f64, f
         let token = Token::new(&stage.devices.token(neighbour));
         anyhow::ensure!(got.contains(&token), "device {neighbour} did not get the push to its user");
     }
-    // Idle again before the next one.
-    while stage.service.api.standing(&id).await?.finished_at.is_none() {
-        tokio::time::sleep(LOOK).await;
-    }
+    idle::again(stage, &id).await?;
     Ok((first.as_secs_f64() * 1e3, last.as_secs_f64() * 1e3))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn percentiles_are_ranks() {
-        let spread = Spread::of((1..=1_000).rev().map(f64::from).collect());
-        assert_eq!((spread.median, spread.p90, spread.p99, spread.most), (500.0, 900.0, 990.0, 1_000.0));
-        assert_eq!(Spread::of(Vec::new()).p99, 0.0);
-    }
 }

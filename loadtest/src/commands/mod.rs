@@ -9,6 +9,7 @@ pub mod direct;
 pub mod fanfare;
 pub mod fuzz;
 pub mod gateways;
+mod idle;
 pub mod isolation;
 pub mod latency;
 pub mod pull;
@@ -29,7 +30,7 @@ use rustix::process::{Signal, set_parent_process_death_signal};
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::service::Tuning;
+use crate::{service::Tuning, stage::Plan};
 
 /// Where the run's folder is.
 #[derive(Clone, Debug, clap::Args)]
@@ -40,6 +41,25 @@ pub struct Place {
     /// Leave the run's folder behind
     #[arg(long)]
     keep: bool,
+}
+
+/// What a run that needs no tuning can be told.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Run {
+    /// Of the devices
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    seed: u64,
+    /// Write the results here, too
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    #[command(flatten)]
+    place: Place,
+}
+
+impl Run {
+    fn plan(&self) -> Plan {
+        Plan { dir: self.place.dir.clone(), keep: self.place.keep, seed: self.seed, ..Plan::default() }
+    }
 }
 
 /// What every measured run of broadcasts can be told.

@@ -1,5 +1,5 @@
 //! A simulated Baidu Cloud Push, REST 3.0 (push-services.md 5.2): HTTP/1.1 over TLS on a loopback port.
-use std::{collections::BTreeMap, fmt::Write, net::SocketAddr};
+use std::{fmt::Write, net::SocketAddr};
 
 use http::{Method, header::RETRY_AFTER, request::Parts};
 use md5::{Digest, Md5};
@@ -13,7 +13,7 @@ use super::{
     authority::Authority,
     receipts::body_hash,
     script::Script,
-    served::{Api, HTTP1, Judged, Options, Pushed, Said, Served, respond, set, text},
+    served::{Api, Form, HTTP1, Judged, Options, Pushed, Said, Served, form, respond, set, text},
     session::Shared,
 };
 
@@ -79,12 +79,6 @@ impl BaiduSim {
     pub fn endpoint(&self) -> String {
         self.served.endpoint()
     }
-}
-
-type Form = BTreeMap<String, String>;
-
-fn form(body: &[u8]) -> Form {
-    form_urlencoded::parse(body).into_owned().collect()
 }
 
 fn device(form: &Form) -> Option<Token> {

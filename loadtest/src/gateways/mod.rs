@@ -9,7 +9,8 @@
 //! - [`adm`]: the service of Amazon's devices, with its token endpoint.
 //! - [`baidu`]: Baidu's service, which checks each request's signature.
 //! - [`xiaomi`]: Xiaomi's service, which takes many devices a request.
-//! - [`openid`], [`social`]: providers by which people sign in; `faults` is what they do beside what they should.
+//! - [`openid`], [`social`]: providers by which people sign in; `provider` is what they have in common, `faults` what they
+//!   do beside what they should.
 //! - [`script`], [`answer`]: what happens beside verification.
 //! - [`receipts`], [`token`], [`counters`]: what came.
 //! - [`control`]: the same over plain HTTP, for scripts and other processes.
@@ -17,6 +18,7 @@
 //! - [`fleet`]: all services and the control port together, with their credentials in files.
 //! - `listener`, `session`: connections; shared by the services whose HTTP/2 is followed frame by frame.
 //! - `served`: connections of the services that answer one request at a time.
+//! - [`TlsListener`]: the door of what a test serves itself.
 use std::sync::Arc;
 
 pub mod adm;
@@ -32,11 +34,13 @@ pub mod fleet;
 pub mod lean;
 mod listener;
 pub mod openid;
+mod provider;
 pub mod receipts;
 pub mod script;
 mod served;
 mod session;
 pub mod social;
+mod tls_listener;
 pub mod token;
 pub mod web_push;
 pub mod wns;
@@ -57,6 +61,7 @@ pub use openid::{OpenIdConfig, OpenIdSim, Signing, Twist};
 pub use receipts::{Receipt, Receipts};
 pub use script::Script;
 pub use social::{FacebookToken, SocialConfig, SocialSim};
+pub use tls_listener::TlsListener;
 pub use token::Token;
 pub use web_push::{WebPushConfig, WebPushSim};
 pub use wns::{WnsConfig, WnsSim};

@@ -1,6 +1,7 @@
 //! Services whose requests hyper's server takes, one by one: connections, scripts and receipts; what each service checks
 //! and says is an [`Api`]. A script's stream events have no meaning here.
 use std::{
+    collections::BTreeMap,
     net::{Ipv4Addr, SocketAddr},
     sync::{Arc, atomic::Ordering},
     time::Duration,
@@ -334,6 +335,13 @@ pub(super) fn set(response: &mut Said, name: &'static str, text: &str) {
     if let Ok(value) = HeaderValue::from_str(text) {
         response.headers_mut().insert(name, value);
     }
+}
+
+/// Of a query string, or of a body.
+pub(super) type Form = BTreeMap<String, String>;
+
+pub(super) fn form(bytes: &[u8]) -> Form {
+    form_urlencoded::parse(bytes).into_owned().collect()
 }
 
 /// A field's text.

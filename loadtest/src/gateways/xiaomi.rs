@@ -1,5 +1,5 @@
 //! A simulated Mi Push (push-services.md 5.3): HTTP/1.1 over TLS on a loopback port, up to a thousand devices a request.
-use std::{collections::BTreeMap, net::SocketAddr};
+use std::net::SocketAddr;
 
 use http::{Method, header::RETRY_AFTER, request::Parts};
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ use super::{
     authority::Authority,
     receipts::{body_hash, collapse_hash},
     script::Script,
-    served::{Api, HTTP1, Judged, Options, Pushed, Said, Served, respond, set, text},
+    served::{Api, Form, HTTP1, Judged, Options, Pushed, Said, Served, form, respond, set, text},
     session::Shared,
 };
 
@@ -82,8 +82,6 @@ impl XiaomiSim {
     }
 }
 
-type Form = BTreeMap<String, String>;
-
 /// Every device of the list, if all of them can be read.
 fn devices(form: &Form) -> Option<Vec<Token>> {
     let read = |id: &str| Token::from_hex(id.as_bytes()).filter(|token| !token.as_bytes().is_empty());
@@ -125,7 +123,7 @@ impl Xiaomi {
 
 impl Api for Xiaomi {
     fn judge(&self, head: &Parts, body: &[u8], _: i64) -> Judged {
-        let form: Form = form_urlencoded::parse(body).into_owned().collect();
+        let form = form(body);
         let devices = devices(&form);
         let refusal = self.refusal(head, &form, devices.as_deref());
         let mut devices = devices.unwrap_or_default().into_iter();

@@ -9,9 +9,9 @@ use http::{HeaderValue, Method, Request};
 use http_body_util::Full;
 
 use self::request::path;
-use super::client_runtime::ClientRuntime;
+use super::requests::Place;
 use super::requests::client::Answer;
-use super::requests::one_host::{Judged, OneHost, Place, Service};
+use super::requests::one_host::{Judged, OneHost, Service};
 use super::requests::ticket::Ticket;
 use super::requests::token::{self, AccessToken, Account, Tokens};
 use super::transport::GatewayMeter;
@@ -47,12 +47,7 @@ struct Adm {
 
 impl AdmGateway {
     /// Ready to take batches; connections open with the first. The error's field is `ca`.
-    pub fn open(
-        settings: &AdmSettings,
-        runtime: &Arc<ClientRuntime>,
-        clock: &SharedClock,
-        meter: Arc<GatewayMeter>,
-    ) -> Result<Self, FieldError> {
+    pub fn open(settings: &AdmSettings, place: &Place<'_>, meter: Arc<GatewayMeter>) -> Result<Self, FieldError> {
         let account = Account {
             service: "ADM",
             endpoint: &settings.token_endpoint,
@@ -62,9 +57,8 @@ impl AdmGateway {
             usual_life: TOKEN_LIFE,
         };
         let service = Adm { endpoint: settings.endpoint.to_string().into() };
-        let place = Place { ca_pem: settings.ca_pem.as_deref(), tuning: &settings.tuning, runtime, clock };
         let host = OneHost::with_tokens(service, &account, place, meter)?;
-        Ok(Self { host, clock: Arc::clone(clock) })
+        Ok(Self { host, clock: Arc::clone(place.clock) })
     }
 }
 

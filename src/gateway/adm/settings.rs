@@ -3,7 +3,6 @@
 use std::fmt;
 
 use crate::gateway::endpoint::Endpoint;
-use crate::gateway::requests::Tuning;
 use crate::model::field::FieldError;
 
 /// Where messages go unless a hub says otherwise (`push-services.md` 5.1).
@@ -18,8 +17,6 @@ pub struct AdmSettings {
     pub(super) client_id: Box<str>,
     pub(super) client_secret: Box<str>,
     pub(super) token_endpoint: http::Uri,
-    pub(super) ca_pem: Option<Box<str>>,
-    pub(super) tuning: Tuning,
 }
 
 impl AdmSettings {
@@ -38,23 +35,7 @@ impl AdmSettings {
             client_id: client_id.into(),
             client_secret: client_secret.into(),
             token_endpoint: url(token_endpoint)?,
-            ca_pem: None,
-            tuning: Tuning::default(),
         })
-    }
-
-    /// Trusts these roots besides the public ones; they are read when the gateway opens.
-    #[must_use]
-    pub fn with_ca(mut self, ca_pem: Option<&str>) -> Self {
-        self.ca_pem = ca_pem.map(Into::into);
-        self
-    }
-
-    /// With other times and sizes than the usual ones: for tests and measurements.
-    #[must_use]
-    pub fn with_tuning(mut self, tuning: Tuning) -> Self {
-        self.tuning = tuning;
-        self
     }
 }
 
@@ -74,8 +55,7 @@ impl fmt::Debug for AdmSettings {
             .field("client_id", &self.client_id)
             .field("client_secret", &"***")
             .field("token_endpoint", &self.token_endpoint)
-            .field("extra_roots", &self.ca_pem.is_some())
-            .finish_non_exhaustive()
+            .finish()
     }
 }
 

@@ -9,10 +9,10 @@ use http::header::{CONTENT_TYPE, USER_AGENT};
 use http::{HeaderValue, Method, Request};
 use http_body_util::Full;
 
-use super::client_runtime::ClientRuntime;
+use super::requests::Place;
 use super::requests::client::Answer;
 use super::requests::entry::Own;
-use super::requests::one_host::{Judged, OneHost, Place, Service};
+use super::requests::one_host::{Judged, OneHost, Service};
 use super::requests::ticket::Ticket;
 use super::transport::GatewayMeter;
 use super::{Batch, Gateway, Probe, SharedRequest};
@@ -50,15 +50,9 @@ struct Baidu {
 
 impl BaiduGateway {
     /// Ready to take batches; connections open with the first. The error's field is `ca`.
-    pub fn open(
-        settings: &BaiduSettings,
-        runtime: &Arc<ClientRuntime>,
-        clock: &SharedClock,
-        meter: Arc<GatewayMeter>,
-    ) -> Result<Self, FieldError> {
+    pub fn open(settings: &BaiduSettings, place: &Place<'_>, meter: Arc<GatewayMeter>) -> Result<Self, FieldError> {
         let service = Baidu { url: format!("{}{PATH}", settings.endpoint).into(), settings: settings.clone() };
-        let place = Place { ca_pem: settings.ca_pem.as_deref(), tuning: &settings.tuning, runtime, clock };
-        Ok(Self { host: OneHost::by_itself(service, place, meter)?, clock: Arc::clone(clock) })
+        Ok(Self { host: OneHost::by_itself(service, place, meter)?, clock: Arc::clone(place.clock) })
     }
 }
 

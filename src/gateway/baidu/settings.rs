@@ -3,7 +3,6 @@
 use std::fmt;
 
 use crate::gateway::endpoint::Endpoint;
-use crate::gateway::requests::Tuning;
 use crate::model::field::FieldError;
 
 /// Where messages go unless a hub says otherwise (`push-services.md` 5.2).
@@ -15,8 +14,6 @@ pub struct BaiduSettings {
     pub(super) endpoint: Endpoint,
     pub(super) api_key: Box<str>,
     pub(super) secret_key: Box<str>,
-    pub(super) ca_pem: Option<Box<str>>,
-    pub(super) tuning: Tuning,
 }
 
 impl BaiduSettings {
@@ -29,27 +26,7 @@ impl BaiduSettings {
         if secret_key.is_empty() {
             return Err(FieldError::new("secret_key", "must not be empty"));
         }
-        Ok(Self {
-            endpoint: Endpoint::parse(endpoint)?,
-            api_key: api_key.into(),
-            secret_key: secret_key.into(),
-            ca_pem: None,
-            tuning: Tuning::default(),
-        })
-    }
-
-    /// Trusts these roots besides the public ones; they are read when the gateway opens.
-    #[must_use]
-    pub fn with_ca(mut self, ca_pem: Option<&str>) -> Self {
-        self.ca_pem = ca_pem.map(Into::into);
-        self
-    }
-
-    /// With other times and sizes than the usual ones: for tests and measurements.
-    #[must_use]
-    pub fn with_tuning(mut self, tuning: Tuning) -> Self {
-        self.tuning = tuning;
-        self
+        Ok(Self { endpoint: Endpoint::parse(endpoint)?, api_key: api_key.into(), secret_key: secret_key.into() })
     }
 }
 
@@ -59,8 +36,7 @@ impl fmt::Debug for BaiduSettings {
             .field("endpoint", &self.endpoint)
             .field("api_key", &self.api_key)
             .field("secret_key", &"***")
-            .field("extra_roots", &self.ca_pem.is_some())
-            .finish_non_exhaustive()
+            .finish()
     }
 }
 

@@ -9,6 +9,7 @@
 //!
 //! - A target is in exactly one place, its batch or one ticket, and leaves it by its reply; a ticket that is dropped
 //!   replies too.
+//! - Such a gateway is opened at a [`Place`], which its account says nothing of: threads, clock, roots, times.
 //! - Everything runs on the [`ClientRuntime`](super::client_runtime::ClientRuntime), so that hundreds of connections
 //!   share few threads.
 
@@ -18,9 +19,11 @@ pub(super) mod entry;
 pub mod guard;
 pub(super) mod line;
 pub(super) mod one_host;
+pub mod place;
 pub(super) mod ticket;
 pub(super) mod token;
 pub mod tuning;
 
 pub use guard::Reach;
+pub use place::Place;
 pub use tuning::Tuning;

@@ -8,20 +8,18 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Request;
 use http_body_util::Full;
-use rustls::ClientConfig;
 use tokio::sync::oneshot;
 
-use super::client::{Answer, Client, Failure, Protocols};
+use super::client::{Answer, Client, Failure};
 use super::entry::{Entry, Own};
-use super::guard::Reach;
 use super::line::{Deliver, Line};
+use super::place::Place;
 use super::ticket::Ticket;
 use super::token::{Account, Fault, Tokens};
-use super::tuning::Tuning;
 use crate::clock::SharedClock;
 use crate::gateway::client_runtime::ClientRuntime;
 use crate::gateway::transport::GatewayMeter;
-use crate::gateway::{Batch, Probe, Unsent, tls};
+use crate::gateway::{Batch, Probe, Unsent};
 use crate::model::field::FieldError;
 use crate::model::time::Timestamp;
 use crate::model::verdict::{Reason, ThrottleScope, Verdict};
@@ -82,33 +80,12 @@ struct Way<S: Service> {
     clock: SharedClock,
 }
 
-/// What a gateway is opened with besides its account.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::gateway) struct Place<'a> {
-    /// PEM roots that are trusted besides the public ones.
-    pub(in crate::gateway) ca_pem: Option<&'a str>,
-    pub(in crate::gateway) tuning: &'a Tuning,
-    pub(in crate::gateway) runtime: &'a Arc<ClientRuntime>,
-    pub(in crate::gateway) clock: &'a SharedClock,
-}
-
-impl Place<'_> {
-    fn tls(&self) -> Result<ClientConfig, FieldError> {
-        tls::client_config(tls::roots(self.ca_pem)?, None, &[])
-    }
-
-    /// The operator names the host, so where it lies is the operator's business.
-    fn client(&self, tls: ClientConfig, meter: Arc<GatewayMeter>) -> Client {
-        Client::new(tls, Protocols::Http1, Reach::Anywhere, self.tuning, meter)
-    }
-}
-
 impl<S: Service<Entry = Tokens>> OneHost<S> {
     /// Ready to take batches, with tokens of an account; connections open with the first. The error's field is `ca`.
     pub(in crate::gateway) fn with_tokens(
         service: S,
         account: &Account<'_>,
-        place: Place<'_>,
+        place: &Place<'_>,
         meter: Arc<GatewayMeter>,
     ) -> Result<Self, FieldError> {
         // Connections for tokens say nothing about the service: they have a pool of their own, and nobody watches it.
@@ -121,7 +98,7 @@ impl<S: Service<Entry = Own>> OneHost<S> {
     /// The same where each request brings its own proof.
     pub(in crate::gateway) fn by_itself(
         service: S,
-        place: Place<'_>,
+        place: &Place<'_>,
         meter: Arc<GatewayMeter>,
     ) -> Result<Self, FieldError> {
         Self::open(service, Own, place, meter)
@@ -129,12 +106,11 @@ impl<S: Service<Entry = Own>> OneHost<S> {
 }
 
 impl<S: Service> OneHost<S> {
-    fn open(service: S, entry: S::Entry, place: Place<'_>, meter: Arc<GatewayMeter>) -> Result<Self, FieldError> {
+    fn open(service: S, entry: S::Entry, place: &Place<'_>, meter: Arc<GatewayMeter>) -> Result<Self, FieldError> {
         let client = place.client(place.tls()?, Arc::clone(&meter));
-        let Place { tuning, runtime, clock, .. } = place;
-        let way = Arc::new(Way { service, client, entry, clock: Arc::clone(clock) });
-        let line = Line::open(Arc::clone(&way), Arc::clone(runtime), meter, Arc::clone(clock), tuning);
-        Ok(Self { way, line, runtime: Arc::clone(runtime) })
+        let way = Arc::new(Way { service, client, entry, clock: Arc::clone(place.clock) });
+        let line = place.line(&way, meter);
+        Ok(Self { way, line, runtime: Arc::clone(place.runtime) })
     }
 
     pub(in crate::gateway) async fn submit(&self, batch: Batch) {

@@ -15,11 +15,11 @@ use std::time::Duration;
 
 use self::delivery::Way;
 use self::origin::Origins;
-use super::client_runtime::ClientRuntime;
+use super::requests::Place;
 use super::requests::client::{Client, Protocols};
 use super::requests::line::Line;
 use super::transport::GatewayMeter;
-use super::{Batch, Gateway, Probe, SharedRequest, tls};
+use super::{Batch, Gateway, Probe, SharedRequest};
 use crate::clock::SharedClock;
 use crate::model::broadcast::BroadcastRequest;
 use crate::model::field::FieldError;
@@ -50,24 +50,18 @@ pub struct WebPushGateway {
 
 impl WebPushGateway {
     /// Ready to take batches; connections open with the first. The error's field is `ca`.
-    pub fn open(
-        settings: &WebPushSettings,
-        runtime: &Arc<ClientRuntime>,
-        clock: &SharedClock,
-        meter: Arc<GatewayMeter>,
-    ) -> Result<Self, FieldError> {
-        let tls = tls::client_config(tls::roots(settings.ca_pem.as_deref())?, None, &[])?;
+    pub fn open(settings: &WebPushSettings, place: &Place<'_>, meter: Arc<GatewayMeter>) -> Result<Self, FieldError> {
         let way = Arc::new(Way {
-            client: Client::new(tls, Protocols::Both, settings.reach, &settings.tuning, Arc::clone(&meter)),
+            client: Client::new(place.tls()?, Protocols::Both, settings.reach, &place.tuning, Arc::clone(&meter)),
             origins: Origins::new(settings.reach),
             key: settings.key.clone(),
             subject: settings.subject.clone(),
             reach: settings.reach,
-            tuning: settings.tuning.clone(),
-            clock: Arc::clone(clock),
+            tuning: place.tuning.clone(),
+            clock: Arc::clone(place.clock),
         });
-        let line = Line::open(Arc::clone(&way), Arc::clone(runtime), meter, Arc::clone(clock), &settings.tuning);
-        Ok(Self { way, line, clock: Arc::clone(clock) })
+        let line = place.line(&way, meter);
+        Ok(Self { way, line, clock: Arc::clone(place.clock) })
     }
 }
 

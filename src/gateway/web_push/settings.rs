@@ -1,19 +1,15 @@
 //! What a hub must say for browsers to be reached.
 
-use std::fmt;
-
 use super::vapid::VapidKey;
-use crate::gateway::requests::{Reach, Tuning};
+use crate::gateway::requests::Reach;
 use crate::model::field::FieldError;
 
 /// One hub's identity before push services, checked.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct WebPushSettings {
     pub(super) subject: Box<str>,
     pub(super) key: VapidKey,
     pub(super) reach: Reach,
-    pub(super) ca_pem: Option<Box<str>>,
-    pub(super) tuning: Tuning,
 }
 
 impl WebPushSettings {
@@ -23,33 +19,13 @@ impl WebPushSettings {
         if !is_contact(subject) {
             return Err(FieldError::new("subject", "must be a mailto: or https: contact"));
         }
-        Ok(Self {
-            subject: subject.into(),
-            key: VapidKey::read(key)?,
-            reach: Reach::Public,
-            ca_pem: None,
-            tuning: Tuning::default(),
-        })
+        Ok(Self { subject: subject.into(), key: VapidKey::read(key)?, reach: Reach::Public })
     }
 
     /// Sends to addresses of private networks too, and to any port.
     #[must_use]
     pub fn with_private_networks(mut self, allowed: bool) -> Self {
         self.reach = if allowed { Reach::Anywhere } else { Reach::Public };
-        self
-    }
-
-    /// Trusts these roots besides the public ones; they are read when the gateway opens.
-    #[must_use]
-    pub fn with_ca(mut self, ca_pem: Option<&str>) -> Self {
-        self.ca_pem = ca_pem.map(Into::into);
-        self
-    }
-
-    /// With other times and sizes than the usual ones: for tests and measurements.
-    #[must_use]
-    pub fn with_tuning(mut self, tuning: Tuning) -> Self {
-        self.tuning = tuning;
         self
     }
 
@@ -72,17 +48,6 @@ fn is_contact(subject: &str) -> bool {
         None => subject.parse().is_ok_and(|uri: http::Uri| {
             uri.scheme_str() == Some("https") && uri.authority().is_some_and(|to| !to.as_str().contains('@'))
         }),
-    }
-}
-
-impl fmt::Debug for WebPushSettings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WebPushSettings")
-            .field("subject", &self.subject)
-            .field("key", &self.key)
-            .field("reach", &self.reach)
-            .field("extra_roots", &self.ca_pem.is_some())
-            .finish_non_exhaustive()
     }
 }
 

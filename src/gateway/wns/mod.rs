@@ -8,12 +8,11 @@ use tokio::sync::oneshot;
 
 use self::delivery::Way;
 use super::client_runtime::ClientRuntime;
-use super::requests::Reach;
-use super::requests::client::{Client, Protocols};
+use super::requests::Place;
 use super::requests::line::Line;
 use super::requests::token::{Account, Fault, Tokens};
 use super::transport::GatewayMeter;
-use super::{Batch, Gateway, Probe, SharedRequest, tls};
+use super::{Batch, Gateway, Probe, SharedRequest};
 use crate::clock::SharedClock;
 use crate::model::broadcast::BroadcastRequest;
 use crate::model::field::FieldError;
@@ -45,15 +44,8 @@ pub struct WnsGateway {
 
 impl WnsGateway {
     /// Ready to take batches; connections open with the first. The error's field is `ca`.
-    pub fn open(
-        settings: &WnsSettings,
-        runtime: &Arc<ClientRuntime>,
-        clock: &SharedClock,
-        meter: Arc<GatewayMeter>,
-    ) -> Result<Self, FieldError> {
-        let tls = tls::client_config(tls::roots(settings.ca_pem.as_deref())?, None, &[])?;
-        // Connections for tokens say nothing about WNS: they have a pool of their own, and nobody watches it.
-        let client = |tls, meter| Client::new(tls, Protocols::Http1, Reach::Anywhere, &settings.tuning, meter);
+    pub fn open(settings: &WnsSettings, place: &Place<'_>, meter: Arc<GatewayMeter>) -> Result<Self, FieldError> {
+        let tls = place.tls()?;
         let account = Account {
             service: "WNS",
             endpoint: &settings.token_endpoint,
@@ -63,14 +55,14 @@ impl WnsGateway {
             usual_life: TOKEN_LIFE,
         };
         let way = Arc::new(Way {
-            tokens: Tokens::new(&account, client(tls.clone(), Arc::default()), Arc::clone(clock)),
-            // The operator names the hosts, so where they lie is the operator's business.
-            client: client(tls, Arc::clone(&meter)),
+            // Connections for tokens say nothing about WNS: they have a pool of their own, and nobody watches it.
+            tokens: Tokens::new(&account, place.client(tls.clone(), Arc::default()), Arc::clone(place.clock)),
+            client: place.client(tls, Arc::clone(&meter)),
             allowed_hosts: settings.allowed_hosts.clone(),
-            clock: Arc::clone(clock),
+            clock: Arc::clone(place.clock),
         });
-        let line = Line::open(Arc::clone(&way), Arc::clone(runtime), meter, Arc::clone(clock), &settings.tuning);
-        Ok(Self { way, line, runtime: Arc::clone(runtime), clock: Arc::clone(clock) })
+        let line = place.line(&way, meter);
+        Ok(Self { way, line, runtime: Arc::clone(place.runtime), clock: Arc::clone(place.clock) })
     }
 }
 

@@ -4,7 +4,6 @@ use std::fmt;
 
 use super::channel::HostRule;
 use crate::gateway::endpoint::Endpoint;
-use crate::gateway::requests::Tuning;
 use crate::model::field::FieldError;
 
 /// Where channels live unless a hub says otherwise (`push-services.md` 3.1).
@@ -40,8 +39,6 @@ pub struct WnsSettings {
     /// With the tenant put in.
     pub(super) token_endpoint: http::Uri,
     pub(super) allowed_hosts: Vec<HostRule>,
-    pub(super) ca_pem: Option<Box<str>>,
-    pub(super) tuning: Tuning,
 }
 
 impl WnsSettings {
@@ -70,8 +67,6 @@ impl WnsSettings {
             client_id: client_id.into(),
             client_secret: client_secret.into(),
             allowed_hosts: HostRule::parse(DEFAULT_HOSTS).into_iter().collect(),
-            ca_pem: None,
-            tuning: Tuning::default(),
         })
     }
 
@@ -86,20 +81,6 @@ impl WnsSettings {
         let rule = || FieldError::new("allowed_hosts", "must be a list of host, *.domain or host:port");
         self.allowed_hosts = hosts.into_iter().map(HostRule::parse).collect::<Option<_>>().ok_or_else(rule)?;
         Ok(self)
-    }
-
-    /// Trusts these roots besides the public ones; they are read when the gateway opens.
-    #[must_use]
-    pub fn with_ca(mut self, ca_pem: Option<&str>) -> Self {
-        self.ca_pem = ca_pem.map(Into::into);
-        self
-    }
-
-    /// With other times and sizes than the usual ones: for tests and measurements.
-    #[must_use]
-    pub fn with_tuning(mut self, tuning: Tuning) -> Self {
-        self.tuning = tuning;
-        self
     }
 }
 
@@ -129,8 +110,7 @@ impl fmt::Debug for WnsSettings {
             .field("client_secret", &"***")
             .field("token_endpoint", &self.token_endpoint)
             .field("allowed_hosts", &self.allowed_hosts)
-            .field("extra_roots", &self.ca_pem.is_some())
-            .finish_non_exhaustive()
+            .finish()
     }
 }
 

@@ -9,10 +9,10 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request};
 use http_body_util::Full;
 
-use super::client_runtime::ClientRuntime;
+use super::requests::Place;
 use super::requests::client::Answer;
 use super::requests::entry::Own;
-use super::requests::one_host::{Judged, OneHost, Place, Service};
+use super::requests::one_host::{Judged, OneHost, Service};
 use super::requests::ticket::Ticket;
 use super::transport::GatewayMeter;
 use super::{Batch, Gateway, Probe, SharedRequest};
@@ -50,19 +50,13 @@ struct Xiaomi {
 
 impl XiaomiGateway {
     /// Ready to take batches; connections open with the first. The error's field is `ca`.
-    pub fn open(
-        settings: &XiaomiSettings,
-        runtime: &Arc<ClientRuntime>,
-        clock: &SharedClock,
-        meter: Arc<GatewayMeter>,
-    ) -> Result<Self, FieldError> {
+    pub fn open(settings: &XiaomiSettings, place: &Place<'_>, meter: Arc<GatewayMeter>) -> Result<Self, FieldError> {
         let url = format!("{}{PATH}", settings.endpoint).into();
         let service = Xiaomi { url, authorization: settings.authorization.clone() };
-        let place = Place { ca_pem: settings.ca_pem.as_deref(), tuning: &settings.tuning, runtime, clock };
         Ok(Self {
             host: OneHost::by_itself(service, place, meter)?,
             package_name: settings.package_name.clone(),
-            clock: Arc::clone(clock),
+            clock: Arc::clone(place.clock),
         })
     }
 }

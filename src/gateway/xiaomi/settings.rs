@@ -1,25 +1,20 @@
 //! What a hub must say for its apps to be reached through Xiaomi.
 
-use std::fmt;
-
 use http::HeaderValue;
 
 use crate::gateway::endpoint::Endpoint;
-use crate::gateway::requests::Tuning;
 use crate::model::field::FieldError;
 
 /// Where messages go unless a hub says otherwise (`push-services.md` 5.3).
 pub const ENDPOINT: &str = "https://api.xmpush.xiaomi.com";
 
 /// One hub's account with Xiaomi, checked.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct XiaomiSettings {
     pub(super) endpoint: Endpoint,
     /// `key=…`, sensitive.
     pub(super) authorization: HeaderValue,
     pub(super) package_name: Option<Box<str>>,
-    pub(super) ca_pem: Option<Box<str>>,
-    pub(super) tuning: Tuning,
 }
 
 impl XiaomiSettings {
@@ -32,13 +27,7 @@ impl XiaomiSettings {
         }
         let mut authorization = HeaderValue::from_str(&format!("key={app_secret}")).map_err(|_| rule())?;
         authorization.set_sensitive(true);
-        Ok(Self {
-            endpoint: Endpoint::parse(endpoint)?,
-            authorization,
-            package_name: None,
-            ca_pem: None,
-            tuning: Tuning::default(),
-        })
+        Ok(Self { endpoint: Endpoint::parse(endpoint)?, authorization, package_name: None })
     }
 
     /// Names the app that alone shows the messages, unless a payload names others. The error's field is `package_name`.
@@ -53,31 +42,6 @@ impl XiaomiSettings {
         }
         self.package_name = name.map(Into::into);
         Ok(self)
-    }
-
-    /// Trusts these roots besides the public ones; they are read when the gateway opens.
-    #[must_use]
-    pub fn with_ca(mut self, ca_pem: Option<&str>) -> Self {
-        self.ca_pem = ca_pem.map(Into::into);
-        self
-    }
-
-    /// With other times and sizes than the usual ones: for tests and measurements.
-    #[must_use]
-    pub fn with_tuning(mut self, tuning: Tuning) -> Self {
-        self.tuning = tuning;
-        self
-    }
-}
-
-impl fmt::Debug for XiaomiSettings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("XiaomiSettings")
-            .field("endpoint", &self.endpoint)
-            .field("app_secret", &"***")
-            .field("package_name", &self.package_name)
-            .field("extra_roots", &self.ca_pem.is_some())
-            .finish_non_exhaustive()
     }
 }
 

@@ -6,13 +6,13 @@
 mod load;
 mod yardstick;
 
-use std::{ops::Range, path::PathBuf, process::ExitCode, time::Duration};
+use std::{ops::Range, process::ExitCode, time::Duration};
 
 use anyhow::{Context, ensure};
 use serde::Serialize;
 
 use self::yardstick::Yardstick;
-use super::{Place, exit, on_runtime, say, write_json};
+use super::{Run, exit, on_runtime, say, write_json};
 use crate::{
     client::Metrics,
     devices::Mix,
@@ -41,14 +41,8 @@ pub struct Args {
     /// Platforms of the installations and their shares, such as apns=50,fcm=40,wns=10
     #[arg(long, default_value_t, value_name = "MIX")]
     platforms: Mix,
-    /// Of the devices
-    #[arg(long, default_value_t = 1, value_name = "N")]
-    seed: u64,
-    /// Write the results here, too
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
     #[command(flatten)]
-    place: Place,
+    run: Run,
 }
 
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -80,13 +74,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 async fn measure(args: Args) -> anyhow::Result<ExitCode> {
-    let plan = Plan {
-        dir: args.place.dir.clone(),
-        keep: args.place.keep,
-        mix: args.platforms,
-        seed: args.seed,
-        ..Plan::default()
-    };
+    let plan = Plan { mix: args.platforms, ..args.run.plan() };
     let mut stage = Stage::set_up(plan).await?;
     let site = &stage.service.site;
     let mut yardstick = Yardstick::beside(&site.database_file(), &site.dir().join("bare.db"))?;
@@ -129,7 +117,7 @@ async fn measure(args: Args) -> anyhow::Result<ExitCode> {
         report.ratio,
         report.cpu_micros_each,
     ))?;
-    write_json(args.json.as_deref(), &report)?;
+    write_json(args.run.json.as_deref(), &report)?;
     Ok(exit(true))
 }
 

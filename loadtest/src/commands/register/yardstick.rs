@@ -29,7 +29,7 @@ impl Yardstick {
         service.busy_timeout(Duration::from_secs(5))?;
         let bare = Connection::open(bare).context("cannot make a database")?;
         let page_size: i64 = service.query_row("PRAGMA page_size", [], |row| row.get(0))?;
-        // As the store sets its own writer up (`src/store/sqlite/engine.rs`); accepts and registrations are synced.
+        // As the store sets its own writer up (`src/store/sqlite/engine/`); accepts and registrations are synced.
         bare.pragma_update(None, "page_size", page_size)?;
         bare.pragma_update(None, "journal_mode", "WAL")?;
         bare.pragma_update(None, "synchronous", "FULL")?;

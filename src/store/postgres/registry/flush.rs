@@ -4,7 +4,8 @@ use deadpool_postgres::Transaction;
 
 use super::super::error::Done;
 use super::super::pool::execute;
-use super::working_set::{Changed, Installation, Named, Target, TargetEdit, Tombstone, WorkingSet};
+use super::base::{Installation, Named, Target};
+use super::working_set::{Changed, TargetEdit, Tombstone, WorkingSet};
 use crate::model::time::Timestamp;
 use crate::store::registration::encode_seqs;
 

@@ -5,7 +5,7 @@ use tokio_postgres::Row;
 
 use super::super::error::Done;
 use super::super::pool::query;
-use super::working_set::{Base, Installation, Needs, OF_A_CHANNEL, Target};
+use super::base::{Base, Installation, Needs, OF_A_CHANNEL, Target};
 use super::{Shared, unfolded};
 use crate::model::id::HubId;
 use crate::model::platform::Platform;

@@ -3,8 +3,9 @@
 //! The rules are [`crate::store::registration`] and [`crate::store::index`]; here is how this engine keeps their rows.
 //!
 //! Writing: [`groups`] gathers the changes of a hub into one [`transaction`], in which the rules run over a
-//! [`working_set`] that [`load`] reads and [`flush`] writes; [`unfolded`] holds decoded what waits until [`fold`] has
-//! moved it into the rows that it is about. [`remove`] drops dead channels, [`sweep`] takes out what is over.
+//! [`working_set`]: over a [`base`] that [`load`] reads they leave what [`flush`] writes. [`unfolded`] holds decoded what
+//! waits until [`fold`] has moved it into the rows that it is about. [`remove`] drops dead channels, [`sweep`] takes out
+//! what is over.
 //!
 //! Reading: [`index`] is the index as one transaction sees it, [`target_rows`] the rows for workers. [`templates`] are what
 //! template targets share.
@@ -20,6 +21,7 @@ use crate::model::hash;
 use crate::store::index::{Delta, LiveTags, Touches, count as count_targets, lowest_seqs, native_seqs, newest};
 use crate::store::registration::{self, Prepared, Round, Single, id_text, keys_of};
 
+mod base;
 mod flush;
 mod fold;
 mod groups;

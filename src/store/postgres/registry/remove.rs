@@ -4,8 +4,9 @@ use deadpool_postgres::Transaction;
 
 use super::super::error::Done;
 use super::super::{Parts, StoreError};
+use super::base::Needs;
 use super::transaction;
-use super::working_set::{Needs, WorkingSet};
+use super::working_set::WorkingSet;
 use crate::model::id::{HubId, Seq};
 use crate::model::time::Timestamp;
 use crate::store::Result;

@@ -1,171 +1,24 @@
-//! An expression over the columns that a table has now: names are looked up, and what is compared is of one type.
-//!
-//! What clients of one language write loosely is bent where only one thing can be meant: a number written as text, a
-//! text that a date is compared with, 1 for true. What compares a column with something else is refused.
+//! From an expression to one with types: part by part, from the inside out.
 
-use super::definition::Definition;
-use super::odata::{Arithmetic, Comparison, Expr, Function, Literal, byte_of_name};
-use super::row::stamp_of;
-use super::schema::Schema;
-use super::value::{Kind, Value, instant};
-use crate::model::field::FieldError;
+use super::literal::{as_text, bent, constant};
+use super::{
+    Field, Node, Resolved, Type, Typed, Unknown, field, flag, folded, not, null, presence, to_double, typed, wrong,
+};
+use crate::tables::definition::Definition;
+use crate::tables::odata::{Comparison, Expr, Function, Literal, byte_of_name};
+use crate::tables::row::stamp_of;
+use crate::tables::schema::Schema;
+use crate::tables::value::{Kind, Value};
 
-/// What is done with a name that no column has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unknown {
-    /// It is null in every row: rows may bring the column later (V3, CT).
-    Null,
-    /// The whole list is empty (V2 with a dynamic schema: OBS 58, 60, 66).
-    Empty,
-    /// The query is refused: no row ever has it.
-    Refused,
-}
-
-/// Why an expression is not evaluated.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unresolved {
-    /// The list is empty ([`Unknown::Empty`]).
-    #[error("the list is empty")]
-    Empty,
-    #[error(transparent)]
-    Refused(#[from] FieldError),
-}
-
-/// What a name stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Field {
-    Id,
-    Created,
-    Updated,
-    Deleted,
-    /// A column of the apps' own, by its place in the schema.
-    Own(usize),
-}
-
-/// What a part of an expression makes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Type {
-    Bool,
-    /// A number as it is stored.
-    Exact,
-    /// A number that was computed, in 64-bit floating point.
-    Double,
-    Text,
-    Time,
-    /// Null in every row.
-    Null,
-}
-
-/// A part of an expression, with the type of what it makes.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Typed {
-    pub node: Node,
-    pub of: Type,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub enum Node {
-    /// Of the type beside it, or null.
-    Literal(Value),
-    Field(Field),
-    Not(Box<Typed>),
-    And(Vec<Typed>),
-    Or(Vec<Typed>),
-    /// Both sides are of one type.
-    Compare(Comparison, Box<Typed>, Box<Typed>),
-    /// Whether they differ, null being like null and unlike all else.
-    Differs(Box<Typed>, Box<Typed>),
-    IsNull(Box<Typed>),
-    /// None of the values is null.
-    In(Box<Typed>, Vec<Value>),
-    /// Both are [`Type::Double`].
-    Arithmetic(Arithmetic, Box<Typed>, Box<Typed>),
-    Negated(Box<Typed>),
-    /// A number as a [`Type::Double`].
-    ToDouble(Box<Typed>),
-    /// A text in small letters, ASCII alone: for GUIDs.
-    FoldedCase(Box<Typed>),
-    Call(Function, Vec<Typed>),
-}
-
-type Resolved<T = Typed> = Result<T, Unresolved>;
-
-/// The longest text that a filter makes of others, in bytes: twice the longest body. Short filters could ask for texts
-/// that no memory holds.
-pub const LONGEST_MADE: usize = 8 << 20;
-
-/// What is said of a filter that asks for a longer one.
-pub(crate) const TOO_LONG: &str = "must not make a text of more than 8388608 bytes";
-
-/// Looks up the names of a filter. The result is of type [`Type::Bool`].
-pub fn resolve(
-    expr: &Expr,
-    definition: &Definition,
-    schema: &Schema,
-    unknown: Unknown,
-    null_differs: bool,
-) -> Resolved {
-    let resolver = Resolver { definition, schema, unknown, null_differs };
-    resolver.condition(expr)
-}
-
-/// The field of that name; `None` where it is null or the policy says so.
-pub fn field(
-    name: &str,
-    definition: &Definition,
-    schema: &Schema,
-    unknown: Unknown,
-    option: &'static str,
-) -> Resolved<Option<Field>> {
-    let known = [("id", Field::Id), ("createdAt", Field::Created), ("updatedAt", Field::Updated)];
-    // In the order of the versions, which are stamps.
-    let known = known.into_iter().chain([("version", Field::Updated)]);
-    let known = known.chain(definition.soft_delete.then_some(("deleted", Field::Deleted)));
-    if let Some((_, field)) = known.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(name)) {
-        return Ok(Some(field));
-    }
-    if let Some(at) = schema.find(name) {
-        return Ok(Some(Field::Own(at)));
-    }
-    match unknown {
-        Unknown::Null => Ok(None),
-        Unknown::Empty => Err(Unresolved::Empty),
-        Unknown::Refused => {
-            let shown: String = name.chars().take(64).collect();
-            Err(FieldError::new(option, format!("names {shown}, which is no column of this table")).into())
-        }
-    }
-}
-
-struct Resolver<'a> {
-    definition: &'a Definition,
-    schema: &'a Schema,
-    unknown: Unknown,
-    null_differs: bool,
-}
-
-fn wrong<T>(rule: impl Into<std::borrow::Cow<'static, str>>) -> Resolved<T> {
-    Err(FieldError::new("$filter", rule).into())
-}
-
-fn typed(node: Node, of: Type) -> Typed {
-    Typed { node, of }
-}
-
-fn null() -> Typed {
-    typed(Node::Literal(Value::Null), Type::Null)
-}
-
-fn flag(flag: bool) -> Typed {
-    typed(Node::Literal(Value::Bool(flag)), Type::Bool)
-}
-
-fn not(inner: Typed) -> Typed {
-    typed(Node::Not(Box::new(inner)), Type::Bool)
+pub(super) struct Resolver<'a> {
+    pub(super) definition: &'a Definition,
+    pub(super) schema: &'a Schema,
+    pub(super) unknown: Unknown,
+    pub(super) null_differs: bool,
 }
 
 impl Resolver<'_> {
-    fn condition(&self, expr: &Expr) -> Resolved {
+    pub(super) fn condition(&self, expr: &Expr) -> Resolved {
         let resolved = self.expr(expr)?;
         match resolved.of {
             Type::Bool => Ok(resolved),
@@ -391,73 +244,7 @@ impl Resolver<'_> {
     }
 }
 
-/// A literal in the type of what it is compared with, where only that can be meant, and whether the comparison is without
-/// regard to case.
-fn bent(of: Type, literal: &Literal) -> Resolved<(Typed, bool)> {
-    let text = |text: String| typed(Node::Literal(Value::Text(text)), Type::Text);
-    let made = match (of, literal) {
-        (Type::Text, Literal::Guid(guid)) => return Ok((text(guid.clone()), true)),
-        (Type::Text, Literal::Int(number)) => text(number.to_string()),
-        (Type::Text, Literal::Time(_) | Literal::Day(_)) => text(as_text(literal).unwrap_or_default()),
-        (Type::Exact | Type::Double, Literal::Text(digits)) => match digits.trim().parse::<f64>() {
-            Ok(number) if number.is_finite() => {
-                let exact = digits.trim().parse().map_or(Value::number(number), Value::Int);
-                typed(Node::Literal(exact), Type::Exact)
-            }
-            _ => return wrong("must not compare a number with a text"),
-        },
-        (Type::Bool, Literal::Int(0 | 1)) => flag(*literal == Literal::Int(1)),
-        (Type::Time, Literal::Text(date)) => match instant(date) {
-            Some(time) => typed(Node::Literal(Value::Time(time)), Type::Time),
-            None => return wrong("must not compare a date with a text that is none"),
-        },
-        _ => constant(literal),
-    };
-    Ok((made, false))
-}
-
-fn folded(text: Typed, folds: bool) -> Typed {
-    if folds { typed(Node::FoldedCase(Box::new(text)), Type::Text) } else { text }
-}
-
-fn presence(operator: Comparison, of: Typed) -> Typed {
-    let is_null = if of.of == Type::Null && matches!(of.node, Node::Literal(_)) {
-        flag(true)
-    } else {
-        typed(Node::IsNull(Box::new(of)), Type::Bool)
-    };
-    if operator == Comparison::NotEqual { not(is_null) } else { is_null }
-}
-
-fn to_double(number: Typed) -> Typed {
-    match number.of {
-        Type::Double => number,
-        _ => typed(Node::ToDouble(Box::new(number)), Type::Double),
-    }
-}
-
-fn constant(literal: &Literal) -> Typed {
-    match literal {
-        Literal::Null => null(),
-        Literal::Bool(value) => flag(*value),
-        Literal::Int(number) => typed(Node::Literal(Value::Int(*number)), Type::Exact),
-        Literal::Float(number) => typed(Node::Literal(Value::Float(*number)), Type::Exact),
-        Literal::Text(text) | Literal::Guid(text) => typed(Node::Literal(Value::Text(text.clone())), Type::Text),
-        Literal::Time(time) | Literal::Day(time) => typed(Node::Literal(Value::Time(*time)), Type::Time),
-    }
-}
-
-/// What a literal is where a text stands.
-fn as_text(literal: &Literal) -> Option<String> {
-    match literal {
-        Literal::Text(text) | Literal::Guid(text) => Some(text.clone()),
-        Literal::Time(time) => Some(time.to_string()),
-        Literal::Day(time) => time.to_string().get(..10).map(str::to_owned),
-        Literal::Int(number) => Some(number.to_string()),
-        Literal::Null | Literal::Bool(_) | Literal::Float(_) => None,
-    }
-}
-
+/// As a refusal calls it.
 const fn word(of: Type) -> &'static str {
     match of {
         Type::Bool => "a boolean",
