@@ -6,8 +6,8 @@
 //! | Keychain, .NET, `openssl pkcs12 -legacy` | RC2-40 or 3DES | HMAC of SHA-1 |
 //! | OpenSSL 3, newer .NET | PBES2 with AES | HMAC of SHA-2 |
 //!
-//! The file decides how much work its password takes, so it is opened beside the threads that answer requests, its length
-//! is bounded here, and the rounds of each derivation by the library.
+//! The file decides how much work its password takes: its length is bounded here, the rounds of each derivation by the
+//! library.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -57,17 +57,12 @@ const SEVERAL: Fault = Fault::File("must hold one certificate with its key, not 
 const WRONG: Fault = Fault::Password("must be the file's password");
 const LETTERS: Fault = Fault::Password("must have no characters beyond Unicode's basic plane");
 
-/// Opens a file that is written in base64.
+/// Opens a file that is written in base64. What it asks for may take a second of work and more, so whoever answers requests
+/// opens it on a thread for that.
 ///
 /// # Errors
 /// [`Fault`]
-pub async fn open(base64: String, password: Secret) -> Result<Opened, Fault> {
-    let opened = tokio::task::spawn_blocking(move || opened(&base64, password.expose()));
-    // A reader that stumbles over a file has not read it.
-    opened.await.unwrap_or(Err(FORM))
-}
-
-fn opened(base64: &str, password: &str) -> Result<Opened, Fault> {
+pub fn open(base64: &str, password: &str) -> Result<Opened, Fault> {
     let base64: String = base64.split_ascii_whitespace().collect();
     if base64.len() > LONGEST.div_ceil(3) * 4 {
         return Err(TOO_LONG);

@@ -4,6 +4,7 @@
 //! | description | native form |
 //! |---|---|
 //! | `ApnsCredential`: `AppName`, `AppId`, `KeyId`, `Token`, `Endpoint` | `apns`: `topic`, `team_id`, `key_id`, `key`, `endpoint` |
+//! | `ApnsCredential`: `ApnsCertificate`, `CertificateKey`, `Endpoint` | `apns`: `cert`, `cert_key`, `endpoint`; `topic` is the certificate's own unless `AppName` says another |
 //! | `FcmV1Credential`: `ProjectId`, `ClientEmail`, `PrivateKey` | `fcm.service_account` |
 //! | `WnsCredential`: `PackageSid`, `SecretKey`, `WindowsLiveEndpoint` | `wns` with `auth` `live` |
 //! | `BrowserCredential`: `Subject`, `VapidPrivateKey`; `VapidPublicKey` is checked | `web_push`: `subject`, `vapid_private_key` |
@@ -28,6 +29,7 @@ use crate::api::document::Object;
 use crate::api::native::hub_form;
 use crate::directory::ChangeError;
 use crate::directory::settings::{ApnsAuth, Described, HubSettings, WnsAuth};
+use crate::gateway::pkcs12::Opened;
 use crate::identity::keys::{AccessRule, Rights};
 use crate::identity::secret::Secret;
 use crate::model::field::FieldError;
@@ -51,8 +53,28 @@ const UNSENT: [(&str, &str); 2] = [
     ("MpnsCredential", "must be absent: the service is gone"),
 ];
 
-/// The description within a body: the root itself, or within an Atom entry.
-pub fn of_body(body: &[u8]) -> Result<Element, FieldError> {
+/// A description whose certificate has been opened.
+#[derive(Debug)]
+pub struct Description {
+    root: Element,
+    certificate: Option<Opened>,
+}
+
+/// What an account is made of besides its own properties.
+struct Beside<'a> {
+    current: Option<&'a HubSettings>,
+    certificate: Option<&'a Opened>,
+}
+
+/// The description within a body, its certificate opened, which may take a while ([`pkcs12::open`](crate::gateway::pkcs12)).
+pub fn of_body(body: &[u8]) -> Result<Description, FieldError> {
+    let root = root_of(body)?;
+    let certificate = credentials::certificate(&root)?;
+    Ok(Description { root, certificate })
+}
+
+/// The root itself, or within an Atom entry.
+fn root_of(body: &[u8]) -> Result<Element, FieldError> {
     let mut element = xml::parse(body)?;
     for name in ["content", ROOT] {
         if element.name == ROOT {
@@ -66,7 +88,9 @@ pub fn of_body(body: &[u8]) -> Result<Element, FieldError> {
 }
 
 /// The settings that a description states, over the present ones.
-pub fn read(description: &Element, current: Option<&HubSettings>) -> Result<HubSettings, ChangeError> {
+pub fn read(read: &Description, current: Option<&HubSettings>) -> Result<HubSettings, ChangeError> {
+    let description = &read.root;
+    let beside = Beside { current, certificate: read.certificate.as_ref() };
     let mut body = current.map(hub_form::accounts).unwrap_or_default();
     for (element, rule) in UNSENT {
         let named = description.child(element);
@@ -81,7 +105,7 @@ pub fn read(description: &Element, current: Option<&HubSettings>) -> Result<HubS
         }
         let present = body.remove(member).and_then(|value| value.as_object().cloned());
         if let Some(properties) = named.filter(|properties| !properties.is_empty()) {
-            body.insert(member.to_owned(), translate(&properties, present.unwrap_or_default(), current)?.into());
+            body.insert(member.to_owned(), translate(&properties, present.unwrap_or_default(), &beside)?.into());
         }
     }
     if let Some(current) = current {
@@ -91,7 +115,7 @@ pub fn read(description: &Element, current: Option<&HubSettings>) -> Result<HubS
         body.insert("keys".to_owned(), keys(rules)?.into());
     }
     let body = Value::Object(body).to_string();
-    let mut settings = hub_form::read(Object::of_body(body.as_bytes())?, current)?;
+    let mut settings = hub_form::read(Object::of_body(body.as_bytes())?, None, current)?;
     settings.described = described(description, current)?;
     Ok(settings)
 }
@@ -160,8 +184,13 @@ pub fn write(xml: &mut Xml, settings: &HubSettings, with_keys: bool) {
     xml.open_with(ROOT, &[("xmlns", CONNECT), ("xmlns:i", INSTANCE)]);
     if let Some(apns) = &settings.apns {
         let mut properties = vec![("Endpoint", apns.endpoint.clone()), ("AppName", apns.topic.clone())];
-        if let ApnsAuth::Token { team_id, key_id, .. } = &apns.auth {
-            properties.extend([("AppId", team_id.clone()), ("KeyId", key_id.clone())]);
+        match &apns.auth {
+            ApnsAuth::Token { team_id, key_id, .. } => {
+                properties.extend([("AppId", team_id.clone()), ("KeyId", key_id.clone())]);
+            }
+            ApnsAuth::Certificate { cert, .. } => {
+                properties.extend(credentials::thumbprint(cert).map(|print| ("Thumbprint", print)));
+            }
         }
         credential(xml, "ApnsCredential", &properties);
     }

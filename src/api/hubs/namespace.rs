@@ -39,7 +39,9 @@ pub(super) async fn put(
 ) -> Result<Response, ApiError> {
     on_namespace(&visit)?;
     let name = HubName::parse(visit.param("hub"))?;
-    let described = description::of_body(&body)?;
+    // A certificate takes as long as its file says.
+    let described = tokio::task::spawn_blocking(move || description::of_body(&body)).await;
+    let described = described.map_err(ApiError::internal)??;
     let updates = headers.contains_key(header::IF_MATCH);
     let decide = |current: Option<&_>| match (current, updates) {
         (Some(_), false) => Err(ChangeError::Field(FieldError::new("If-Match", EXISTS))),

@@ -3,6 +3,7 @@
 //! | file | `openssl pkcs12 -export` |
 //! |---|---|
 //! | `legacy` | `-legacy`: RC2-40, 3DES, SHA-1; with its issuer and a name, as Keychain writes it |
+//! | `once` | `-legacy -nomaciter -noiter`: one round, which is not written |
 //! | `dotnet` | `-certpbe PBE-SHA1-3DES -keypbe PBE-SHA1-3DES -macalg sha1` |
 //! | `modern` | AES-256 and SHA-256; with its issuer |
 //! | `unnamed` | a P-256 key, no bundle id, an empty password |
@@ -18,6 +19,7 @@ use super::*;
 use crate::gateway::apns::ApnsAuth;
 
 const LEGACY: &[u8] = include_bytes!("files/legacy.p12");
+const ONCE: &[u8] = include_bytes!("files/once.p12");
 const DOTNET: &[u8] = include_bytes!("files/dotnet.p12");
 const MODERN: &[u8] = include_bytes!("files/modern.p12");
 const UNNAMED: &[u8] = include_bytes!("files/unnamed.p12");
@@ -28,7 +30,7 @@ const SLOW: &[u8] = include_bytes!("files/slow.p12");
 const RC4: &[u8] = include_bytes!("files/rc4.p12");
 
 fn open_file(file: &[u8], password: &str) -> Result<Opened, Fault> {
-    opened(&STANDARD.encode(file), password)
+    open(&STANDARD.encode(file), password)
 }
 
 #[test]
@@ -36,6 +38,7 @@ fn files_of_every_age_open() {
     let first = open_file(MODERN, "hush").unwrap();
     for (file, password, bundle_id) in [
         (LEGACY, "hush", Some("com.example.app")),
+        (ONCE, "hush", Some("com.example.app")),
         (DOTNET, "hush", Some("com.example.app")),
         (MODERN, "hush", Some("com.example.app")),
         (UNSEALED, "hush", Some("com.example.app")),
@@ -53,7 +56,7 @@ fn files_of_every_age_open() {
     }
     let lines =
         STANDARD.encode(MODERN).as_bytes().chunks(76).map(|l| String::from_utf8_lossy(l) + "\r\n").collect::<String>();
-    assert!(opened(&lines, "hush").is_ok(), "base64 in lines");
+    assert!(open(&lines, "hush").is_ok(), "base64 in lines");
 }
 
 #[test]
@@ -78,7 +81,7 @@ fn each_fault_is_told() {
     ] {
         assert_eq!(open_file(file, password).unwrap_err(), fault);
     }
-    assert_eq!(opened("no base64 !", "").unwrap_err(), FORM);
+    assert_eq!(open("no base64 !", "").unwrap_err(), FORM);
 }
 
 /// Whatever a file asks for, the answer comes: the library's bound holds before the first round.
