@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use super::description;
 use super::fresh_id;
-use super::here::{Here, Whole, on, on_namespace};
+use super::here::{Here, Query, Whole, number, on, on_namespace};
 use super::xml::{ATOM, Xml};
 use crate::api::App;
 use crate::api::error::ApiError;
@@ -107,9 +107,15 @@ pub(super) async fn listed(State(app): State<Arc<App>>, visit: Visit, here: Here
     Ok(feed(body))
 }
 
-/// H4 at `/$Resources/NotificationHubs`: whole descriptions.
-pub(super) async fn list(State(app): State<Arc<App>>, visit: Visit, here: Here) -> Result<Response, ApiError> {
+/// H4 at `/$Resources/NotificationHubs`: whole descriptions, by `$skip` and `$top` as a client goes through them.
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    visit: Visit,
+    here: Here,
+    query: Query,
+) -> Result<Response, ApiError> {
     on_namespace(&visit)?;
+    let (skip, top) = (number(&query, "$skip")?.unwrap_or(0), number(&query, "$top")?.unwrap_or(usize::MAX));
     let now = app.clock.now();
     let mut body = Xml::new();
     body.open_with("feed", &[("xmlns", ATOM)])
@@ -118,7 +124,7 @@ pub(super) async fn list(State(app): State<Arc<App>>, visit: Visit, here: Here) 
         .close("title")
         .leaf("id", &here.address("/$Resources/NotificationHubs"))
         .leaf("updated", &now.to_string());
-    for hub in app.directory.hubs() {
+    for hub in app.directory.hubs().into_iter().skip(skip).take(top) {
         write_entry(&mut body, &here, &hub, now, true, true);
     }
     body.close("feed");
