@@ -83,7 +83,7 @@ impl Failure {
 async fn exchange(client: &Client, request: Request<Body>) -> Result<http::Response<Incoming>, Failure> {
     let asked = tokio::time::timeout(PATIENCE * 60, client.request(request)).await;
     let response = asked.map_err(|_| Failure::passing("did not answer in time"))?;
-    let response = response.map_err(|_| Failure::passing("could not be reached"))?;
+    let response = response.map_err(|error| unreached(&error))?;
     let status = response.status();
     if status.is_success() {
         return Ok(response);
@@ -91,6 +91,24 @@ async fn exchange(client: &Client, request: Request<Body>) -> Result<http::Respo
     let passing =
         status.is_server_error() || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT);
     Err(Failure { words: format!("answered {}", status.as_u16()), passing })
+}
+
+/// Why nothing came back. A certificate that is not trusted is none the next time either.
+fn unreached(error: &(dyn std::error::Error + 'static)) -> Failure {
+    let mut causes = std::iter::successors(Some(error), |error| error.source());
+    let of_tls = causes.find_map(|cause| {
+        // An I/O error shows what its own error was made of, not that error.
+        let inner = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        let inner = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>());
+        inner.or_else(|| cause.downcast_ref::<rustls::Error>())
+    });
+    match of_tls {
+        Some(rustls::Error::InvalidCertificate(_)) => Failure {
+            words: "shows a certificate that is not trusted; jobs.ca_file of the hub names further roots".to_owned(),
+            passing: false,
+        },
+        _ => Failure::passing("could not be reached"),
+    }
 }
 
 /// Tries a transfer until it succeeds or trying again does not help.
