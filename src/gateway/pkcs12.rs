@@ -20,6 +20,7 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
 
 use crate::identity::secret::Secret;
+use crate::model::field::FieldError;
 
 /// The longest file, in bytes: a key and a chain of certificates are some thousands.
 const LONGEST: usize = 32 * 1024;
@@ -38,9 +39,32 @@ pub struct Opened {
     pub bundle_id: Option<String>,
 }
 
+/// A file with its password, and what a caller knows both by.
+#[derive(Clone, Debug)]
+pub struct Packed {
+    /// In base64.
+    pub file: Secret,
+    pub password: Secret,
+    pub file_field: &'static str,
+    pub password_field: &'static str,
+}
+
+impl Packed {
+    /// Opens it, which may take a second of work and more: whoever answers requests does it on a thread for that.
+    ///
+    /// # Errors
+    /// Names the field and the rule.
+    pub fn open(&self) -> Result<Opened, FieldError> {
+        open(self.file.expose(), self.password.expose()).map_err(|fault| match fault {
+            Fault::File(rule) => FieldError::new(self.file_field, rule),
+            Fault::Password(rule) => FieldError::new(self.password_field, rule),
+        })
+    }
+}
+
 /// Why a file does not open: which of the two is wrong, and the rule that it breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+enum Fault {
     File(&'static str),
     Password(&'static str),
 }
@@ -57,12 +81,7 @@ const SEVERAL: Fault = Fault::File("must hold one certificate with its key, not 
 const WRONG: Fault = Fault::Password("must be the file's password");
 const LETTERS: Fault = Fault::Password("must have no characters beyond Unicode's basic plane");
 
-/// Opens a file that is written in base64. What it asks for may take a second of work and more, so whoever answers requests
-/// opens it on a thread for that.
-///
-/// # Errors
-/// [`Fault`]
-pub fn open(base64: &str, password: &str) -> Result<Opened, Fault> {
+fn open(base64: &str, password: &str) -> Result<Opened, Fault> {
     let base64: String = base64.split_ascii_whitespace().collect();
     if base64.len() > LONGEST.div_ceil(3) * 4 {
         return Err(TOO_LONG);

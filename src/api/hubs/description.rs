@@ -37,6 +37,8 @@ use crate::model::xml::{self, Element};
 
 mod credentials;
 
+pub use credentials::certificate;
+
 const ROOT: &str = "NotificationHubDescription";
 
 /// How a life without an end reads back.
@@ -53,28 +55,14 @@ const UNSENT: [(&str, &str); 2] = [
     ("MpnsCredential", "must be absent: the service is gone"),
 ];
 
-/// A description whose certificate has been opened.
-#[derive(Debug)]
-pub struct Description {
-    root: Element,
-    certificate: Option<Opened>,
-}
-
 /// What an account is made of besides its own properties.
 struct Beside<'a> {
     current: Option<&'a HubSettings>,
     certificate: Option<&'a Opened>,
 }
 
-/// The description within a body, its certificate opened, which may take a while ([`pkcs12::open`](crate::gateway::pkcs12)).
-pub fn of_body(body: &[u8]) -> Result<Description, FieldError> {
-    let root = root_of(body)?;
-    let certificate = credentials::certificate(&root)?;
-    Ok(Description { root, certificate })
-}
-
-/// The root itself, or within an Atom entry.
-fn root_of(body: &[u8]) -> Result<Element, FieldError> {
+/// The description within a body: the root itself, or within an Atom entry.
+pub fn of_body(body: &[u8]) -> Result<Element, FieldError> {
     let mut element = xml::parse(body)?;
     for name in ["content", ROOT] {
         if element.name == ROOT {
@@ -87,10 +75,13 @@ fn root_of(body: &[u8]) -> Result<Element, FieldError> {
     Ok(element)
 }
 
-/// The settings that a description states, over the present ones.
-pub fn read(read: &Description, current: Option<&HubSettings>) -> Result<HubSettings, ChangeError> {
-    let description = &read.root;
-    let beside = Beside { current, certificate: read.certificate.as_ref() };
+/// The settings that a description states, over the present ones. `opened`: what [`certificate`] found, opened.
+pub fn read(
+    description: &Element,
+    opened: Option<&Opened>,
+    current: Option<&HubSettings>,
+) -> Result<HubSettings, ChangeError> {
+    let beside = Beside { current, certificate: opened };
     let mut body = current.map(hub_form::accounts).unwrap_or_default();
     for (element, rule) in UNSENT {
         let named = description.child(element);

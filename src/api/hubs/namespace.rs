@@ -39,14 +39,13 @@ pub(super) async fn put(
 ) -> Result<Response, ApiError> {
     on_namespace(&visit)?;
     let name = HubName::parse(visit.param("hub"))?;
-    // A certificate takes as long as its file says.
-    let described = tokio::task::spawn_blocking(move || description::of_body(&body)).await;
-    let described = described.map_err(ApiError::internal)??;
+    let described = description::of_body(&body)?;
+    let opened = app.unpacking.open(description::certificate(&described)?).await?;
     let updates = headers.contains_key(header::IF_MATCH);
     let decide = |current: Option<&_>| match (current, updates) {
         (Some(_), false) => Err(ChangeError::Field(FieldError::new("If-Match", EXISTS))),
         (None, true) => Err(ChangeError::NoHub),
-        (current, _) => description::read(&described, current),
+        (current, _) => description::read(&described, opened.as_ref(), current),
     };
     let changed = match app.directory.put(&name, decide).await {
         Err(ChangeError::Field(error)) if error.rule == EXISTS => {

@@ -11,7 +11,7 @@ use crate::directory::settings::{
     Account, ApnsAccount, ApnsAuth, FcmAccount, HubSettings, WEIGHTS, default_rules, fresh_key,
 };
 use crate::directory::{ChangeError, Hub};
-use crate::gateway::pkcs12::{self, Fault, Opened};
+use crate::gateway::pkcs12::{Opened, Packed};
 use crate::identity::keys::{AccessRule, Rights};
 use crate::identity::secret::Secret;
 use crate::model::field::FieldError;
@@ -38,10 +38,10 @@ const RATES: std::ops::RangeInclusive<u32> = 0..=100_000_000;
 
 /// Settings that a body states. Keys that it does not name stay (a new hub gets the default rules); a service that it
 /// does not name is gone; a service that it names without the secret keeps the secret that belongs to it.
-/// `certificate`: what `apns.cert_p12` holds, see [`certificate`].
+/// `opened`: what [`certificate`] found, opened.
 pub(in crate::api) fn read(
     mut body: Object<'_>,
-    certificate: Option<&Opened>,
+    opened: Option<&Opened>,
     current: Option<&HubSettings>,
 ) -> Result<HubSettings, ChangeError> {
     body.ignore(&READ_ONLY);
@@ -52,7 +52,7 @@ pub(in crate::api) fn read(
         (None, None) => default_rules()?,
     };
     let apns = body.object("apns")?;
-    let apns = apns.map(|form| self::apns(form, certificate, current.and_then(|hub| hub.apns.as_ref()))).transpose()?;
+    let apns = apns.map(|form| self::apns(form, opened, current.and_then(|hub| hub.apns.as_ref()))).transpose()?;
     let fcm = body.object("fcm")?;
     let fcm = fcm.map(|form| self::fcm(form, current.and_then(|hub| hub.fcm.as_ref()))).transpose()?;
     let wns = body.object("wns")?;
@@ -120,20 +120,19 @@ fn key(form: &mut Object<'_>, name: &str) -> Result<Option<Secret>, FieldError> 
     Ok(Some(Secret::new(text)))
 }
 
-/// Opens the PKCS#12 file that a body gives for APNs, which may take a while. The rest of the body is not looked at.
-pub(super) fn certificate(body: &[u8]) -> Result<Option<Opened>, FieldError> {
+/// The PKCS#12 file that a body gives for APNs. The rest of the body is not looked at.
+pub(super) fn certificate(body: &[u8]) -> Result<Option<Packed>, FieldError> {
     let Some(mut form) = Object::of_body(body)?.object("apns")? else { return Ok(None) };
-    let password = form.text("cert_password")?;
-    let Some(file) = form.text("cert_p12")? else {
-        return match password {
-            Some(_) => Err(form.fault("cert_password", "must be absent: it is the password of cert_p12")),
-            None => Ok(None),
-        };
-    };
-    pkcs12::open(&file, password.as_deref().unwrap_or_default()).map(Some).map_err(|fault| match fault {
-        Fault::File(rule) => form.fault("cert_p12", rule),
-        Fault::Password(rule) => form.fault("cert_password", rule),
-    })
+    match (form.text("cert_p12")?, form.text("cert_password")?) {
+        (Some(file), password) => Ok(Some(Packed {
+            file: Secret::new(file),
+            password: Secret::new(password.unwrap_or_default()),
+            file_field: "apns.cert_p12",
+            password_field: "apns.cert_password",
+        })),
+        (None, Some(_)) => Err(form.fault("cert_password", "must be absent: it is the password of cert_p12")),
+        (None, None) => Ok(None),
+    }
 }
 
 fn apns(
@@ -322,9 +321,10 @@ mod tests {
     use super::*;
 
     fn read_text(body: &str, current: Option<&HubSettings>) -> Result<HubSettings, String> {
-        let certificate = certificate(body.as_bytes()).map_err(|error| error.to_string())?;
+        let packed = certificate(body.as_bytes()).map_err(|error| error.to_string())?;
+        let opened = packed.map(|packed| packed.open()).transpose().map_err(|error| error.to_string())?;
         let body = Object::of_body(body.as_bytes()).map_err(|error| error.to_string())?;
-        read(body, certificate.as_ref(), current).map_err(|error| error.to_string())
+        read(body, opened.as_ref(), current).map_err(|error| error.to_string())
     }
 
     const TOKEN: &str = r#"{"apns":{"topic":"t","team_id":"T","key_id":"K","key":"secret"}}"#;

@@ -59,16 +59,13 @@ pub(super) async fn put(
     if !visit.is_admin() && Object::of_body(&body)?.raw("keys").is_some() {
         visit.admin()?;
     }
-    // A certificate takes as long as its file says.
-    let given = body.clone();
-    let certificate = tokio::task::spawn_blocking(move || hub_form::certificate(&given)).await;
-    let certificate = certificate.map_err(ApiError::internal)??;
+    let opened = app.unpacking.open(hub_form::certificate(&body)?).await?;
     let decide = |current: Option<&_>| {
         let mut form = Object::of_body(&body)?;
         if form.text("name")?.is_some_and(|own| !own.eq_ignore_ascii_case(name.as_str())) {
             return Err(FieldError::new("name", "must equal the hub in the path").into());
         }
-        hub_form::read(form, certificate.as_ref(), current)
+        hub_form::read(form, opened.as_ref(), current)
     };
     let Changed { hub, created, reopened } = app.directory.put(&name, decide).await?;
     for platform in reopened {

@@ -7,8 +7,9 @@ use serde_json::{Map, Value, json};
 
 use super::Beside;
 use crate::directory::settings::{FcmAccount, WebPushAccount};
-use crate::gateway::pkcs12::{self, Fault, Opened};
+use crate::gateway::pkcs12::Packed;
 use crate::gateway::web_push::VapidKey;
+use crate::identity::secret::Secret;
 use crate::model::field::FieldError;
 use crate::model::xml::Element;
 
@@ -93,22 +94,24 @@ fn apns(
 /// What a signing key comes with.
 const TOKEN: [&str; 3] = ["Token", "KeyId", "AppId"];
 
-/// Opens the certificate that a description's `ApnsCredential` holds: PKCS#12 in base64, its password in
-/// `CertificateKey`, which many files leave empty.
-pub(super) fn certificate(description: &Element) -> Result<Option<Opened>, FieldError> {
+/// The certificate that a description's `ApnsCredential` holds: PKCS#12 in base64, its password in `CertificateKey`, which
+/// many files leave empty.
+pub fn certificate(description: &Element) -> Result<Option<Packed>, FieldError> {
+    const PASSWORD: &str = "ApnsCredential.CertificateKey";
     let named = description.child("ApnsCredential").map(properties).unwrap_or_default();
-    let password = value(&named, "CertificateKey");
-    let Some(file) = value(&named, "ApnsCertificate") else {
-        let rule = "must be absent: it is the password of ApnsCertificate, which is not there";
-        return match password {
-            Some(_) => Err(FieldError::new("ApnsCredential.CertificateKey", rule)),
-            None => Ok(None),
-        };
-    };
-    pkcs12::open(file, password.unwrap_or_default()).map(Some).map_err(|fault| match fault {
-        Fault::File(rule) => FieldError::new("ApnsCredential.ApnsCertificate", rule),
-        Fault::Password(rule) => FieldError::new("ApnsCredential.CertificateKey", rule),
-    })
+    match (value(&named, "ApnsCertificate"), value(&named, "CertificateKey")) {
+        (Some(file), password) => Ok(Some(Packed {
+            file: Secret::new(file),
+            password: Secret::new(password.unwrap_or_default()),
+            file_field: "ApnsCredential.ApnsCertificate",
+            password_field: PASSWORD,
+        })),
+        (None, Some(_)) => {
+            let rule = "must be absent: it is the password of ApnsCertificate, which is not there";
+            Err(FieldError::new(PASSWORD, rule))
+        }
+        (None, None) => Ok(None),
+    }
 }
 
 /// SHA-1 of the certificate in capital hexadecimal digits, as portals name one.

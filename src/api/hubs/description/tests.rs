@@ -8,8 +8,14 @@ fn body(inner: &str) -> Vec<u8> {
     text.into_bytes()
 }
 
-fn description(inner: &str) -> Description {
+fn description(inner: &str) -> Element {
     of_body(&body(inner)).unwrap()
+}
+
+/// The settings that a description states, its certificate opened on the way.
+fn read(description: &Element, current: Option<&HubSettings>) -> Result<HubSettings, ChangeError> {
+    let opened = certificate(description)?.map(|packed| packed.open()).transpose()?;
+    super::read(description, opened.as_ref(), current)
 }
 
 fn properties(element: &str, pairs: &[(&str, &str)]) -> String {
@@ -121,10 +127,7 @@ fn what_is_wrong_with_a_certificate_is_told() {
         (vec![file(unnamed), with("Token", "x")], "ApnsCredential.Token must not stand beside ApnsCertificate"),
     ] {
         let pairs: Vec<_> = pairs.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        let told = match of_body(&body(&properties("ApnsCredential", &pairs))) {
-            Err(error) => error.to_string(),
-            Ok(description) => read(&description, None).unwrap_err().to_string(),
-        };
+        let told = read(&description(&properties("ApnsCredential", &pairs)), None).unwrap_err().to_string();
         assert!(told.starts_with(rule), "{told}");
     }
 }
