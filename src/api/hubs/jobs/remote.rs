@@ -2,6 +2,8 @@
 //! allows the host. Results are written to the store first and sent from there: the length is known then, as blob
 //! services want it, and a delivery that fails is simply done again.
 
+use std::error::Error;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -94,20 +96,24 @@ async fn exchange(client: &Client, request: Request<Body>) -> Result<http::Respo
 }
 
 /// Why nothing came back. A certificate that is not trusted is none the next time either.
-fn unreached(error: &(dyn std::error::Error + 'static)) -> Failure {
-    let mut causes = std::iter::successors(Some(error), |error| error.source());
-    let of_tls = causes.find_map(|cause| {
-        // An I/O error shows what its own error was made of, not that error.
-        let inner = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        let inner = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>());
-        inner.or_else(|| cause.downcast_ref::<rustls::Error>())
-    });
-    match of_tls {
+fn unreached(error: &(dyn Error + 'static)) -> Failure {
+    match of_tls(error) {
         Some(rustls::Error::InvalidCertificate(_)) => Failure {
             words: "shows a certificate that is not trusted; jobs.ca_file of the hub names further roots".to_owned(),
             passing: false,
         },
         _ => Failure::passing("could not be reached"),
+    }
+}
+
+/// What TLS said. An I/O error calls the source of what it holds its own, so what it holds is asked first.
+fn of_tls<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
+    if let Some(own) = error.downcast_ref() {
+        return Some(own);
+    }
+    match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        Some(held) => of_tls(held),
+        None => of_tls(error.source()?),
     }
 }
 
