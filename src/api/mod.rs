@@ -43,9 +43,11 @@ pub mod rate;
 mod refusals;
 mod request;
 pub mod site;
+pub mod unpacking;
 
 use error::{ApiError, log_faults};
 use rate::RateLimits;
+use unpacking::Unpacking;
 
 /// Registrations, and rows of apps' tables, that may wait for their commit at once. A commit takes some milliseconds, so
 /// this is many times what a healthy store has waiting; beyond it callers are told to come back rather than kept in
@@ -68,6 +70,7 @@ pub struct App {
     pub draining: CancellationToken,
     pub registrations: Semaphore,
     pub rates: RateLimits,
+    pub unpacking: Unpacking,
     pub jobs: hubs::jobs::Jobs,
     /// The table and auth API; none without `[mobile]`.
     pub mobile: Option<Arc<mobile::Mobile>>,

@@ -4,6 +4,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use clap::{Args, Subcommand};
 use http::{HeaderMap, Method, StatusCode};
 use serde_json::{Map, Value, json};
@@ -86,7 +88,7 @@ pub(super) struct Create {
     /// Replace the settings of a hub that exists; its access keys and what it holds stay
     #[arg(long)]
     replace: bool,
-    /// The app's bundle id
+    /// The app's bundle id; by default that of the certificate in --apns-p12-file
     #[arg(long, value_name = "BUNDLE", help_heading = "APNs")]
     apns_topic: Option<String>,
     /// The ten characters of the team
@@ -98,11 +100,17 @@ pub(super) struct Create {
     /// The signing key (.p8)
     #[arg(long, value_name = "FILE", help_heading = "APNs", requires = "apns_topic")]
     apns_key_file: Option<PathBuf>,
+    /// A certificate with its key (.p12, .pfx), in place of a signing key
+    #[arg(long, value_name = "FILE", help_heading = "APNs")]
+    apns_p12_file: Option<PathBuf>,
+    /// A file with the password of --apns-p12-file; without one it is empty
+    #[arg(long, value_name = "FILE", help_heading = "APNs", requires = "apns_p12_file")]
+    apns_p12_password_file: Option<PathBuf>,
     /// https://api.push.apple.com unless given
-    #[arg(long, value_name = "URL", help_heading = "APNs", requires = "apns_topic")]
+    #[arg(long, value_name = "URL", help_heading = "APNs")]
     apns_endpoint: Option<String>,
     /// A root certificate to trust besides the public ones
-    #[arg(long, value_name = "FILE", help_heading = "APNs", requires = "apns_topic")]
+    #[arg(long, value_name = "FILE", help_heading = "APNs")]
     apns_ca_file: Option<PathBuf>,
 }
 
@@ -188,21 +196,34 @@ fn settings(create: &Create) -> anyhow::Result<Map<String, Value>> {
     if let Some(weight) = create.weight {
         body.insert("weight".into(), weight.into());
     }
-    if let Some(topic) = &create.apns_topic {
-        let text = |file: &Option<PathBuf>| file.as_deref().map(text_of).transpose();
-        let members = [
-            ("topic", Some(topic.clone())),
-            ("team_id", create.apns_team_id.clone()),
-            ("key_id", create.apns_key_id.clone()),
-            ("key", text(&create.apns_key_file)?),
-            ("endpoint", create.apns_endpoint.clone()),
-            ("ca", text(&create.apns_ca_file)?),
-        ];
-        let members = members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.into())));
-        let apns = body.entry("apns").or_insert_with(|| json!({}));
-        apns.as_object_mut().context("apns must be an object")?.extend(members);
+    let apns = apns(create)?;
+    if !apns.is_empty() {
+        let own = body.entry("apns").or_insert_with(|| json!({}));
+        own.as_object_mut().context("apns must be an object")?.extend(apns);
     }
     Ok(body)
+}
+
+fn apns(create: &Create) -> anyhow::Result<Map<String, Value>> {
+    let text = |file: &Option<PathBuf>| file.as_deref().map(text_of).transpose();
+    let p12 = create.apns_p12_file.as_deref().map(bytes_of).transpose()?;
+    let password = text(&create.apns_p12_password_file)?;
+    let one_line = |text: String| text.trim_end_matches(['\r', '\n']).to_owned();
+    let members = [
+        ("topic", create.apns_topic.clone()),
+        ("team_id", create.apns_team_id.clone()),
+        ("key_id", create.apns_key_id.clone()),
+        ("key", text(&create.apns_key_file)?),
+        ("cert_p12", p12.map(|bytes| STANDARD.encode(bytes))),
+        ("cert_password", password.map(one_line)),
+        ("endpoint", create.apns_endpoint.clone()),
+        ("ca", text(&create.apns_ca_file)?),
+    ];
+    Ok(members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.into()))).collect())
+}
+
+fn bytes_of(file: &Path) -> anyhow::Result<Vec<u8>> {
+    std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))
 }
 
 fn text_of(file: &Path) -> anyhow::Result<String> {

@@ -34,6 +34,7 @@ pub mod endpoint;
 pub mod fcm;
 mod h2_transport;
 pub mod http2;
+pub mod pkcs12;
 pub mod pool;
 pub mod requests;
 pub mod retry_after;

@@ -23,6 +23,7 @@ use crate::api::mobile::auth::SignIn;
 use crate::api::mobile::tables::{self, Tables};
 use crate::api::rate::RateLimits;
 use crate::api::site::Site;
+use crate::api::unpacking::Unpacking;
 use crate::api::{self, App, Limits};
 use crate::clock::{BootInstant, SharedClock, SystemClock};
 use crate::config::{Config, ConfigError, QueueUrl, StoreUrl};
@@ -188,6 +189,7 @@ impl Running {
             admin,
             draining: CancellationToken::new(),
             registrations: App::registration_slots(),
+            unpacking: Unpacking::default(),
             jobs: api::hubs::jobs::Jobs::new(&config.hubs)?,
             mobile,
             site: config.site.as_ref().map(|site| Site::new(&site.dir)),

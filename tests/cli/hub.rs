@@ -26,6 +26,21 @@ async fn create_prints_connection_strings_and_show_does_not() {
 }
 
 #[tokio::test]
+async fn a_certificate_is_given_as_the_file_that_it_is() {
+    let world = World::bare().await;
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/src/gateway/pkcs12/files/legacy.p12");
+    world.write("password", "hush\n");
+    let arguments = ["hub", "create", "demo", "--apns-p12-file", file, "--apns-p12-password-file", "password"];
+    let wrong = world.run(&arguments[..5]).await.expect(1);
+    assert!(wrong.err.contains("apns.cert_password must be the file's password"), "{wrong:?}");
+    world.run(&arguments).await.expect(0);
+    let shown = world.run(&["hub", "show", "demo"]).await.expect(0).json();
+    assert_eq!((&shown["apns"]["auth"], &shown["apns"]["topic"]), (&"certificate".into(), &"com.example.app".into()));
+    let alone = ["hub", "create", "other", "--apns-p12-password-file", "password"];
+    world.run(&alone).await.expect(2);
+}
+
+#[tokio::test]
 async fn hubs_are_listed_resumed_and_deleted() {
     let world = World::start().await;
     assert_eq!(world.run(&["hub", "list"]).await.expect(0).out, "demo  apns ok\n");

@@ -21,6 +21,7 @@
 
 mod atom;
 mod captured;
+mod certificate;
 mod checklist;
 #[expect(dead_code, reason = "the tests of the native API need more of it")]
 #[path = "../native/client.rs"]

@@ -52,6 +52,15 @@ async fn a_hub_is_made_read_changed_and_deleted() {
     assert!(list.text().contains("<title type=\"text\">made</title>"), "{}", list.text());
     let whole = root.get("/$Resources/NotificationHubs/?api-version=2014-09&$skip=0&$top=2147483647").await.expect(200);
     assert_eq!(whole.text().matches("<NotificationHubDescription").count(), 2, "{}", whole.text());
+    // Whoever goes through them page by page sees each once, and comes to an end.
+    let mut seen = Vec::new();
+    for page in 0..3 {
+        let path = format!("/$Resources/NotificationHubs?api-version=2016-07&$top=1&%24skip={page}");
+        let list = root.get(&path).await.expect(200);
+        seen.extend(["hub1", "made"].into_iter().filter(|name| list.text().contains(&format!(">{name}</title>"))));
+    }
+    assert_eq!(seen, ["hub1", "made"]);
+    root.get("/$Resources/NotificationHubs?$top=x").await.expect(400);
     assert_eq!(root.delete(path).await.expect(200).text(), "");
     let gone = root.delete(path).await.expect(404);
     // The message has a full stop of its own.

@@ -68,3 +68,16 @@ async fn a_time_that_has_passed_is_now_and_one_too_far_ahead_is_refused() {
         assert!(answer.text().contains(&format!("ScheduleTime {rule}")), "{}", answer.text());
     }
 }
+
+#[tokio::test]
+async fn a_handle_without_direct_is_not_taken_for_everyone() {
+    let world = World::start().await;
+    let headers = [
+        ("ServiceBusNotification-Format", "apple"),
+        ("ServiceBusNotification-ScheduleTime", "2020-01-01T00:00:00Z"),
+        ("ServiceBusNotification-DeviceHandle", "AABB"),
+    ];
+    let path = "/hub1/schedulednotifications/?api-version=2020-06";
+    let refused = world.full.send("POST", path, &headers, b"{\"aps\":{\"alert\":\"Hi\"}}").await.expect(400);
+    assert!(refused.text().contains("ServiceBusNotification-DeviceHandle must stand only"), "{}", refused.text());
+}

@@ -102,6 +102,9 @@ async fn what_is_broken_is_refused_with_its_element() {
         assert!(answer.text().contains(words), "{}", answer.text());
     }
     world.put("a%20b", &fcm("t", "a")).await.expect(400);
+    // Nothing can be registered under such an id, so there is nothing there.
+    world.listen.get("/demo/registrations/a%20b").await.expect(404);
+    world.listen.send("DELETE", "/demo/registrations/a%20b", &[("if-match", "*")], b"").await.expect(404);
     world.put("a", &fcm(&"x".repeat(5_000_000), "a")).await.expect(413);
     world.listen.get("/demo/registrations/x").await.expect(404);
 }

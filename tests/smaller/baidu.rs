@@ -61,6 +61,19 @@ async fn each_device_gets_the_verdict_of_its_own_answer() {
 }
 
 #[tokio::test]
+async fn a_message_says_for_which_kind_of_phone_it_is() {
+    let bench = scripted(Script::new()).await;
+    for (order, text, (device, status)) in
+        [(0, r#"{"description":"Hello"}"#, ("3", None)), (1, r#"{"aps":{"alert":"Hello"}}"#, ("4", Some("2")))]
+    {
+        let payloads = Payloads::from([("baidu".to_owned(), text.to_owned())]);
+        bench.send_what(Content::Payloads(payloads), 0..1).await.unwrap().assert_all(&Verdict::Delivered);
+        let form = form(&bench, order);
+        assert_eq!((form["device_type"].as_str(), form.get("deploy_status").map(String::as_str)), (device, status));
+    }
+}
+
+#[tokio::test]
 async fn whatever_stands_in_a_message_is_signed_as_the_service_reads_it() {
     let bench = scripted(Script::new()).await;
     let text = r#"{"description":"a b*~-_.(é)!'&=%+\"","k":"\u0000\n/"}"#;

@@ -126,7 +126,13 @@ impl Baidu {
             && field("msg").len() <= LONGEST
             && (is_shown || field("msg_type") == "0")
             && (!is_shown || msg.get("description").is_some_and(Value::is_string) || msg.get("aps").is_some());
-        (device(form).is_none() || !is_message || !is_life).then_some((400, "30602"))
+        // Of an app for both: an iPhone's message is no Android's, and goes by one of Apple's two environments.
+        let is_whose = match field("device_type") {
+            "3" => msg.get("aps").is_none(),
+            "4" => msg.get("aps").is_some() && matches!(field("deploy_status"), "1" | "2"),
+            _ => false,
+        };
+        (device(form).is_none() || !is_message || !is_life || !is_whose).then_some((400, "30602"))
     }
 }
 

@@ -4,6 +4,7 @@
 //! | description | native form |
 //! |---|---|
 //! | `ApnsCredential`: `AppName`, `AppId`, `KeyId`, `Token`, `Endpoint` | `apns`: `topic`, `team_id`, `key_id`, `key`, `endpoint` |
+//! | `ApnsCredential`: `ApnsCertificate`, `CertificateKey`, `Endpoint` | `apns`: `cert`, `cert_key`, `endpoint`; `topic` is the certificate's own unless `AppName` says another |
 //! | `FcmV1Credential`: `ProjectId`, `ClientEmail`, `PrivateKey` | `fcm.service_account` |
 //! | `WnsCredential`: `PackageSid`, `SecretKey`, `WindowsLiveEndpoint` | `wns` with `auth` `live` |
 //! | `BrowserCredential`: `Subject`, `VapidPrivateKey`; `VapidPublicKey` is checked | `web_push`: `subject`, `vapid_private_key` |
@@ -28,12 +29,15 @@ use crate::api::document::Object;
 use crate::api::native::hub_form;
 use crate::directory::ChangeError;
 use crate::directory::settings::{ApnsAuth, Described, HubSettings, WnsAuth};
+use crate::gateway::pkcs12::Opened;
 use crate::identity::keys::{AccessRule, Rights};
 use crate::identity::secret::Secret;
 use crate::model::field::FieldError;
 use crate::model::xml::{self, Element};
 
 mod credentials;
+
+pub use credentials::certificate;
 
 const ROOT: &str = "NotificationHubDescription";
 
@@ -51,6 +55,12 @@ const UNSENT: [(&str, &str); 2] = [
     ("MpnsCredential", "must be absent: the service is gone"),
 ];
 
+/// What an account is made of besides its own properties.
+struct Beside<'a> {
+    current: Option<&'a HubSettings>,
+    certificate: Option<&'a Opened>,
+}
+
 /// The description within a body: the root itself, or within an Atom entry.
 pub fn of_body(body: &[u8]) -> Result<Element, FieldError> {
     let mut element = xml::parse(body)?;
@@ -65,8 +75,13 @@ pub fn of_body(body: &[u8]) -> Result<Element, FieldError> {
     Ok(element)
 }
 
-/// The settings that a description states, over the present ones.
-pub fn read(description: &Element, current: Option<&HubSettings>) -> Result<HubSettings, ChangeError> {
+/// The settings that a description states, over the present ones. `opened`: what [`certificate`] found, opened.
+pub fn read(
+    description: &Element,
+    opened: Option<&Opened>,
+    current: Option<&HubSettings>,
+) -> Result<HubSettings, ChangeError> {
+    let beside = Beside { current, certificate: opened };
     let mut body = current.map(hub_form::accounts).unwrap_or_default();
     for (element, rule) in UNSENT {
         let named = description.child(element);
@@ -81,7 +96,7 @@ pub fn read(description: &Element, current: Option<&HubSettings>) -> Result<HubS
         }
         let present = body.remove(member).and_then(|value| value.as_object().cloned());
         if let Some(properties) = named.filter(|properties| !properties.is_empty()) {
-            body.insert(member.to_owned(), translate(&properties, present.unwrap_or_default(), current)?.into());
+            body.insert(member.to_owned(), translate(&properties, present.unwrap_or_default(), &beside)?.into());
         }
     }
     if let Some(current) = current {
@@ -91,7 +106,7 @@ pub fn read(description: &Element, current: Option<&HubSettings>) -> Result<HubS
         body.insert("keys".to_owned(), keys(rules)?.into());
     }
     let body = Value::Object(body).to_string();
-    let mut settings = hub_form::read(Object::of_body(body.as_bytes())?, current)?;
+    let mut settings = hub_form::read(Object::of_body(body.as_bytes())?, None, current)?;
     settings.described = described(description, current)?;
     Ok(settings)
 }
@@ -160,8 +175,13 @@ pub fn write(xml: &mut Xml, settings: &HubSettings, with_keys: bool) {
     xml.open_with(ROOT, &[("xmlns", CONNECT), ("xmlns:i", INSTANCE)]);
     if let Some(apns) = &settings.apns {
         let mut properties = vec![("Endpoint", apns.endpoint.clone()), ("AppName", apns.topic.clone())];
-        if let ApnsAuth::Token { team_id, key_id, .. } = &apns.auth {
-            properties.extend([("AppId", team_id.clone()), ("KeyId", key_id.clone())]);
+        match &apns.auth {
+            ApnsAuth::Token { team_id, key_id, .. } => {
+                properties.extend([("AppId", team_id.clone()), ("KeyId", key_id.clone())]);
+            }
+            ApnsAuth::Certificate { cert, .. } => {
+                properties.extend(credentials::thumbprint(cert).map(|print| ("Thumbprint", print)));
+            }
         }
         credential(xml, "ApnsCredential", &properties);
     }

@@ -3,7 +3,7 @@
 use http::HeaderMap;
 use serde_json::{Value, json};
 
-use super::here::text;
+use super::here::{Query, text};
 use super::notification::{FORMAT, Format};
 use crate::model::broadcast::MOST_HANDLES;
 use crate::model::channel::Channel;
@@ -22,9 +22,21 @@ fn platform(headers: &HeaderMap) -> Result<Platform, FieldError> {
     }
 }
 
+/// The handle of a send whose query says that it is direct.
+pub fn asked(query: &Query, headers: &HeaderMap) -> Result<Option<Vec<Channel>>, FieldError> {
+    if query.has("direct") {
+        return one(headers).map(Some);
+    }
+    if headers.contains_key(HANDLE) {
+        // Else a send that was meant for one device would go to everyone.
+        return Err(FieldError::new(HANDLE, "must stand only where the query says direct"));
+    }
+    Ok(None)
+}
+
 /// The one handle of the header. That of a browser is its endpoint, with the keys in headers of their own, or the whole
 /// subscription as JSON text.
-pub fn one(headers: &HeaderMap) -> Result<Vec<Channel>, FieldError> {
+fn one(headers: &HeaderMap) -> Result<Vec<Channel>, FieldError> {
     let platform = platform(headers)?;
     let handle = text(headers, HANDLE)?.filter(|handle| !handle.is_empty());
     let handle = handle.ok_or_else(|| FieldError::new(HANDLE, "is required with direct"))?;

@@ -17,7 +17,9 @@ const FORMATS: [&str; 5] = ["apple", "fcmv1", "windows", "browser", "adm"];
 pub fn exercise_description(body: &[u8]) -> Result<(), String> {
     let read = |body: &[u8], current: Option<&HubSettings>| {
         let element = description::of_body(body).map_err(|error| error.to_string())?;
-        description::read(&element, current).map_err(|error| error.to_string())
+        let packed = description::certificate(&element).map_err(|error| error.to_string())?;
+        let opened = packed.map(|packed| packed.open()).transpose().map_err(|error| error.to_string())?;
+        description::read(&element, opened.as_ref(), current).map_err(|error| error.to_string())
     };
     let write = |settings: &HubSettings| {
         let mut xml = Xml::new();

@@ -131,6 +131,14 @@ pub fn on_namespace(visit: &Visit) -> Result<(), ApiError> {
     visit.admin().map_err(|error| error.of_missing_right(MANAGE))
 }
 
+/// A whole number of a query.
+pub fn number(query: &Query, name: &'static str) -> Result<Option<usize>, FieldError> {
+    let Some(text) = query.get(name) else { return Ok(None) };
+    // More than fits is more than there are.
+    let number = text.parse::<u128>().map_err(|_| FieldError::new(name, "must be a whole number"))?;
+    Ok(Some(usize::try_from(number).unwrap_or(usize::MAX)))
+}
+
 /// A header's text. Header fields may hold UTF-8 here: tags are letters of any script.
 pub fn text<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<Option<&'a str>, FieldError> {
     let Some(value) = headers.get(name) else { return Ok(None) };

@@ -39,13 +39,7 @@ pub(super) async fn send(
 ) -> Result<Response, ApiError> {
     let hub = on(&visit, Rights::SEND)?;
     check_length(&body)?;
-    let is_direct = query.has("direct");
-    if !is_direct && headers.contains_key(direct::HANDLE) {
-        // Else a send that was meant for one device would go to everyone.
-        let rule = "must stand only where the query says direct";
-        return Err(FieldError::new(direct::HANDLE, rule).into());
-    }
-    let handles = is_direct.then(|| direct::one(&headers)).transpose()?;
+    let handles = direct::asked(&query, &headers)?;
     let asked = notification::read(&headers, &body, handles, None, app.clock.now(), &app.limits.audience)?;
     answer(&app, hub, &here, &query, call(&headers, &[&body]), asked).await
 }

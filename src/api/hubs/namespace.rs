@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use super::description;
 use super::fresh_id;
-use super::here::{Here, Whole, on, on_namespace};
+use super::here::{Here, Query, Whole, number, on, on_namespace};
 use super::xml::{ATOM, Xml};
 use crate::api::App;
 use crate::api::error::ApiError;
@@ -40,11 +40,12 @@ pub(super) async fn put(
     on_namespace(&visit)?;
     let name = HubName::parse(visit.param("hub"))?;
     let described = description::of_body(&body)?;
+    let opened = app.unpacking.open(description::certificate(&described)?).await?;
     let updates = headers.contains_key(header::IF_MATCH);
     let decide = |current: Option<&_>| match (current, updates) {
         (Some(_), false) => Err(ChangeError::Field(FieldError::new("If-Match", EXISTS))),
         (None, true) => Err(ChangeError::NoHub),
-        (current, _) => description::read(&described, current),
+        (current, _) => description::read(&described, opened.as_ref(), current),
     };
     let changed = match app.directory.put(&name, decide).await {
         Err(ChangeError::Field(error)) if error.rule == EXISTS => {
@@ -105,9 +106,15 @@ pub(super) async fn listed(State(app): State<Arc<App>>, visit: Visit, here: Here
     Ok(feed(body))
 }
 
-/// H4 at `/$Resources/NotificationHubs`: whole descriptions.
-pub(super) async fn list(State(app): State<Arc<App>>, visit: Visit, here: Here) -> Result<Response, ApiError> {
+/// H4 at `/$Resources/NotificationHubs`: whole descriptions, by `$skip` and `$top` as a client goes through them.
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    visit: Visit,
+    here: Here,
+    query: Query,
+) -> Result<Response, ApiError> {
     on_namespace(&visit)?;
+    let (skip, top) = (number(&query, "$skip")?.unwrap_or(0), number(&query, "$top")?.unwrap_or(usize::MAX));
     let now = app.clock.now();
     let mut body = Xml::new();
     body.open_with("feed", &[("xmlns", ATOM)])
@@ -116,7 +123,7 @@ pub(super) async fn list(State(app): State<Arc<App>>, visit: Visit, here: Here) 
         .close("title")
         .leaf("id", &here.address("/$Resources/NotificationHubs"))
         .leaf("updated", &now.to_string());
-    for hub in app.directory.hubs() {
+    for hub in app.directory.hubs().into_iter().skip(skip).take(top) {
         write_entry(&mut body, &here, &hub, now, true, true);
     }
     body.close("feed");

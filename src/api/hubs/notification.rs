@@ -7,7 +7,7 @@
 //! | `apns-*`, `X-WNS-*` and the other services' own (2.5.2) | fields that the service is told |
 //! | `ServiceBusNotification-Apns-Expiry` | `apns-expiration`, unless that is given |
 //! | `apns-expiration`, `X-WNS-TTL`, `TTL` | also how long Fanfare tries; a day unless told |
-//! | the body | the service's payload; FCM's `message`, also made of a legacy one ([`legacy_fcm`]) |
+//! | the body | the service's payload; FCM's `message`, also made of a legacy one ([`legacy_fcm`]); of WNS without a declaration of another encoding |
 //!
 //! A broadcast to bare handles, or to persons and devices by name, is somebody waiting for a message: it goes in the
 //! transactional lane, everything else in the bulk lane.
@@ -121,6 +121,8 @@ pub fn read(
             let fields = fields(platform, headers)?;
             let ttl = ttl(platform, &fields, due);
             let body = payload(word, platform, body)?;
+            let is_raw = fields.get("x-wns-type").is_some_and(|kind| kind.eq_ignore_ascii_case("wns/raw"));
+            let body = if platform == Platform::Wns && !is_raw { in_utf8(body) } else { body };
             let handles = handles.map(Into::into);
             (Content::Raw(Raw { platform, body, headers: fields, format: word.to_owned(), handles }), ttl)
         }
@@ -186,6 +188,16 @@ fn payload(word: &str, platform: Platform, body: &[u8]) -> Result<String, FieldE
         // What a page's worker understands is its own business.
         (_, Platform::WebPush) => Ok(text.to_owned()),
         _ => object().map(|_| text.to_owned()),
+    }
+}
+
+/// A document whose declaration does not speak against it: the .NET client puts one of UTF-16 before every toast, and sends
+/// UTF-8. A phone would believe the declaration.
+fn in_utf8(document: String) -> String {
+    let declared = document.strip_prefix("<?xml").and_then(|rest| rest.split_once("?>"));
+    match declared.map(|(declaration, rest)| (declaration.to_ascii_lowercase(), rest)) {
+        Some((declaration, rest)) if declaration.contains("utf-16") => rest.trim_start().to_owned(),
+        _ => document,
     }
 }
 

@@ -39,7 +39,7 @@ pub(super) async fn post(
     check_length(&body)?;
     let now = app.clock.now();
     let at = time(&headers, now)?;
-    let handles = query.has("direct").then(|| direct::one(&headers)).transpose()?;
+    let handles = direct::asked(&query, &headers)?;
     let asked = notification::read(&headers, &body, handles, Some(at), now, &app.limits.audience)?;
     let id = accept(&app, hub, asked, call(&headers, &[&body]), None).await?;
     let location = here.location(&format!("/{}/schedulednotifications/{id}", hub.name))?;

@@ -11,6 +11,7 @@ use crate::directory::settings::{
     Account, ApnsAccount, ApnsAuth, FcmAccount, HubSettings, WEIGHTS, default_rules, fresh_key,
 };
 use crate::directory::{ChangeError, Hub};
+use crate::gateway::pkcs12::{Opened, Packed};
 use crate::identity::keys::{AccessRule, Rights};
 use crate::identity::secret::Secret;
 use crate::model::field::FieldError;
@@ -37,7 +38,12 @@ const RATES: std::ops::RangeInclusive<u32> = 0..=100_000_000;
 
 /// Settings that a body states. Keys that it does not name stay (a new hub gets the default rules); a service that it
 /// does not name is gone; a service that it names without the secret keeps the secret that belongs to it.
-pub(in crate::api) fn read(mut body: Object<'_>, current: Option<&HubSettings>) -> Result<HubSettings, ChangeError> {
+/// `opened`: what [`certificate`] found, opened.
+pub(in crate::api) fn read(
+    mut body: Object<'_>,
+    opened: Option<&Opened>,
+    current: Option<&HubSettings>,
+) -> Result<HubSettings, ChangeError> {
     body.ignore(&READ_ONLY);
     let weight = body.integer("weight", WEIGHTS)?.unwrap_or(1);
     let keys = match (body.object("keys")?, current) {
@@ -46,7 +52,7 @@ pub(in crate::api) fn read(mut body: Object<'_>, current: Option<&HubSettings>) 
         (None, None) => default_rules()?,
     };
     let apns = body.object("apns")?;
-    let apns = apns.map(|form| self::apns(form, current.and_then(|hub| hub.apns.as_ref()))).transpose()?;
+    let apns = apns.map(|form| self::apns(form, opened, current.and_then(|hub| hub.apns.as_ref()))).transpose()?;
     let fcm = body.object("fcm")?;
     let fcm = fcm.map(|form| self::fcm(form, current.and_then(|hub| hub.fcm.as_ref()))).transpose()?;
     let wns = body.object("wns")?;
@@ -114,11 +120,36 @@ fn key(form: &mut Object<'_>, name: &str) -> Result<Option<Secret>, FieldError> 
     Ok(Some(Secret::new(text)))
 }
 
-fn apns(mut form: Object<'_>, current: Option<&ApnsAccount>) -> Result<ApnsAccount, FieldError> {
-    form.ignore(&["auth"]);
+/// The PKCS#12 file that a body gives for APNs. The rest of the body is not looked at.
+pub(super) fn certificate(body: &[u8]) -> Result<Option<Packed>, FieldError> {
+    let Some(mut form) = Object::of_body(body)?.object("apns")? else { return Ok(None) };
+    match (form.text("cert_p12")?, form.text("cert_password")?) {
+        (Some(file), password) => Ok(Some(Packed {
+            file: Secret::new(file),
+            password: Secret::new(password.unwrap_or_default()),
+            file_field: "apns.cert_p12",
+            password_field: "apns.cert_password",
+        })),
+        (None, Some(_)) => Err(form.fault("cert_password", "must be absent: it is the password of cert_p12")),
+        (None, None) => Ok(None),
+    }
+}
+
+fn apns(
+    mut form: Object<'_>,
+    certificate: Option<&Opened>,
+    current: Option<&ApnsAccount>,
+) -> Result<ApnsAccount, FieldError> {
+    form.ignore(&["auth", "cert_password"]);
     let endpoint = form.text("endpoint")?.unwrap_or_else(|| APNS.to_owned());
-    let topic = form.required_text("topic")?;
-    let auth = apns_auth(&mut form, current.map(|apns| &apns.auth))?;
+    let is_packed = form.raw("cert_p12").is_some();
+    let certificate = certificate.filter(|_| is_packed);
+    let own_topic = certificate.and_then(|opened| opened.bundle_id.clone());
+    let topic = form.text("topic")?.or(own_topic).ok_or_else(|| form.fault("topic", "is required"))?;
+    let auth = match certificate {
+        Some(opened) => packed(&mut form, opened)?,
+        None => apns_auth(&mut form, current.map(|apns| &apns.auth))?,
+    };
     let account = ApnsAccount {
         endpoint,
         topic,
@@ -129,6 +160,16 @@ fn apns(mut form: Object<'_>, current: Option<&ApnsAccount>) -> Result<ApnsAccou
     };
     form.finish()?;
     Ok(account)
+}
+
+/// A certificate that came with its key in one file.
+fn packed(form: &mut Object<'_>, opened: &Opened) -> Result<ApnsAuth, FieldError> {
+    for other in ["team_id", "key_id", "key", "cert", "cert_key"] {
+        if form.raw(other).is_some() {
+            return Err(form.fault("cert_p12", format!("must not stand beside {other}")));
+        }
+    }
+    Ok(ApnsAuth::Certificate { cert: opened.cert.clone(), key: opened.key.clone() })
 }
 
 /// A key or a certificate. A secret that is left out is the present one, if it belongs to the same key id or
@@ -162,7 +203,9 @@ fn apns_auth(form: &mut Object<'_>, current: Option<&ApnsAuth>) -> Result<ApnsAu
             Ok(ApnsAuth::Certificate { cert, key })
         }
         (false, false, Some(kept @ ApnsAuth::Certificate { .. })) => Ok(kept.clone()),
-        (false, false, _) => Err(form.fault("key", "is required with team_id and key_id, or cert with cert_key")),
+        (false, false, _) => {
+            Err(form.fault("key", "is required with team_id and key_id, or cert with cert_key, or cert_p12"))
+        }
     }
 }
 
@@ -278,8 +321,10 @@ mod tests {
     use super::*;
 
     fn read_text(body: &str, current: Option<&HubSettings>) -> Result<HubSettings, String> {
+        let packed = certificate(body.as_bytes()).map_err(|error| error.to_string())?;
+        let opened = packed.map(|packed| packed.open()).transpose().map_err(|error| error.to_string())?;
         let body = Object::of_body(body.as_bytes()).map_err(|error| error.to_string())?;
-        read(body, current).map_err(|error| error.to_string())
+        read(body, opened.as_ref(), current).map_err(|error| error.to_string())
     }
 
     const TOKEN: &str = r#"{"apns":{"topic":"t","team_id":"T","key_id":"K","key":"secret"}}"#;
@@ -308,6 +353,35 @@ mod tests {
         assert_eq!(made.keys[0].primary.expose().len(), 44);
     }
 
+    /// Of OpenSSL, as its own tests tell.
+    fn p12(members: &str) -> String {
+        use base64::Engine;
+        let file = include_bytes!("../../gateway/pkcs12/files/legacy.p12");
+        let file = base64::engine::general_purpose::STANDARD.encode(file);
+        format!(r#"{{"apns":{{"cert_p12":"{file}","cert_password":"hush"{members}}}}}"#)
+    }
+
+    #[test]
+    fn a_certificate_comes_with_its_key_and_its_topic() {
+        let token = read_text(TOKEN, None).unwrap();
+        for current in [None, Some(&token)] {
+            let hub = read_text(&p12(""), current).unwrap();
+            let apns = hub.apns.as_ref().unwrap();
+            assert_eq!(apns.topic, "com.example.app");
+            assert!(matches!(&apns.auth, ApnsAuth::Certificate { key, .. } if key.expose().contains("PRIVATE KEY")));
+            let again = read_text(r#"{"apns":{"topic":"com.example.app.voip"}}"#, Some(&hub)).unwrap().apns.unwrap();
+            assert!(matches!(&again.auth, ApnsAuth::Certificate { .. }));
+        }
+        let other = read_text(&p12(r#","topic":"com.example.app.voip""#), None).unwrap();
+        assert_eq!(other.apns.unwrap().topic, "com.example.app.voip");
+        let wrong = p12("").replace("hush", "wrong");
+        assert_eq!(read_text(&wrong, None).unwrap_err(), "apns.cert_password must be the file's password");
+        for beside in ["key", "cert", "team_id"] {
+            let told = read_text(&p12(&format!(r#","{beside}":"x""#)), None).unwrap_err();
+            assert_eq!(told, format!("apns.cert_p12 must not stand beside {beside}"));
+        }
+    }
+
     #[test]
     fn each_bad_member_is_named() {
         for (body, error) in [
@@ -329,6 +403,9 @@ mod tests {
             (r#"{"apns":{"topic":"t","key":"k"}}"#, "apns.team_id is required"),
             (r#"{"apns":{"topic":"t","key":"k","cert":"c"}}"#, "apns.cert must not stand beside"),
             (r#"{"apns":{"topic":"t","cert":"c"}}"#, "apns.cert_key is required"),
+            (r#"{"apns":{"topic":"t","cert_password":"p"}}"#, "apns.cert_password must be absent"),
+            (r#"{"apns":{"topic":"t","cert_p12":"c"}}"#, "apns.cert_p12 must be a PKCS#12 file"),
+            (r#"{"apns":{"topic":"t","cert_p12":7}}"#, "apns.cert_p12 must be a string"),
             (r#"{"apns":{"topic":"t","cert":"c","cert_key":"k","x":1}}"#, "apns.x is not known here"),
         ] {
             let told = read_text(body, None).unwrap_err();

@@ -53,14 +53,14 @@ pub(super) struct AccessRuleSettings {
     secondary: Option<String>,
 }
 
-/// How to reach Apple's service: `team_id`, `key_id` and `key`, or `cert` and `cert_key`.
+/// How to reach Apple's service: `team_id`, `key_id` and `key`, or `cert` and `cert_key`, or `cert_p12`.
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ApnsSettings {
     #[schema(default = "https://api.push.apple.com")]
     endpoint: Option<String>,
-    /// The app's bundle id.
-    topic: String,
+    /// The app's bundle id. Required, unless `cert_p12` holds it.
+    topic: Option<String>,
     team_id: Option<String>,
     key_id: Option<String>,
     /// The signing key as PEM. Never read back.
@@ -72,6 +72,12 @@ pub(super) struct ApnsSettings {
     /// Its key as PEM. Never read back.
     #[schema(write_only)]
     cert_key: Option<String>,
+    /// Certificate and key in one PKCS#12 file (.p12, .pfx), as base64. Never read back.
+    #[schema(write_only)]
+    cert_p12: Option<String>,
+    /// The file's password; empty unless given. Never read back.
+    #[schema(write_only)]
+    cert_password: Option<String>,
     /// Roots that are trusted besides the public ones, as PEM.
     ca: Option<String>,
     /// In each process.

@@ -59,12 +59,13 @@ pub(super) async fn put(
     if !visit.is_admin() && Object::of_body(&body)?.raw("keys").is_some() {
         visit.admin()?;
     }
+    let opened = app.unpacking.open(hub_form::certificate(&body)?).await?;
     let decide = |current: Option<&_>| {
         let mut form = Object::of_body(&body)?;
         if form.text("name")?.is_some_and(|own| !own.eq_ignore_ascii_case(name.as_str())) {
             return Err(FieldError::new("name", "must equal the hub in the path").into());
         }
-        hub_form::read(form, current)
+        hub_form::read(form, opened.as_ref(), current)
     };
     let Changed { hub, created, reopened } = app.directory.put(&name, decide).await?;
     for platform in reopened {

@@ -16,6 +16,10 @@ pub const LONGEST: usize = 4_096;
 /// Longest `msg_expires`, in seconds.
 const LIFE: u64 = 7 * 86_400;
 const FIELD: &str = "payloads.baidu";
+/// By which of Apple's environments an iPhone is reached, unless it is the app's own.
+const DEPLOY_STATUS: &str = "x-baidu-deploy-status";
+const DEVELOPMENT: &str = "1";
+const PRODUCTION: &str = "2";
 
 /// What the phone does with a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +54,7 @@ impl Kind {
 }
 
 /// Checks a broadcast and writes its message at `now`. The errors' field is `payloads.baidu`, `x-baidu-message-type`,
-/// `notification` or `template`.
+/// `x-baidu-deploy-status`, `notification` or `template`.
 pub fn prepare(
     id: BroadcastId,
     request: &BroadcastRequest,
@@ -63,7 +67,9 @@ pub fn prepare(
     };
     let told = request.content.raw(Platform::Baidu).and_then(|raw| raw.header(MESSAGE_TYPE));
     let kind = told.map(|text| Kind::read(text, MESSAGE_TYPE)).transpose()?;
-    made(id, request, field, msg, kind, expires.since(now).as_secs())
+    let told = request.content.raw(Platform::Baidu).and_then(|raw| raw.header(DEPLOY_STATUS));
+    let status = told.map(status).transpose()?;
+    made(id, request, field, msg, (kind, status), expires.since(now).as_secs())
 }
 
 /// The same for what a template made; its headers may say of what kind it is.
@@ -76,7 +82,7 @@ pub fn prepare_rendered(
 ) -> Result<SharedRequest, FieldError> {
     let told = rendered.headers.iter().find(|(name, _)| name == MESSAGE_TYPE);
     let kind = told.map(|(_, text)| Kind::read(text, "template")).transpose()?;
-    let made = made(id, request, FIELD, rendered.body.clone(), kind, expires.since(now).as_secs());
+    let made = made(id, request, FIELD, rendered.body.clone(), (kind, None), expires.since(now).as_secs());
     made.map_err(|error| of_template(error, FIELD))
 }
 
@@ -85,7 +91,7 @@ fn made(
     request: &BroadcastRequest,
     field: &'static str,
     msg: String,
-    kind: Option<Kind>,
+    (kind, status): (Option<Kind>, Option<&'static str>),
     life: u64,
 ) -> Result<SharedRequest, FieldError> {
     let Ok(Value::Object(members)) = serde_json::from_str(&msg) else {
@@ -95,11 +101,31 @@ fn made(
         let rule = format!("must have at most {LONGEST} bytes for Baidu (has {})", msg.len());
         return Err(FieldError::new(field, rule));
     }
-    let headers = vec![
+    let mut headers = vec![
         ("msg_type", kind.unwrap_or_else(|| Kind::of(&members)).code().to_owned()),
         ("msg_expires", life.min(LIFE).to_string()),
     ];
+    headers.extend(device(&members, status.unwrap_or(PRODUCTION)));
     Ok(SharedRequest { headers, body: Bytes::from(msg), broadcast: id, lane: request.lane })
+}
+
+/// Whose message it is, which an app for both has to say: an iPhone's has `aps`, and goes by one of Apple's two
+/// environments.
+fn device(members: &Map<String, Value>, status: &'static str) -> Vec<(&'static str, String)> {
+    if members.contains_key("aps") {
+        vec![("device_type", "4".to_owned()), ("deploy_status", status.to_owned())]
+    } else {
+        vec![("device_type", "3".to_owned())]
+    }
+}
+
+/// The environment that a caller wrote down.
+fn status(text: &str) -> Result<&'static str, FieldError> {
+    match text.trim() {
+        "1" => Ok(DEVELOPMENT),
+        "2" => Ok(PRODUCTION),
+        _ => Err(FieldError::new(DEPLOY_STATUS, "must be 1 (development) or 2 (production)")),
+    }
 }
 
 /// The portable form. A notification must have a description, so a title alone is one; data alone goes to the app.
@@ -182,6 +208,31 @@ mod tests {
         assert_eq!(made(&payload(r#"{"description": "B"}"#)).unwrap().2, r#"{"description": "B"}"#);
         let long = BroadcastRequest { ttl_seconds: 30 * 86_400, ..payload("{}") };
         assert_eq!(made(&long).unwrap().1, "604800");
+    }
+
+    #[test]
+    fn a_message_says_whose_it_is() {
+        let told = |request: &BroadcastRequest| {
+            let made = prepare(BroadcastId::new(1), request, NOW, NOW.plus(request.ttl()))?;
+            let said = |name| made.headers.iter().find(|(known, _)| *known == name).map(|(_, text)| text.clone());
+            Ok::<_, FieldError>((said("device_type").unwrap(), said("deploy_status")))
+        };
+        let apple = r#"{"aps":{"alert":"B"}}"#;
+        let by = |status: &str| {
+            let headers = BTreeMap::from([("x-baidu-deploy-status".to_owned(), status.to_owned())]);
+            let format = "baidu".to_owned();
+            asked(Content::Raw(Raw {
+                platform: Platform::Baidu,
+                body: apple.to_owned(),
+                headers,
+                format,
+                handles: None,
+            }))
+        };
+        assert_eq!(told(&payload(r#"{"description":"B"}"#)), Ok(("3".to_owned(), None)));
+        assert_eq!(told(&payload(apple)), Ok(("4".to_owned(), Some("2".to_owned()))));
+        assert_eq!(told(&by("1")), Ok(("4".to_owned(), Some("1".to_owned()))));
+        assert_eq!(told(&by("3")).unwrap_err().field, "x-baidu-deploy-status");
     }
 
     #[test]

@@ -35,7 +35,7 @@ pub fn check(platform: Platform, content: &TemplateContent) -> Result<Compiled, 
         Platform::Baidu => baidu(&compiled)?,
         _ => {
             is_object(&compiled)?;
-            if compiled.header_names().next().is_some() {
+            if headers_but_type(&compiled).next().is_some() {
                 return Err(FieldError::new("headers", "may stand only in templates for apns, wns, mpns and baidu"));
             }
         }
@@ -50,8 +50,13 @@ fn is_object(compiled: &Compiled) -> Result<(), FieldError> {
     }
 }
 
+/// Some clients write a content type into every template (Q18). The platform says it, so it means nothing.
+fn headers_but_type(compiled: &Compiled) -> impl Iterator<Item = &str> {
+    compiled.header_names().filter(|name| *name != "content-type")
+}
+
 fn known_headers(compiled: &Compiled, known: &[&str]) -> Result<(), FieldError> {
-    match compiled.header_names().find(|name| !known.contains(name)) {
+    match headers_but_type(compiled).find(|name| !known.contains(name)) {
         None => Ok(()),
         Some(name) => Err(FieldError::new(format!("headers.{name}"), format!("must be one of {}", known.join(", ")))),
     }
@@ -75,9 +80,7 @@ fn apns(compiled: &Compiled) -> Result<(), FieldError> {
 }
 
 fn wns(compiled: &Compiled) -> Result<(), FieldError> {
-    // Written into a template by some clients; the type says it.
-    let known = [WNS.as_slice(), &["content-type"]].concat();
-    known_headers(compiled, &known)?;
+    known_headers(compiled, &WNS)?;
     let root = match &compiled.form {
         Form::Xml(shape) => Some(shape.root.to_ascii_lowercase()),
         Form::Json { .. } => None,
@@ -116,7 +119,7 @@ fn baidu(compiled: &Compiled) -> Result<(), FieldError> {
 }
 
 fn mpns(compiled: &Compiled) -> Result<(), FieldError> {
-    if let Some(name) = compiled.header_names().find(|name| !name.starts_with("x-")) {
+    if let Some(name) = headers_but_type(compiled).find(|name| !name.starts_with("x-")) {
         return Err(FieldError::new(format!("headers.{name}"), "must begin with X-"));
     }
     let class =

@@ -1,15 +1,21 @@
 //! Credentials of push services in a description's words, as accounts of the native form.
 
+use aws_lc_rs::digest;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use serde_json::{Map, Value, json};
 
-use crate::directory::settings::{FcmAccount, HubSettings, WebPushAccount};
+use super::Beside;
+use crate::directory::settings::{FcmAccount, WebPushAccount};
+use crate::gateway::pkcs12::Packed;
 use crate::gateway::web_push::VapidKey;
+use crate::identity::secret::Secret;
 use crate::model::field::FieldError;
 use crate::model::xml::Element;
 
 pub(super) type Properties<'a> = Vec<(&'a str, &'a str)>;
 pub(super) type Translate =
-    fn(&Properties<'_>, Map<String, Value>, Option<&HubSettings>) -> Result<Map<String, Value>, FieldError>;
+    fn(&Properties<'_>, Map<String, Value>, &Beside<'_>) -> Result<Map<String, Value>, FieldError>;
 
 pub(super) const TRANSLATED: [(&str, &str, Translate); 7] = [
     ("ApnsCredential", "apns", apns),
@@ -56,22 +62,62 @@ pub(super) fn set(form: &mut Map<String, Value>, member: &str, value: Option<&st
 fn apns(
     properties: &Properties<'_>,
     mut form: Map<String, Value>,
-    _: Option<&HubSettings>,
+    beside: &Beside<'_>,
 ) -> Result<Map<String, Value>, FieldError> {
-    for name in ["ApnsCertificate", "CertificateKey"] {
-        if value(properties, name).is_some() {
-            let rule = "must be absent: give a signing key in Token, or a PEM certificate through the native API";
+    let topic = value(properties, "AppName");
+    if let Some(opened) = beside.certificate {
+        if let Some(name) = TOKEN.into_iter().find(|name| value(properties, name).is_some()) {
+            let rule = "must not stand beside ApnsCertificate: a certificate or a signing key";
             return Err(FieldError::new(format!("ApnsCredential.{name}"), rule));
         }
+        for member in ["team_id", "key_id"] {
+            form.remove(member);
+        }
+        let topic = topic.or(opened.bundle_id.as_deref()).ok_or_else(|| {
+            FieldError::new("ApnsCredential.AppName", "is required: the certificate names no bundle id")
+        })?;
+        set(&mut form, "topic", Some(topic));
+        set(&mut form, "cert", Some(&opened.cert));
+        set(&mut form, "cert_key", Some(opened.key.expose()));
+    } else {
+        set(&mut form, "topic", topic);
+        set(&mut form, "team_id", value(properties, "AppId"));
+        set(&mut form, "key_id", value(properties, "KeyId"));
+        let key = value(properties, "Token").map(|key| pem("PRIVATE KEY", key));
+        set(&mut form, "key", key.as_deref());
     }
-    set(&mut form, "topic", value(properties, "AppName"));
-    set(&mut form, "team_id", value(properties, "AppId"));
-    set(&mut form, "key_id", value(properties, "KeyId"));
-    let key = value(properties, "Token").map(|key| pem("PRIVATE KEY", key));
-    set(&mut form, "key", key.as_deref());
     let endpoint = value(properties, "Endpoint").map(apns_endpoint);
     set(&mut form, "endpoint", endpoint.as_deref());
     Ok(form)
+}
+
+/// What a signing key comes with.
+const TOKEN: [&str; 3] = ["Token", "KeyId", "AppId"];
+
+/// The certificate that a description's `ApnsCredential` holds: PKCS#12 in base64, its password in `CertificateKey`, which
+/// many files leave empty.
+pub fn certificate(description: &Element) -> Result<Option<Packed>, FieldError> {
+    const PASSWORD: &str = "ApnsCredential.CertificateKey";
+    let named = description.child("ApnsCredential").map(properties).unwrap_or_default();
+    match (value(&named, "ApnsCertificate"), value(&named, "CertificateKey")) {
+        (Some(file), password) => Ok(Some(Packed {
+            file: Secret::new(file),
+            password: Secret::new(password.unwrap_or_default()),
+            file_field: "ApnsCredential.ApnsCertificate",
+            password_field: PASSWORD,
+        })),
+        (None, Some(_)) => {
+            let rule = "must be absent: it is the password of ApnsCertificate, which is not there";
+            Err(FieldError::new(PASSWORD, rule))
+        }
+        (None, None) => Ok(None),
+    }
+}
+
+/// SHA-1 of the certificate in capital hexadecimal digits, as portals name one.
+pub(super) fn thumbprint(cert: &str) -> Option<String> {
+    let der = CertificateDer::from_pem_slice(cert.as_bytes()).ok()?;
+    Some(hex::encode_upper(digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, &der)))
 }
 
 /// The service's origin. Of the binary interface, long gone, only the environment counts.
@@ -101,9 +147,9 @@ fn pem(label: &str, key: &str) -> String {
 fn fcm(
     properties: &Properties<'_>,
     mut form: Map<String, Value>,
-    current: Option<&HubSettings>,
+    beside: &Beside<'_>,
 ) -> Result<Map<String, Value>, FieldError> {
-    let present = current.and_then(|hub| hub.fcm.as_ref()).map(Google::of);
+    let present = beside.current.and_then(|hub| hub.fcm.as_ref()).map(Google::of);
     let own = |name: &'static str| value(properties, name);
     let required =
         |name: &'static str| own(name).ok_or_else(|| FieldError::new(format!("FcmV1Credential.{name}"), "is required"));
@@ -149,7 +195,7 @@ impl Google {
 fn wns(
     properties: &Properties<'_>,
     mut form: Map<String, Value>,
-    _: Option<&HubSettings>,
+    _: &Beside<'_>,
 ) -> Result<Map<String, Value>, FieldError> {
     let client_id = value(properties, "PackageSid");
     if client_id.is_some() && form.get("client_id").and_then(Value::as_str) != client_id {
@@ -166,13 +212,13 @@ fn wns(
 fn web_push(
     properties: &Properties<'_>,
     mut form: Map<String, Value>,
-    current: Option<&HubSettings>,
+    beside: &Beside<'_>,
 ) -> Result<Map<String, Value>, FieldError> {
     let key = value(properties, "VapidPrivateKey");
     set(&mut form, "subject", value(properties, "Subject"));
     set(&mut form, "vapid_private_key", key);
     if let Some(public) = value(properties, "VapidPublicKey") {
-        let present = || current.and_then(|hub| hub.web_push.as_ref()).map(|own| own.vapid_private_key.expose());
+        let present = || beside.current.and_then(|hub| hub.web_push.as_ref()).map(|own| own.vapid_private_key.expose());
         // A private key that cannot be read is refused by that name, where the account is made.
         let pair = key.or_else(present).and_then(|key| VapidKey::read(key).ok());
         let plain = public.trim_end_matches('=').replace('+', "-").replace('/', "_");
@@ -192,7 +238,7 @@ pub(super) fn public_key(web_push: &WebPushAccount) -> Option<String> {
 fn adm(
     properties: &Properties<'_>,
     mut form: Map<String, Value>,
-    _: Option<&HubSettings>,
+    _: &Beside<'_>,
 ) -> Result<Map<String, Value>, FieldError> {
     set(&mut form, "client_id", value(properties, "ClientId"));
     set(&mut form, "client_secret", value(properties, "ClientSecret"));
@@ -208,7 +254,7 @@ fn adm(
 fn baidu(
     properties: &Properties<'_>,
     mut form: Map<String, Value>,
-    _: Option<&HubSettings>,
+    _: &Beside<'_>,
 ) -> Result<Map<String, Value>, FieldError> {
     set(&mut form, "api_key", value(properties, "BaiduApiKey"));
     set(&mut form, "secret_key", value(properties, "BaiduSecretKey"));
@@ -229,7 +275,7 @@ fn baidu(
 fn xiaomi(
     properties: &Properties<'_>,
     mut form: Map<String, Value>,
-    _: Option<&HubSettings>,
+    _: &Beside<'_>,
 ) -> Result<Map<String, Value>, FieldError> {
     set(&mut form, "app_secret", value(properties, "AppSecret"));
     set(&mut form, "endpoint", value(properties, "Endpoint"));

@@ -1,11 +1,21 @@
 use super::*;
 
-fn description(inner: &str) -> Element {
+fn body(inner: &str) -> Vec<u8> {
     let text = format!(
         "<entry xmlns = \"http://www.w3.org/2005/Atom\"><content type=\"application/xml\">\
          <NotificationHubDescription xmlns = \"x\">{inner}</NotificationHubDescription></content></entry>"
     );
-    of_body(text.as_bytes()).unwrap()
+    text.into_bytes()
+}
+
+fn description(inner: &str) -> Element {
+    of_body(&body(inner)).unwrap()
+}
+
+/// The settings that a description states, its certificate opened on the way.
+fn read(description: &Element, current: Option<&HubSettings>) -> Result<HubSettings, ChangeError> {
+    let opened = certificate(description)?.map(|packed| packed.open()).transpose()?;
+    super::read(description, opened.as_ref(), current)
 }
 
 fn properties(element: &str, pairs: &[(&str, &str)]) -> String {
@@ -53,6 +63,73 @@ fn credentials_become_accounts_and_keep_their_secrets() {
     );
     assert!(again.fcm.is_some() && again.wns.is_none());
     assert!(again.keys[0].primary.matches(made.keys[0].primary.expose()));
+}
+
+/// Of OpenSSL, as `gateway::pkcs12` tells.
+fn p12(name: &[u8]) -> String {
+    use base64::Engine;
+    base64::engine::general_purpose::STANDARD.encode(name)
+}
+
+#[test]
+fn a_certificate_is_opened_and_brings_its_topic() {
+    let legacy = p12(include_bytes!("../../../gateway/pkcs12/files/legacy.p12"));
+    let apns =
+        [("Endpoint", "gateway.sandbox.push.apple.com"), ("ApnsCertificate", &legacy), ("CertificateKey", "hush")];
+    let token = [("AppName", "com.example.other"), ("AppId", "TEAM123456"), ("KeyId", "KEY1234567"), ("Token", "MIGH")];
+    let before = read(&description(&properties("ApnsCredential", &token)), None).unwrap();
+    for current in [None, Some(&before)] {
+        let made = read(&description(&properties("ApnsCredential", &apns)), current).unwrap();
+        let own = made.apns.as_ref().unwrap();
+        assert_eq!(
+            (own.endpoint.as_str(), own.topic.as_str()),
+            ("https://api.sandbox.push.apple.com", "com.example.app")
+        );
+        assert!(matches!(&own.auth, ApnsAuth::Certificate { key, .. } if key.expose().contains("PRIVATE KEY")));
+        // Read back it has a name and no secret, and written back it stays.
+        let mut xml = Xml::new();
+        write(&mut xml, &made, true);
+        let written = xml.into_string();
+        let print = written.split("<Name>Thumbprint</Name><Value>").nth(1).unwrap().split('<').next().unwrap();
+        assert!(print.len() == 40 && print.bytes().all(|b| b.is_ascii_digit() || b.is_ascii_uppercase()), "{print}");
+        assert!(!written.contains("CertificateKey") && !written.contains("PRIVATE"), "{written}");
+        let again = read(&of_body(written.as_bytes()).unwrap(), Some(&made)).unwrap();
+        assert!(again.same_as(&made));
+        // A signing key takes its place.
+        let by_token = read(&description(&properties("ApnsCredential", &token)), Some(&made)).unwrap();
+        assert!(matches!(by_token.apns.unwrap().auth, ApnsAuth::Token { .. }));
+    }
+    let named = [&apns[..], &[("AppName", "com.example.app.voip")]].concat();
+    let named = read(&description(&properties("ApnsCredential", &named)), None).unwrap();
+    assert_eq!(named.apns.unwrap().topic, "com.example.app.voip");
+}
+
+#[test]
+fn what_is_wrong_with_a_certificate_is_told() {
+    let file = |name: &[u8]| ("ApnsCertificate", p12(name));
+    let modern: &[u8] = include_bytes!("../../../gateway/pkcs12/files/modern.p12");
+    let keyless = include_bytes!("../../../gateway/pkcs12/files/keyless.p12");
+    let unnamed = include_bytes!("../../../gateway/pkcs12/files/unnamed.p12");
+    let slow = include_bytes!("../../../gateway/pkcs12/files/slow.p12");
+    let with = |name: &'static str, value: &str| (name, value.to_owned());
+    for (pairs, rule) in [
+        (vec![file(modern), with("CertificateKey", "x")], "ApnsCredential.CertificateKey must be the file's password"),
+        (vec![file(modern)], "ApnsCredential.CertificateKey must be the file's password"),
+        (vec![with("CertificateKey", "x")], "ApnsCredential.CertificateKey must be absent"),
+        (vec![file(&modern[..999])], "ApnsCredential.ApnsCertificate must be a PKCS#12 file"),
+        (vec![with("ApnsCertificate", "MIIK")], "ApnsCredential.ApnsCertificate must be a PKCS#12 file"),
+        (
+            vec![file(keyless), with("CertificateKey", "hush")],
+            "ApnsCredential.ApnsCertificate must hold the certificate's",
+        ),
+        (vec![file(slow), with("CertificateKey", "hush")], "ApnsCredential.ApnsCertificate must ask for at most"),
+        (vec![file(unnamed)], "ApnsCredential.AppName is required"),
+        (vec![file(unnamed), with("Token", "x")], "ApnsCredential.Token must not stand beside ApnsCertificate"),
+    ] {
+        let pairs: Vec<_> = pairs.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let told = read(&description(&properties("ApnsCredential", &pairs)), None).unwrap_err().to_string();
+        assert!(told.starts_with(rule), "{told}");
+    }
 }
 
 #[test]
@@ -150,7 +227,6 @@ fn each_bad_part_is_named() {
     let metadata = format!("<UserMetadata>{}</UserMetadata>", "x".repeat(1_025));
     for (text, rule) in [
         (properties("GcmCredential", &[("GoogleApiKey", "x")]), "GcmCredential must be absent: the legacy"),
-        (properties("ApnsCredential", &[("ApnsCertificate", "x")]), "ApnsCredential.ApnsCertificate must be absent"),
         (properties("ApnsCredential", &[("AppName", "t")]), "apns.key is required"),
         (properties("FcmV1Credential", &[("ProjectId", "p")]), "FcmV1Credential.ClientEmail is required"),
         (properties("WnsCredential", &[("PackageSid", "p")]), "wns.client_secret is required"),

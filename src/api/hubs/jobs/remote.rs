@@ -2,6 +2,8 @@
 //! allows the host. Results are written to the store first and sent from there: the length is known then, as blob
 //! services want it, and a delivery that fails is simply done again.
 
+use std::error::Error;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -83,7 +85,7 @@ impl Failure {
 async fn exchange(client: &Client, request: Request<Body>) -> Result<http::Response<Incoming>, Failure> {
     let asked = tokio::time::timeout(PATIENCE * 60, client.request(request)).await;
     let response = asked.map_err(|_| Failure::passing("did not answer in time"))?;
-    let response = response.map_err(|_| Failure::passing("could not be reached"))?;
+    let response = response.map_err(|error| unreached(&error))?;
     let status = response.status();
     if status.is_success() {
         return Ok(response);
@@ -91,6 +93,28 @@ async fn exchange(client: &Client, request: Request<Body>) -> Result<http::Respo
     let passing =
         status.is_server_error() || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT);
     Err(Failure { words: format!("answered {}", status.as_u16()), passing })
+}
+
+/// Why nothing came back. A certificate that is not trusted is none the next time either.
+fn unreached(error: &(dyn Error + 'static)) -> Failure {
+    match of_tls(error) {
+        Some(rustls::Error::InvalidCertificate(_)) => Failure {
+            words: "shows a certificate that is not trusted; jobs.ca_file of the hub names further roots".to_owned(),
+            passing: false,
+        },
+        _ => Failure::passing("could not be reached"),
+    }
+}
+
+/// What TLS said. An I/O error calls the source of what it holds its own, so what it holds is asked first.
+fn of_tls<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
+    if let Some(own) = error.downcast_ref() {
+        return Some(own);
+    }
+    match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        Some(held) => of_tls(held),
+        None => of_tls(error.source()?),
+    }
 }
 
 /// Tries a transfer until it succeeds or trying again does not help.

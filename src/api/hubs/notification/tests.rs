@@ -47,6 +47,22 @@ fn each_word_is_a_platform() {
 }
 
 #[test]
+fn a_toast_does_not_claim_another_encoding_than_its_own() {
+    let declared = "<?xml version=\"1.0\" encoding=\"utf-16\"?>\r\n<toast/>";
+    let other = "<?xml version=\"1.0\" encoding=\"utf-8\"?><toast/>";
+    for (kind, body, sent) in [
+        (&[][..], declared, "<toast/>"),
+        (&[("X-WNS-Type", "wns/toast")], declared, "<toast/>"),
+        (&[("X-WNS-Type", "wns/raw")], declared, declared),
+        (&[], other, other),
+        (&[], "<toast/>", "<toast/>"),
+    ] {
+        let given = [&[(FORMAT, "windows")], kind].concat();
+        assert_eq!(raw(asked(&given, body).unwrap()).body, sent);
+    }
+}
+
+#[test]
 fn without_a_format_it_is_a_template_send() {
     let asked = asked(&[(TAGS, "a && !b")], r#"{"msg":"x","n":7,"yes":true,"no":null}"#).unwrap();
     let properties = [("msg", "x"), ("n", "7"), ("yes", "true")].map(|(name, text)| (name.to_owned(), text.to_owned()));

@@ -12,7 +12,7 @@ use http::{HeaderName, HeaderValue, header};
 use super::{Here, links, on};
 use crate::api::App;
 use crate::api::error::ApiError;
-use crate::api::hubs::here::Query;
+use crate::api::hubs::here::{Query, number};
 use crate::api::request::Visit;
 use crate::directory::Hub;
 use crate::identity::keys::Rights;
@@ -116,13 +116,6 @@ async fn list(
 
 fn encoded(value: &str) -> String {
     form_urlencoded::byte_serialize(value.as_bytes()).collect()
-}
-
-fn number(query: &Query, name: &'static str) -> Result<Option<usize>, FieldError> {
-    let Some(text) = query.get(name) else { return Ok(None) };
-    // More than fits is more than there are.
-    let number = text.parse::<u128>().map_err(|_| FieldError::new(name, "must be a whole number"))?;
-    Ok(Some(usize::try_from(number).unwrap_or(usize::MAX)))
 }
 
 /// Where the next page begins.

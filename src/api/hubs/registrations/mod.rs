@@ -77,7 +77,7 @@ async fn put(
 /// R4.
 async fn show(State(app): State<Arc<App>>, visit: Visit, here: Here) -> Result<Response, ApiError> {
     let hub = on(&visit, Rights::LISTEN)?;
-    let id = RegistrationId::parse(visit.param("id"))?;
+    let id = RegistrationId::parse(visit.param("id")).map_err(|_| missing())?;
     let stored = app.store.registration(hub.id, &id).await?.ok_or_else(missing)?;
     entry(&links(&here, hub), &stored.registration, stored.etag, stored.updated)
 }
@@ -86,7 +86,8 @@ async fn show(State(app): State<Arc<App>>, visit: Visit, here: Here) -> Result<R
 /// nothing left to do, and a client that deletes all targets of a channel one by one must not stumble over it.
 async fn delete(State(app): State<Arc<App>>, visit: Visit, headers: HeaderMap) -> Result<StatusCode, ApiError> {
     let hub = on(&visit, Rights::LISTEN)?;
-    let id = RegistrationId::parse(visit.param("id"))?;
+    // What is no id is nobody's: clients pass over a 404 and stumble over a 400.
+    let id = RegistrationId::parse(visit.param("id")).map_err(|_| missing())?;
     let of_installation = id.target().is_some();
     match apply(&app, hub, RegistrationChange::Delete { id, only: precondition(&headers) }).await? {
         Registered::Deleted => Ok(StatusCode::OK),
