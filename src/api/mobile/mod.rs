@@ -91,10 +91,7 @@ struct Face {
 
 /// A router that takes this face's paths and leads all others on.
 pub(super) fn router(app: &Arc<App>, mobile: &Arc<Mobile>, meters: &Meters<'_>, behind: Router) -> Router {
-    let unknown = any(async |request: Request| {
-        let refused = Refused::no_route();
-        if tables::wants_brief(&request) { refused.brief() } else { refused }
-    });
+    let unknown = any(async || Refused::no_route());
     let operations = served(Router::new(), routes(), meters)
         .route(custom::ROUTE, custom::methods().layer(from_fn_with_state(meters.of(custom::ROUTE), count)))
         .fallback_service(unknown.layer(from_fn_with_state(meters.of("none"), count)))
@@ -120,8 +117,7 @@ async fn enter(State(mut face): State<Face>, mut request: Request) -> Response {
     if let Some(uri) = without_last_slash(request.uri()) {
         *request.uri_mut() = uri;
     }
-    let is_brief = tables::wants_brief(&request);
-    let mut response = in_our_form(call(&mut face.operations, request).await, is_brief);
+    let mut response = in_our_form(call(&mut face.operations, request).await);
     if is_table {
         tables::uncached(response.headers_mut());
     }
@@ -150,10 +146,9 @@ fn without_last_slash(uri: &Uri) -> Option<Uri> {
 }
 
 /// A refusal of the rooms that all faces share in the form of this one; any other answer as it is.
-fn in_our_form(mut response: Response, is_brief: bool) -> Response {
+fn in_our_form(mut response: Response) -> Response {
     let Some(refusal) = response.extensions_mut().remove::<Refusal>() else { return response };
-    let refused = Refused::from(refusal);
-    let mut said = if is_brief { refused.brief() } else { refused }.into_response();
+    let mut said = Refused::from(refusal).into_response();
     std::mem::swap(said.extensions_mut(), response.extensions_mut());
     if let Some(allowed) = response.headers_mut().remove(http::header::ALLOW) {
         said.headers_mut().insert(http::header::ALLOW, allowed);

@@ -3,22 +3,6 @@
 use super::engines::on_both;
 use super::*;
 
-/// 7: whatever refuses them, the newer libraries take each member for one of their entity's.
-#[tokio::test]
-async fn refusals_say_one_thing_to_the_newer_libraries() {
-    let world = world().await;
-    for (method, path, status) in
-        [("DELETE", "/tables/todoitem", 405), ("GET", "/tables/todoitem/a/b", 404), ("GET", "/tables", 404)]
-    {
-        for headers in [V3, TOOLKIT] {
-            let said = send(&world.client, method, path, &[headers], &Value::Null).await.expect(status).json();
-            assert!(said["error"].is_string() && said.as_object().unwrap().len() == 1, "{method} {path}: {said}");
-        }
-        let said = send(&world.client, method, path, &[V2], &Value::Null).await.expect(status).json();
-        assert_eq!(said["message"], said["error"], "{method} {path}");
-    }
-}
-
 #[tokio::test]
 async fn lists_have_the_shape_of_their_dialect() {
     let world = world().await;

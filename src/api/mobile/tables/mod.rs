@@ -12,7 +12,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::extract::Request;
 use axum::routing::get;
 use http::{HeaderMap, HeaderValue, header};
 use serde_json::{Map, Value as Json};
@@ -32,8 +31,6 @@ mod links;
 mod list;
 mod rows;
 
-use dialect::Dialect;
-
 pub use change::work;
 
 pub(super) fn routes() -> Vec<Route> {
@@ -42,16 +39,6 @@ pub(super) fn routes() -> Vec<Route> {
         ("/tables/{table}", get(list::list).post(rows::insert).patch(rows::merge_by_body)),
         ("/tables/{table}/{id}", one),
     ]
-}
-
-/// Whether a refusal to this request says `error` and no more (7): to a table, by a newer library.
-pub(super) fn wants_brief(request: &Request) -> bool {
-    let of_tables = request.uri().path().split('/').nth(1) == Some("tables");
-    let version = || {
-        let pairs = form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes());
-        pairs.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(dialect::VERSION)).map(|(_, value)| value)
-    };
-    of_tables && Dialect::of(request.headers(), version().as_deref()).is_ok_and(|dialect| !dialect.is_v2())
 }
 
 /// Nothing here is to be kept by a cache (OBS 10).
