@@ -1,5 +1,7 @@
 //! A list as an engine is asked for it.
 
+use std::time::Duration;
+
 use crate::model::time::Timestamp;
 use crate::tables::odata::{Comparison, Cursor, Expr, ListOptions, Literal, Order, Place};
 use crate::tables::row::Row;
@@ -40,6 +42,13 @@ pub struct Page {
     /// The table's clock as of this page: no row of it is stamped later.
     pub clock: Timestamp,
 }
+
+/// A list that takes longer is given up: whoever asks for it may have made it as long as they like, and the database has
+/// others to serve.
+pub const LONGEST: Duration = Duration::from_secs(10);
+
+/// What is said of it.
+pub(crate) const TOO_SLOW: &str = "must ask for less: a list may take no more than 10 seconds";
 
 /// The texts of a page, in bytes: with the row that exceeds them it ends, however many rows were asked for. A page is held
 /// in memory, and every client goes on until a list ends (spec 2.2).
