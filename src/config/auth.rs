@@ -19,6 +19,8 @@ pub struct AuthConfig {
     pub audience: String,
     pub issuer: String,
     pub session_hours: u32,
+    /// The age at which a session ends for good, however often it was renewed.
+    pub session_max_hours: u32,
     /// How an app gets its session that does not say.
     pub session_mode: SessionMode,
     /// Where a browser may be sent after it signed in or out, besides paths of this service.
@@ -51,6 +53,11 @@ const REDIRECTS: &str =
 /// Bytes that a key should have at least: as many as the hash with which it signs (RFC 7518 section 3.2).
 const STRONG: usize = 32;
 
+/// Ten years.
+const LONGEST_SESSION: u32 = 87_600;
+/// A session that somebody else got hold of lasts no longer than this, where the operator says nothing.
+const YEAR: u32 = 8_760;
+
 impl AuthConfig {
     /// Keys that are shorter than they should be. They are taken: apps' own servers may have signed with them for years.
     pub fn short_keys(&self) -> Vec<&'static str> {
@@ -66,6 +73,7 @@ impl AuthConfig {
             "audience",
             "issuer",
             "session_hours",
+            "session_max_hours",
             "session_mode",
             "allowed_redirects",
             "user_id_key",
@@ -80,11 +88,18 @@ impl AuthConfig {
         }
         let user_ids = s.secret("user_id_key")?;
         let (user_id_key, user_id_key_file) = user_ids.map_or((None, None), |given| (Some(given.text), given.file));
+        let session_hours = s.integer("session_hours", 720, 1..=LONGEST_SESSION)?;
+        let session_max_hours = s.integer("session_max_hours", YEAR.max(session_hours), 1..=LONGEST_SESSION)?;
+        if session_max_hours < session_hours {
+            let rule = format!("must be at least session_hours, which is {session_hours}");
+            return Err(s.fail("session_max_hours", rule));
+        }
         let text = |key| s.required(key, "must not be empty", |t| (!t.is_empty()).then(|| t.to_owned()));
         Ok(Self {
             audience: text("audience")?,
             issuer: text("issuer")?,
-            session_hours: s.integer("session_hours", 720, 1..=87_600)?,
+            session_hours,
+            session_max_hours,
             session_mode: s.choice(
                 "session_mode",
                 SessionMode::Token,
@@ -115,6 +130,9 @@ pub struct ProviderConfig {
     /// Client ids of the same app's other parts, whose tokens are taken too.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub audiences: Vec<String>,
+    /// Whether the provider's own tokens stand for their users with each request, without a session.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub bearer: bool,
     /// What the user is asked for; absent = what the provider needs to say who they are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scopes: Option<Vec<String>>,
@@ -146,6 +164,11 @@ impl ProviderConfig {
             vec!["issuer", "client_id", "client_secret", "client_secret_file", "audiences", "scopes", "ca_file"];
         if is_apple {
             known.extend(["team_id", "key_id"]);
+        }
+        // Theirs are read by nobody else.
+        let makes_signed = !SECRET_NEEDED.contains(&s.name());
+        if makes_signed {
+            known.push("bearer");
         }
         s.only(&known)?;
         let rule = "must be an https:// URL of one host, without user and query";
@@ -181,6 +204,7 @@ impl ProviderConfig {
             issuer,
             client_id,
             audiences: list("audiences")?.unwrap_or_default(),
+            bearer: makes_signed && s.boolean("bearer", false)?,
             scopes: list("scopes")?,
             team_id,
             key_id,

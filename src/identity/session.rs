@@ -11,7 +11,8 @@
 //! process is ahead, a session that began within the difference before a revocation is not met by it; where it is behind,
 //! one that begins within the difference after it is. `sid` names the session: it stays when the token is renewed, so that ending the session
 //! ends every token of it. Tokens that an app's own server signs with the same key need `sub`, `iss`, `aud` and
-//! `exp`, and may leave the rest out (4.11).
+//! `exp`, and may leave the rest out (4.11); without `ims` and `sid` they are no sessions of this service, which does not
+//! renew them. However often it is renewed, a session ends for good at a fixed age ([`Sessions::at_most`]).
 
 use std::time::Duration;
 
@@ -44,6 +45,9 @@ pub struct User {
     pub profile: Profile,
     /// The session's name; tokens of others may have none.
     pub session: Option<String>,
+    /// Whether this service began the session. The life of a token that the app's own server made is that server's to give,
+    /// and what a provider gave to this service is not told to its bearer, whatever it says of its provider.
+    pub is_ours: bool,
     /// When this session began.
     pub issued: Timestamp,
     /// When it ends.
@@ -116,6 +120,8 @@ pub struct Sessions {
     audience: String,
     issuer: String,
     life: Duration,
+    /// The age at which a session ends for good.
+    most: Duration,
 }
 
 impl std::fmt::Debug for Sessions {
@@ -125,7 +131,7 @@ impl std::fmt::Debug for Sessions {
 }
 
 impl Sessions {
-    /// Sessions signed with the text of `key`, each `life` long.
+    /// Sessions signed with the text of `key`, each `life` long, and again when it is renewed.
     pub fn new(key: &Secret, audience: &str, issuer: &str, life: Duration) -> Self {
         let key = key.expose().as_bytes();
         Self {
@@ -134,7 +140,14 @@ impl Sessions {
             audience: audience.to_owned(),
             issuer: issuer.to_owned(),
             life,
+            most: Duration::MAX,
         }
+    }
+
+    /// The same, where no session grows older than `most`.
+    #[must_use]
+    pub fn at_most(self, most: Duration) -> Self {
+        Self { most, ..self }
     }
 
     /// A fresh session of somebody: they, and their token. `None` when there is no writing it.
@@ -154,13 +167,10 @@ impl Sessions {
         self.issue(sub, provider, profile, random_name()?, (began, now))
     }
 
-    /// The same session with another end: they, and their new token.
+    /// The same session with another end: they, and their new token. `None` of one that is not ours or is over for good.
     pub fn renew(&self, user: &User, now: Timestamp) -> Option<(User, String)> {
-        let (profile, times) = (user.profile.clone(), (user.issued, now));
-        match &user.session {
-            Some(name) => self.issue(&user.sub, &user.provider, profile, name.clone(), times),
-            None => self.begin_late(&user.sub, &user.provider, profile, user.issued, now),
-        }
+        let name = user.session.as_ref().filter(|_| user.is_ours && now < user.issued.plus(self.most))?;
+        self.issue(&user.sub, &user.provider, user.profile.clone(), name.clone(), (user.issued, now))
     }
 
     /// How long after its issue a token can still be shown or renewed.
@@ -177,7 +187,7 @@ impl Sessions {
         (began, now): (Timestamp, Timestamp),
     ) -> Option<(User, String)> {
         // Ends are whole seconds, as the token has them.
-        let end = now.plus(self.life).millis().div_euclid(1_000) * 1_000;
+        let end = now.plus(self.life).min(began.plus(self.most)).millis().div_euclid(1_000) * 1_000;
         let (issued, expires) = (began, Timestamp::from_millis(end));
         let claims = Claims {
             sub: sub.to_owned(),
@@ -196,7 +206,7 @@ impl Sessions {
         };
         let token = jwt::sign(&claims, &self.signing)?;
         let (sub, provider, session) = (sub.to_owned(), provider.to_owned(), Some(session));
-        Some((User { sub, provider, profile, session, issued, expires }, token))
+        Some((User { sub, provider, profile, session, is_ours: true, issued, expires }, token))
     }
 
     /// Whose token it is, while the session lasts.
@@ -228,17 +238,17 @@ impl Sessions {
         if !is_user_id(&claims.sub) {
             return Err(SessionError::Subject);
         }
+        // No name is none: the end of a session without a name would be that of all.
+        let session = claims.sid.filter(|sid| is_user_id(sid));
+        let is_ours = claims.ims.is_some() && session.is_some();
         // One that does not say when it began is as old as can be: any revocation meets it.
         let issued = claims.ims.or_else(|| claims.iat.or(claims.nbf).map(NumericDate::millis)).unwrap_or_default();
-        Ok(User {
-            sub: claims.sub,
-            provider: claims.idp.unwrap_or_else(|| CUSTOM.to_owned()),
-            profile: claims.profile,
-            // No name is none: the end of a session without a name would be that of all.
-            session: claims.sid.filter(|sid| is_user_id(sid)),
-            issued: Timestamp::from_millis(issued),
-            expires,
-        })
+        let issued = Timestamp::from_millis(issued);
+        if is_ours && issued.plus(self.most) <= now {
+            return Err(SessionError::Expired);
+        }
+        let provider = claims.idp.filter(|idp| is_user_id(idp)).unwrap_or_else(|| CUSTOM.to_owned());
+        Ok(User { sub: claims.sub, provider, profile: claims.profile, session, is_ours, issued, expires })
     }
 }
 
@@ -259,7 +269,7 @@ impl User {
     }
 }
 
-/// What can be a user's id: it stands in a header, a tag and a column.
+/// What can be a user's id, or the name of a session or a provider: it stands in a header, a tag and a column.
 pub fn is_user_id(sub: &str) -> bool {
     (1..=LONGEST_ID).contains(&sub.len()) && !sub.chars().any(char::is_control)
 }

@@ -56,7 +56,8 @@ fn embedded(config: &Config, clock: SharedClock, retention: Retention) -> Result
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(|source| StartError::Path { path: folder.to_owned(), source })?;
     }
-    let readers = std::thread::available_parallelism().map_or(2, |cores| cores.get().clamp(2, 16));
+    // One of them is kept from the lists of apps, which may be long.
+    let readers = std::thread::available_parallelism().map_or(2, |cores| cores.get().clamp(2, 16)) + 1;
     match SqliteStore::open(path, Mode::Threads { readers }, clock, retention) {
         Ok(store) => Ok(Arc::new(store)),
         Err(StoreError::InUse(_)) => {

@@ -1,5 +1,7 @@
 //! A list as an engine is asked for it.
 
+use std::time::Duration;
+
 use crate::model::time::Timestamp;
 use crate::tables::odata::{Comparison, Cursor, Expr, ListOptions, Literal, Order, Place};
 use crate::tables::row::Row;
@@ -41,6 +43,13 @@ pub struct Page {
     pub clock: Timestamp,
 }
 
+/// A list that takes longer is given up: whoever asks for it may have made it as long as they like, and the database has
+/// others to serve.
+pub const LONGEST: Duration = Duration::from_secs(10);
+
+/// What is said of it.
+pub(crate) const TOO_SLOW: &str = "must ask for less: a list may take no more than 10 seconds";
+
 /// The texts of a page, in bytes: with the row that exceeds them it ends, however many rows were asked for. A page is held
 /// in memory, and every client goes on until a list ends (spec 2.2).
 const PAGE_BYTES: usize = 8 << 20;
@@ -71,15 +80,18 @@ impl Room {
     }
 }
 
-/// `updatedAt ge T` among the conditions that must all hold: with the order by stamp the mark of a pull (spec 3.4).
-fn bound(filter: &mut Expr) -> Option<&mut Comparison> {
+/// Each `updatedAt ge T` among the conditions that must all hold: with the order by stamp the mark of a pull (spec 3.4). An
+/// app's own filter may hold another one beside the pull's.
+fn bounds<'a>(filter: &'a mut Expr, found: &mut Vec<(Timestamp, &'a mut Comparison)>) {
     match filter {
-        Expr::And(parts) => parts.iter_mut().find_map(bound),
+        Expr::And(parts) => parts.iter_mut().for_each(|part| bounds(part, found)),
         Expr::Compare(operator @ (Comparison::GreaterOrEqual | Comparison::Greater), left, right) => {
-            let stamp = matches!(&**left, Expr::Member(name) if name.eq_ignore_ascii_case("updatedAt"));
-            (stamp && matches!(&**right, Expr::Literal(Literal::Time(_) | Literal::Day(_)))).then_some(operator)
+            let is_stamp = matches!(&**left, Expr::Member(name) if name.eq_ignore_ascii_case("updatedAt"));
+            if let (true, Expr::Literal(Literal::Time(time) | Literal::Day(time))) = (is_stamp, &**right) {
+                found.push((*time, operator));
+            }
         }
-        _ => None,
+        _ => {}
     }
 }
 
@@ -90,9 +102,16 @@ pub fn adapt_pull(options: &mut ListOptions, skip: &mut u64) -> bool {
     if !options.is_by_stamp() {
         return false;
     }
-    let Some(operator) = options.filter.as_mut().and_then(bound) else { return false };
-    if *skip == 1 && *operator == Comparison::GreaterOrEqual {
-        *operator = Comparison::Greater;
+    let mut found = Vec::new();
+    if let Some(filter) = &mut options.filter {
+        bounds(filter, &mut found);
+    }
+    // The last is the one that bounds the list, and its row the one that is skipped.
+    let Some(last) = found.iter().map(|(time, _)| *time).max() else { return false };
+    let at_last = found.into_iter().filter(|(time, _)| *time == last).map(|(_, operator)| operator);
+    let operators: Vec<&mut Comparison> = at_last.collect();
+    if *skip == 1 && operators.iter().all(|operator| **operator == Comparison::GreaterOrEqual) {
+        operators.into_iter().for_each(|operator| *operator = Comparison::Greater);
         *skip = 0;
     }
     true
@@ -142,5 +161,25 @@ mod tests {
         ] {
             assert_eq!(adapted(&filter, order, skip), expected, "{filter} {order} {skip}");
         }
+    }
+
+    #[test]
+    fn the_bound_of_a_pull_is_the_last_of_several() {
+        let (first, last) =
+            ("updatedAt ge datetime'2026-01-01T00:00:00Z'", "updatedAt ge datetime'2026-02-01T00:00:00Z'");
+        let after = last.replace("ge", "gt");
+        for (filter, expected) in [
+            (format!("(({first}) and ({last}))"), format!("(({first}) and ({after}))")),
+            (format!("(({last}) and ({first}))"), format!("(({after}) and ({first}))")),
+            (format!("(({last}) and ({last}))"), format!("(({after}) and ({after}))")),
+        ] {
+            let read = |filter: &str| ListOptions::read([("$filter", filter), ("$orderby", "updatedAt")]).unwrap();
+            let (mut options, mut skip) = (read(&filter), 1);
+            assert!(adapt_pull(&mut options, &mut skip) && skip == 0, "{filter}");
+            assert_eq!(options.filter, read(&expected).filter, "{filter}");
+        }
+        // Where that row is left out already, the row to skip is another.
+        let filter = format!("(({last}) and ({after}))");
+        assert_eq!(adapted(&filter, "updatedAt", 1), (true, 1, false));
     }
 }

@@ -309,11 +309,10 @@ async fn elsewhere_may_be_behind_tls_under_a_root_of_its_own() {
 #[tokio::test]
 async fn a_certificate_that_is_not_trusted_is_the_jobs_failure() {
     let authority = Authority::new().unwrap();
-    let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = tcp.local_addr().unwrap().port();
-    let acceptor = TlsAcceptor::from(Arc::new(authority.server_config(false).unwrap()));
+    let listener = TlsListener::bind(&authority).await.unwrap();
+    let port = listener.address().port();
     let router = Router::new().fallback(blob).with_state(Blobs::default());
-    tokio::spawn(axum::serve(Tls { tcp, acceptor }, router).into_future());
+    tokio::spawn(axum::serve(listener, router).into_future());
     let world = World::allowing(&format!("\"localhost:{port}\"")).await;
     let at = |name: &str| format!("https://localhost:{port}/{name}?sig=right");
     for (kind, input, field) in [

@@ -279,6 +279,27 @@ async fn an_upstream_may_be_behind_tls_under_a_root_of_its_own() {
     world.client.get("/api/echo").await.expect(502);
 }
 
+/// What would answer is no page of the upstream's to that address.
+#[tokio::test]
+async fn a_websocket_is_refused_in_words_and_other_offers_are_passed_over() {
+    let upstream = Upstream::start().await;
+    let world = world(&upstream).await;
+    let socket = [
+        ("connection", "Upgrade"),
+        ("upgrade", "websocket"),
+        ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+        ("sec-websocket-version", "13"),
+    ];
+    let refused = world.client.send("GET", "/api/chat", &socket, b"").await.expect(400);
+    assert!(refusal(&refused).starts_with("Upgrade must not ask for a WebSocket"), "{refused:?}");
+    assert_eq!(upstream.asked().await, Vec::<Value>::new());
+    let offers = [("connection", "Upgrade, HTTP2-Settings"), ("upgrade", "h2c"), ("http2-settings", "AAMAAABk")];
+    let answer = world.client.send("GET", "/api/echo", &offers, b"").await.expect(200).json();
+    for name in ["upgrade", "http2-settings"] {
+        assert_eq!(answer["headers"][name], Value::Null, "{answer}");
+    }
+}
+
 /// 6.4 and 12.10: a field that grows without end, and long addresses.
 #[tokio::test]
 async fn point_10_long_headers_and_addresses_pass() {

@@ -1,4 +1,5 @@
-//! Who is signed in (`mobile-apps.md` 4.8): `X-ZUMO-AUTH: TOKEN`, else `Authorization: Bearer TOKEN`.
+//! Who is signed in (`mobile-apps.md` 4.8): `X-ZUMO-AUTH: TOKEN`, else `Authorization: Bearer TOKEN`; a session's token, or
+//! one that a provider made whose section says so ([`bearer`]).
 //!
 //! No token is nobody, which many resources allow; a token that stands for nobody is refused on every one: apps drop it
 //! then and sign in again. So is one whose session was ended. A page of this service may be signed in by cookie instead;
@@ -11,7 +12,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, header};
 
 use super::Mobile;
-use super::auth::cookie;
+use super::auth::{bearer, cookie};
 use super::here::Here;
 use super::refusal::Refused;
 use crate::api::App;
@@ -65,7 +66,17 @@ pub(super) async fn verified(app: &App, mobile: &Mobile, token: &str) -> Result<
     unless_revoked(app, user).await
 }
 
-/// The same, also for a while after the session's end.
+/// Whose token it is, a session's or a provider's own.
+async fn shown(app: &App, mobile: &Mobile, token: &str) -> Result<User, Refused> {
+    if let Some(sign_in) = &mobile.sign_in
+        && let Some(user) = bearer::user(sign_in, token).await?
+    {
+        return unless_revoked(app, user).await;
+    }
+    verified(app, mobile, token).await
+}
+
+/// Whose session a token is, also for a while after the session's end.
 pub(super) async fn renewable(app: &App, mobile: &Mobile, token: &str) -> Result<User, Refused> {
     let user = sessions(mobile)?.renewable(token, app.clock.now())?;
     unless_revoked(app, user).await
@@ -98,7 +109,7 @@ impl FromRequestParts<Arc<App>> for Caller {
         let Some(mobile) = &app.mobile else { return Ok(Self(None)) };
         match token(&parts.headers)? {
             None => Ok(Self(by_cookie(parts, app, mobile).await?)),
-            Some(token) => Ok(Self(Some(verified(app, mobile, token).await?))),
+            Some(token) => Ok(Self(Some(shown(app, mobile, token).await?))),
         }
     }
 }

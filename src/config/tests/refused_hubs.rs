@@ -307,12 +307,17 @@ fn mobile_and_site() {
         (
             AUTH,
             "[mobile.auth.providers.google]\nclient_id = 'c'\nteam_id = 'T'",
-            "mobile.auth.providers.google.team_id: unknown key; known ones are issuer, client_id, client_secret, client_secret_file, audiences, scopes, ca_file (got T)",
+            "mobile.auth.providers.google.team_id: unknown key; known ones are issuer, client_id, client_secret, client_secret_file, audiences, scopes, ca_file, bearer (got T)",
         ),
         (
             AUTH,
             "[mobile.auth.providers.google]\nclient_id = 'c'\nissuer = 'http://accounts.google.com'",
             "mobile.auth.providers.google.issuer: must be an https:// URL of one host, without user and query (got http://accounts.google.com)",
+        ),
+        (
+            AUTH,
+            "session_hours = 48\nsession_max_hours = 24",
+            "mobile.auth.session_max_hours: must be at least session_hours, which is 48 (got 24)",
         ),
         (AUTH, "session_hours = 0", "mobile.auth.session_hours: must be a whole number from 1 to 87600 (got 0)"),
         (

@@ -3,6 +3,7 @@
 //! - [`openid`](self): any OpenID Connect provider by its issuer, with presets for `aad`, `apple`, `google` and
 //!   `microsoftaccount`; `keys` and `claims` are what its tokens are held to, `client_secret` is what we show it.
 //! - `facebook`, `twitter` (with [`oauth1`]): as they need.
+//! - `bearer`: a token of theirs in the place of a session.
 //! - `web`, `cached`: how they are asked, and how often.
 //! - `identity`, `error`: what comes of it.
 //!
@@ -19,6 +20,7 @@ use super::secret::Secret;
 use crate::clock::SharedClock;
 use crate::model::field::FieldError;
 
+mod bearer;
 mod cached;
 mod claims;
 mod client_secret;
@@ -31,6 +33,7 @@ mod openid;
 mod twitter;
 mod web;
 
+pub use bearer::Bearer;
 pub use error::ProviderError;
 pub use identity::{Claim, Identity, Tokens};
 
@@ -211,6 +214,8 @@ enum Kind {
 pub struct Provider {
     /// As paths and tokens have it.
     pub name: String,
+    /// What its tokens say who made them, without a slash at its end, where they stand for their users by themselves.
+    bearers: Option<String>,
     kind: Kind,
 }
 
@@ -222,7 +227,16 @@ impl Provider {
             "twitter" => Kind::Twitter(Box::new(Twitter::new(settings, clock)?)),
             other => Kind::OpenId(Box::new(OpenId::new(Preset::of(other), settings, clock)?)),
         };
-        Ok(Self { name: name.to_owned(), kind })
+        Ok(Self { name: name.to_owned(), bearers: None, kind })
+    }
+
+    /// The same, whose tokens stand for their users by themselves ([`Provider::bearer`]). Those of Facebook and Twitter,
+    /// which nobody else can read, do not.
+    #[must_use]
+    pub fn with_bearers(self, settings: &Settings) -> Self {
+        let issuer = settings.issuer.as_deref().or(Preset::of(&self.name).issuer());
+        let bearers = issuer.map(|issuer| issuer.trim_end_matches('/').to_owned());
+        Self { bearers: bearers.filter(|_| matches!(self.kind, Kind::OpenId(_))), ..self }
     }
 
     /// Whether the browser comes back by a POST from the provider's pages.

@@ -65,6 +65,57 @@ fn a_renewed_token_is_of_the_same_session() {
 }
 
 #[test]
+fn a_session_ends_for_good_however_often_it_is_renewed() {
+    let most = Duration::from_hours(3);
+    let sessions = sessions("key").at_most(most);
+    let (mut user, mut token) = sessions.begin("sid:00", "google", Profile::default(), NOW).unwrap();
+    let mut now = NOW;
+    for _ in 0..5 {
+        now = now.plus(Duration::from_mins(30));
+        (user, token) = sessions.renew(&user, now).unwrap();
+        assert!(user.expires <= NOW.plus(most), "{user:?}");
+    }
+    let end = NOW.plus(most);
+    assert_eq!(end.since(user.expires), Duration::from_millis(500), "in the second of its end");
+    assert!(sessions.renewable(&token, Timestamp::from_millis(end.millis() - 1)).is_ok());
+    assert_eq!(sessions.renewable(&token, end), Err(SessionError::Expired), "no grace after that");
+    assert!(sessions.renew(&user, end).is_none());
+    // One that was made when sessions lasted longer.
+    let (_, long) = self::sessions("key").begin("sid:00", "google", Profile::default(), NOW).unwrap();
+    let shorter = self::sessions("key").at_most(Duration::from_mins(10));
+    assert_eq!(shorter.verify(&long, NOW.plus(Duration::from_mins(10))), Err(SessionError::Expired));
+    // Those of the app's own server end when that says.
+    let own = signed("key", |claims| claims["exp"] = json!(SECOND + 1_000_000));
+    assert!(shorter.verify(&own, NOW.plus(Duration::from_hours(100))).is_ok());
+}
+
+/// Whatever they say of their provider: their life is their server's to give (4.11).
+#[test]
+fn a_token_of_the_apps_own_server_is_not_renewed() {
+    let sessions = sessions("key");
+    for claims in [
+        json!({"idp": "google"}),
+        json!({"idp": "google", "ver": "4", "sid": "one", "stable_sid": "ann", "jti": "x"}),
+        json!({"idp": "google", "ims": NOW.millis()}),
+        json!({"idp": "google", "ims": NOW.millis(), "sid": ""}),
+    ] {
+        let own = signed("key", |own| own.as_object_mut().unwrap().extend(claims.as_object().unwrap().clone()));
+        let user = sessions.verify(&own, NOW).unwrap();
+        assert!(!user.is_ours && sessions.renew(&user, NOW).is_none(), "{claims}");
+    }
+    let (begun, token) = sessions.begin("sid:00", "google", Profile::default(), NOW).unwrap();
+    assert!(begun.is_ours && sessions.verify(&token, NOW).unwrap().is_ours);
+}
+
+#[test]
+fn what_is_no_name_of_a_provider_is_none() {
+    for idp in ["", "a\u{0}b", "a\nb", &"a".repeat(256)] {
+        let own = signed("key", |claims| claims["idp"] = json!(idp));
+        assert_eq!(sessions("key").verify(&own, NOW).unwrap().provider, "custom", "{idp:?}");
+    }
+}
+
+#[test]
 fn a_token_of_the_apps_own_server_needs_little() {
     let own = signed("key", |claims| {
         let claims = claims.as_object_mut().unwrap();

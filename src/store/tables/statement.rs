@@ -187,9 +187,11 @@ impl<'a> Statements<'a> {
             let order = if key.descending { Order::Desc } else { Order::Asc };
             // Null is the smallest, as it was with the originals (OBS 57).
             let nulls = if key.descending { NullOrdering::Last } else { NullOrdering::First };
+            // Of the table: by its bare name PostgreSQL would order a number by the text that is read of it.
+            let of_table = (self.0.table(), self.0.field(field));
             match can_be_null(field) {
-                true => select.order_by_with_nulls(self.0.field(field), order, nulls),
-                false => select.order_by(self.0.field(field), order),
+                true => select.order_by_with_nulls(of_table, order, nulls),
+                false => select.order_by(of_table, order),
             };
         }
         if !by_id {

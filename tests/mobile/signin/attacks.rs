@@ -28,7 +28,7 @@ async fn a13_a_foreign_redirect_is_refused() {
         "/%2Eauth/login/other",
         "/.auth/logout",
     ] {
-        for name in ["post_login_redirect_url", "post_login_redirect_uri"] {
+        for name in ["post_login_redirect_url", "post_login_redirect_uri", "sso_end_uri"] {
             let answer = house.world.client.get(&format!("/.auth/login/house?{name}={}", escaped(target))).await;
             let (status, words) = refused(&answer);
             assert_eq!(status, 400, "{target}");

@@ -7,7 +7,6 @@ use serde_json::json;
 
 use super::browser::url_pairs;
 use super::*;
-use crate::world::SIGNING_KEY;
 
 const PERSON: &str = "248289761001";
 
@@ -100,6 +99,7 @@ async fn a13_a_browser_is_sent_where_the_app_waits() {
     for (name, target) in [
         ("post_login_redirect_url", "https://web.example.com/signed/in?a=b"),
         ("post_login_redirect_uri", "COM.example.app://EASYAUTH.callback"),
+        ("sso_end_uri", "com.example.app://easyauth.callback"),
     ] {
         let end =
             house.browser().go(&format!("/.auth/login/house?session_mode=token&{name}={}", escaped(target))).await;

@@ -2,6 +2,7 @@
 //!
 //! - [`browser`]: a browser, as far as signing in needs one: it follows redirects and keeps cookies by host.
 //! - [`flows`]: points of the acceptance list's line 13, each by its number.
+//! - [`bearer`]: a provider's own token in the place of a session.
 //! - [`tokens`]: line 14: what providers' tokens are held to, and what becomes of ours.
 //! - [`attacks`]: what others try.
 //! - [`social`], [`clients`]: Facebook and Twitter; the JavaScript client as it is.
@@ -10,9 +11,10 @@ use loadtest::gateways::{Authority, OpenIdConfig, OpenIdSim};
 use serde_json::{Map, Value, json};
 
 use crate::client::Answer;
-use crate::world::{USERS, World};
+use crate::world::{AUDIENCE, SIGNING_KEY, USERS, World};
 
 mod attacks;
+mod bearer;
 mod browser;
 mod clients;
 mod flows;
@@ -87,6 +89,16 @@ pub fn claims_of(token: &str) -> Map<String, Value> {
     let part = token.split('.').nth(1).unwrap();
     let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(part).unwrap();
     serde_json::from_slice(&bytes).unwrap()
+}
+
+/// A token that the app's own server signs for an hour, saying this besides.
+pub fn own(claims: Value) -> String {
+    use fanfare::clock::Clock;
+    let now = fanfare::clock::SystemClock.now().millis() / 1_000;
+    let mut all = json!({"iss": AUDIENCE, "aud": AUDIENCE, "iat": now, "exp": now + 3_600});
+    all.as_object_mut().unwrap().extend(self::claims(claims));
+    let key = jsonwebtoken::EncodingKey::from_secret(SIGNING_KEY.as_bytes());
+    jsonwebtoken::encode(&jsonwebtoken::Header::default(), &all, &key).unwrap()
 }
 
 /// The error that an answer says, with its status; it must be what all clients read.

@@ -9,7 +9,7 @@ use loadtest::gateways::OpenIdConfig;
 use serde_json::json;
 
 use super::*;
-use crate::world::{AUDIENCE, SIGNING_KEY, session};
+use crate::world::session;
 
 /// A token of a session of an hour that began so many hours ago.
 fn began(hours: i64, provider: &str) -> String {
@@ -49,6 +49,47 @@ async fn a13_a_session_is_refreshed_also_when_it_ended_a_while_ago() {
     assert_eq!(refused(&refresh(&house, &session("ann")).await).0, 400);
     assert_eq!(refused(&house.world.client.get("/.auth/refresh").await).0, 401);
     assert_eq!(refused(&refresh(&house, "a.b.c").await), (401, "invalid token".to_owned()));
+}
+
+/// 4.11: its life is for its own server to give, and what the provider gave is this service's.
+#[tokio::test]
+async fn a_token_of_the_apps_own_server_is_not_renewed_through_the_provider_that_it_names() {
+    let house = House::start().await;
+    let token = worn(&house).await;
+    let told = me(&house, &token).await;
+    let user = claims_of(&token)["sub"].clone();
+    let own = own(json!({"sub": user, "idp": "house"}));
+    assert_eq!(who(&house.world, &own).await, 200);
+    let asked = house.provider.asked("/token");
+    let words = "the app's own server made this token: only that server makes another";
+    assert_eq!(refused(&refresh(&house, &own).await), (400, words.to_owned()));
+    assert_eq!(house.provider.asked("/token"), asked);
+    let owns = me(&house, &own).await;
+    assert_eq!((&owns["provider_name"], owns.get("access_token")), (&json!("house"), None), "{owns}");
+    house.world.client.send("GET", "/.auth/logout", &[("x-zumo-auth", &own)], b"").await.expect(302);
+    assert_eq!(me(&house, &token).await, told, "and takes nothing along");
+}
+
+#[tokio::test]
+async fn a_session_is_over_for_good_at_its_age() {
+    let house = House::start().await;
+    let (_, young) = session_of(&refresh(&house, &began(1, "house")).await.expect(200).json());
+    assert_eq!(who(&house.world, &young).await, 200);
+    // The usual end is a year.
+    let sessions = Sessions::new(&Secret::new(SIGNING_KEY), AUDIENCE, AUDIENCE, Duration::from_hours(10_000));
+    let now = fanfare::clock::Clock::now(&fanfare::clock::SystemClock);
+    for (hours, status) in [(8_759, 200), (8_761, 401)] {
+        let then = Timestamp::from_millis(now.millis() - hours * 3_600_000);
+        let (_, token) = sessions.begin("sid:00", "house", Profile::default(), then).unwrap();
+        assert_eq!(who(&house.world, &token).await, status, "{hours}");
+        let answer = refresh(&house, &token).await.expect(status);
+        if status == 401 {
+            assert_eq!(refused(&answer).1, "jwt expired");
+            continue;
+        }
+        let end = claims_of(&session_of(&answer.json()).1)["exp"].as_i64().unwrap();
+        assert!((end - now.millis() / 1_000 - 3_600).abs() < 60, "an hour is left, and not thirty days");
+    }
 }
 
 #[tokio::test]

@@ -6,7 +6,6 @@ use loadtest::gateways::{Fault, OpenIdConfig, Signing, Twist};
 use serde_json::json;
 
 use super::*;
-use crate::world::{AUDIENCE, SIGNING_KEY};
 
 const KEYS: &str = "/keys";
 const DISCOVERY: &str = "/.well-known/openid-configuration";

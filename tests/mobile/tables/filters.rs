@@ -281,3 +281,39 @@ async fn texts_that_a_filter_makes_are_bounded() {
     })
     .await;
 }
+
+/// By their value, whole or not, and null first (OBS 57).
+#[tokio::test]
+async fn numbers_are_in_one_order_on_each_engine() {
+    on_both(async |world: World| {
+        let client = &world.client;
+        let numbers = [
+            json!(null),
+            json!(-1e300),
+            json!(i64::MIN),
+            json!(-10),
+            json!(-1.5),
+            json!(-1),
+            json!(0),
+            json!(1e-300),
+            json!(0.1),
+            json!(1.5),
+            json!(2),
+            json!(10),
+            json!(9_007_199_254_740_993_i64),
+            json!(1e300),
+        ];
+        let names = || (b'a'..).map(|letter| char::from(letter).to_string());
+        // Not as they come.
+        for (name, number) in names().zip(&numbers).collect::<Vec<_>>().into_iter().rev() {
+            post(client, "types", json!({"id": name, "n": number})).await;
+        }
+        let ordered: String = names().take(numbers.len()).collect();
+        let backwards: String = ordered.chars().rev().collect();
+        for (order, expected) in [("n", &ordered), ("N%20desc", &backwards), ("b,n", &ordered), ("n,id", &ordered)] {
+            let found = list(client, &format!("/tables/types?$orderby={order}")).await;
+            assert_eq!(&ids(&found).concat(), expected, "{order}");
+        }
+    })
+    .await;
+}

@@ -3,7 +3,7 @@
 use axum::response::Response;
 use http::header;
 
-use super::{Ask, cookie, end, redirect_abroad};
+use super::{Ask, cookie, end, failed, redirect_abroad};
 use crate::api::mobile::refusal::Refused;
 use crate::identity::flow::{AT_PROVIDER, Flow};
 use crate::identity::providers::Asked;
@@ -14,7 +14,7 @@ pub(super) async fn begin(ask: Ask) -> Result<Response, Refused> {
     // Each provider has an address of its own to come back to: what one says is never taken for another's.
     let redirect_uri = ask.here.address(&format!("/.auth/login/{}/callback", provider.name));
     let asked = Asked { redirect_uri: &redirect_uri, params: &ask.params };
-    let started = provider.begin(&asked).await.map_err(|error| ask.failed(provider, error))?;
+    let started = provider.begin(&asked).await.map_err(|error| failed(provider, error))?;
     let flow = Flow {
         provider: provider.name.clone(),
         state: started.state,

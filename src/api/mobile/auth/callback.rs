@@ -6,7 +6,7 @@ use axum::extract::{FromRequestParts, Request, State};
 use axum::response::Response;
 use http::header;
 
-use super::{Ask, cookie, end};
+use super::{Ask, cookie, end, failed};
 use crate::api::App;
 use crate::api::mobile::refusal::Refused;
 use crate::api::request::read_whole;
@@ -69,5 +69,5 @@ async fn finish(ask: &Ask, provider: &Provider, flow: &Flow, params: &Params) ->
     if !ask.app.store.sign_in().put_once(mark, Vec::new(), AT_PROVIDER).await? {
         return Err(Refused::unauthorised("this sign-in was used before"));
     }
-    provider.finish(&returned).await.map_err(|error| ask.failed(provider, error))
+    provider.finish(&returned).await.map_err(|error| failed(provider, error))
 }

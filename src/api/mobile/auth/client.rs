@@ -3,7 +3,7 @@
 use axum::response::Response;
 use serde_json::{Map, Value as Json};
 
-use super::{Ask, session_answer};
+use super::{Ask, failed, session_answer};
 use crate::api::error::ApiError;
 use crate::api::mobile::caller;
 use crate::api::mobile::refusal::Refused;
@@ -23,7 +23,7 @@ fn object(body: &Body) -> Result<Map<String, Json>, Refused> {
 /// POST `/.auth/login/{provider}`.
 pub(super) async fn login(ask: Ask, body: Body) -> Result<Response, Refused> {
     let provider = ask.provider()?;
-    let identity = provider.check(&object(&body)?).await.map_err(|error| ask.failed(provider, error))?;
+    let identity = provider.check(&object(&body)?).await.map_err(|error| failed(provider, error))?;
     let (user, token) = ask.welcome(provider, identity).await?;
     Ok(session_answer(&user, &token))
 }

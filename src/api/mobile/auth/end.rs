@@ -13,8 +13,8 @@ use crate::model::percent::encoded;
 
 const DONE: &str = "/.auth/login/done";
 const COMPLETE: &str = "/.auth/login/complete";
-/// Both names of one parameter (4.4).
-const TARGETS: [&str; 2] = ["post_login_redirect_url", "post_login_redirect_uri"];
+/// The names of one parameter (4.4); the last is that of Windows' sign-in broker.
+const TARGETS: [&str; 3] = ["post_login_redirect_url", "post_login_redirect_uri", "sso_end_uri"];
 
 /// The end that a request asks for.
 pub(super) fn asked(ask: &Ask) -> Result<End, Refused> {

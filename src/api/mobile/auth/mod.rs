@@ -10,6 +10,7 @@
 //! - [`begin`], [`callback`], [`end`]: a browser's way through a provider; [`cookie`] is what ties it to that browser.
 //! - [`client`]: an app that has a provider's token, or one of ours.
 //! - [`exchange`]: the code that an app gets in the place of a session, and changes for one.
+//! - [`bearer`]: an app that shows a provider's token with each request.
 //! - [`session`]: what a session's owner may ask; [`tokens`]: the providers' own tokens, kept for them.
 //! - [`pages`]: what a browser sees at the end.
 //!
@@ -40,6 +41,7 @@ use crate::identity::secrets::{Vault, VaultError};
 use crate::identity::session::{Sessions, User};
 use crate::identity::user_id::{KnownIds, UserIds};
 
+pub(super) mod bearer;
 mod begin;
 mod callback;
 mod client;
@@ -104,7 +106,8 @@ impl SignIn {
         for key in auth.short_keys() {
             tracing::warn!("mobile.auth.{key} is shorter than 32 bytes: whoever guesses it is anyone they like");
         }
-        let life = Duration::from_hours(u64::from(auth.session_hours));
+        let hours = |hours: u32| Duration::from_hours(u64::from(hours));
+        let (life, most) = (hours(auth.session_hours), hours(auth.session_max_hours));
         let mut providers = Providers::default();
         for (name, config) in &auth.providers {
             let refused = |field: &str, rule: String| {
@@ -114,10 +117,11 @@ impl SignIn {
             let settings = settings(config).map_err(|why| refused("ca_file", why))?;
             let provider = Provider::new(name, &settings, clock.clone());
             let provider = provider.map_err(|error| refused(&error.field, error.rule.into_owned()))?;
+            let provider = if config.bearer { provider.with_bearers(&settings) } else { provider };
             providers.0.insert(name.clone(), provider);
         }
         Ok(Self {
-            sessions: Sessions::new(&auth.signing_key, &auth.audience, &auth.issuer, life),
+            sessions: Sessions::new(&auth.signing_key, &auth.audience, &auth.issuer, life).at_most(most),
             providers,
             ids: UserIds::new(auth.user_id_key.as_ref().unwrap_or(&auth.signing_key), known_ids(auth)?),
             seals: Seals::new(&auth.signing_key)?,
@@ -213,15 +217,6 @@ impl Ask {
         redirect::is_page_origin(origin) && is_known()
     }
 
-    /// What a provider did not do, logged where it is the provider's doing.
-    fn failed(&self, provider: &Provider, error: ProviderError) -> Refused {
-        match &error {
-            ProviderError::Away(_) => tracing::warn!(provider = provider.name, %error, "nobody can sign in"),
-            error => tracing::debug!(provider = provider.name, %error, "a sign-in was refused"),
-        }
-        error.into()
-    }
-
     /// Begins the session of somebody who proved who they are, and keeps what the provider gave along.
     async fn welcome(&self, provider: &Provider, identity: Identity) -> Result<(User, String), Refused> {
         let sign_in = self.sign_in()?;
@@ -231,6 +226,15 @@ impl Ask {
         tokens::keep(self, &user.sub, &user.provider, &identity.tokens).await?;
         Ok((user, token))
     }
+}
+
+/// What a provider did not do, logged where it is the provider's doing.
+fn failed(provider: &Provider, error: ProviderError) -> Refused {
+    match &error {
+        ProviderError::Away(_) => tracing::warn!(provider = provider.name, %error, "nobody can sign in"),
+        error => tracing::debug!(provider = provider.name, %error, "a sign-in was refused"),
+    }
+    error.into()
 }
 
 /// A session as every client reads it (4.3).

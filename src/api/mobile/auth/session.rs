@@ -10,7 +10,7 @@ use http::{Method, StatusCode, header};
 use serde::Serialize;
 
 use super::tokens::Kept;
-use super::{Ask, cookie, redirect_to, session_answer, tokens};
+use super::{Ask, cookie, failed, redirect_to, session_answer, tokens};
 use crate::api::App;
 use crate::api::mobile::caller::{self, Caller};
 use crate::api::mobile::refusal::{JSON, Refused};
@@ -39,7 +39,9 @@ pub(super) async fn refresh(ask: Ask) -> Result<Response, Refused> {
     let sign_in = ask.sign_in()?;
     let shown = shown(&ask)?.ok_or_else(Refused::sign_in)?;
     let user = caller::renewable(&ask.app, &ask.mobile, shown.token).await?;
-    // A token that the app's own server made has the life that its server gave it.
+    if !user.is_ours {
+        return Err(Refused::bad("the app's own server made this token: only that server makes another"));
+    }
     let provider = sign_in.providers.find(&user.provider);
     let provider = provider.ok_or_else(|| Refused::bad("sessions of this provider cannot be refreshed here"))?;
     if let Some(kept) = tokens::of(&ask, &user.sub, &user.provider).await?
@@ -75,7 +77,7 @@ async fn renew(ask: &Ask, provider: &Provider, user: &User, kept: &Kept) -> Resu
                 return Ok(());
             }
             end_alone(ask, user).await?;
-            Err(ask.failed(provider, ProviderError::Ended))
+            Err(failed(provider, ProviderError::Ended))
         }
         Err(error) => {
             tracing::warn!(provider = provider.name, %error, "tokens of a provider were not renewed");
@@ -91,9 +93,11 @@ async fn renew(ask: &Ask, provider: &Provider, user: &User, kept: &Kept) -> Resu
     }
 }
 
-/// Ends a session, with what the provider gave.
+/// Ends a session, with what the provider gave for it.
 async fn end(ask: &Ask, user: &User) -> Result<(), Refused> {
-    tokens::forget(ask, &user.sub, &user.provider).await?;
+    if user.is_ours {
+        tokens::forget(ask, &user.sub, &user.provider).await?;
+    }
     end_alone(ask, user).await
 }
 
@@ -131,13 +135,11 @@ struct Told<'a> {
 pub(super) async fn me(Me { ask, caller }: Me) -> Result<Response, Refused> {
     let user = caller.signed_in()?;
     let asked = ask.param("provider").is_none_or(|name| name.eq_ignore_ascii_case(&user.provider));
-    let told = match asked {
-        true => vec![told(
-            user,
-            tokens::of(&ask, &user.sub, &user.provider).await?.map(|kept| kept.tokens).unwrap_or_default(),
-        )],
-        false => Vec::new(),
+    let kept = match asked && user.is_ours {
+        true => tokens::of(&ask, &user.sub, &user.provider).await?.map(|kept| kept.tokens),
+        false => None,
     };
+    let told: Vec<_> = asked.then(|| told(user, kept.unwrap_or_default())).into_iter().collect();
     let body = serde_json::to_vec(&told).map_err(|_| Refused::unable())?;
     Ok((StatusCode::OK, [(header::CONTENT_TYPE, JSON)], body).into_response())
 }

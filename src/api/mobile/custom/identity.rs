@@ -73,7 +73,7 @@ mod tests {
         let profile =
             Profile { name: name.map(str::to_owned), email: Some("a@example.com".into()), ..Profile::default() };
         let (issued, expires) = (Timestamp::from_millis(0), Timestamp::from_millis(1));
-        User { sub: "sid:a".into(), provider: "google".into(), profile, issued, expires, session: None }
+        User { sub: "sid:a".into(), provider: "google".into(), profile, issued, expires, session: None, is_ours: true }
     }
 
     #[test]

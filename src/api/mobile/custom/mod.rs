@@ -22,6 +22,7 @@ use super::refusal::Refused;
 use crate::api::App;
 use crate::api::error::ApiError;
 use crate::config::Access;
+use crate::model::field::FieldError;
 
 mod identity;
 mod passing;
@@ -50,6 +51,11 @@ async fn forward(
     }
     if matches!(*request.method(), Method::TRACE | Method::CONNECT) {
         return Err(Refused::disabled("this method is not passed on"));
+    }
+    // Else the upstream would be asked for a page, and the caller told whatever it says to that.
+    if passing::asks_for_a_socket(request.headers()) {
+        let rule = "must not ask for a WebSocket: requests and their answers are passed on here, and nothing else";
+        return Err(FieldError::new("Upgrade", rule).into());
     }
     if passing::came_from_here(request.headers()) {
         return Err(ApiError::upstream_away("requests come back: mobile.api.upstream leads to this service").into());

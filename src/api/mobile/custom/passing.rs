@@ -74,6 +74,16 @@ pub(super) fn say_where(headers: &mut HeaderMap, here: &Here) {
     }
 }
 
+/// Whether a request asks to go on as a WebSocket (RFC 6455 section 4.1). Any other protocol that a request offers to go on
+/// with may be passed over (RFC 9110 section 7.8), as some HTTP clients expect who offer `h2c` each time.
+pub(super) fn asks_for_a_socket(headers: &HeaderMap) -> bool {
+    let has = |name: HeaderName, word: &str| {
+        let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect::<Vec<_>>();
+        values.iter().flat_map(|value| value.split(',')).any(|found| found.trim().eq_ignore_ascii_case(word))
+    };
+    has(header::CONNECTION, "upgrade") && has(header::UPGRADE, "websocket")
+}
+
 /// Whether a request was passed on by this service before.
 pub(super) fn came_from_here(headers: &HeaderMap) -> bool {
     let values = headers.get_all(header::VIA).iter().filter_map(|value| value.to_str().ok());
@@ -102,6 +112,19 @@ mod tests {
         ]);
         strip(&mut all);
         assert_eq!(all, headers(&[("etag", "\"1\""), ("link", "next")]));
+    }
+
+    #[test]
+    fn a_socket_is_asked_for_by_two_headers() {
+        for (connection, upgrade, expected) in [
+            ("Upgrade", "websocket", true),
+            ("keep-alive, upgrade", "h2c, WebSocket", true),
+            ("keep-alive", "websocket", false),
+            ("Upgrade, HTTP2-Settings", "h2c", false),
+        ] {
+            let all = headers(&[("connection", connection), ("upgrade", upgrade)]);
+            assert_eq!(asks_for_a_socket(&all), expected, "{connection} {upgrade}");
+        }
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::config::Access;
 use crate::model::field::FieldError;
 use crate::model::time::Timestamp;
 use crate::tables::definition::Definition;
-use crate::tables::row::RowId;
+use crate::tables::row::{RowId, SYSTEM};
 use crate::tables::write::Seen;
 
 const FEATURES: HeaderName = HeaderName::from_static("x-zumo-features");
@@ -211,14 +211,20 @@ impl Body {
         }
         let bytes = read_whole(self.0, ask.app.limits.body_bytes, ask.app.patience).await;
         let bytes = bytes.map_err(|error| ask.no(error))?;
-        match serde_json::from_slice(&bytes) {
-            Ok(item) => Ok(AskWith { ask, item }),
-            Err(error) => {
-                let error = FieldError::json("body", "must be a JSON object", &error);
-                Err(ask.no(error))
-            }
-        }
+        let item = serde_json::from_slice(&bytes).map_err(|error| {
+            let error = FieldError::json("body", "must be a JSON object", &error);
+            ask.no(error)
+        })?;
+        check_once(&item).map_err(|error| ask.no(error))?;
+        Ok(AskWith { ask, item })
     }
+}
+
+/// Of `id` and `ID` nobody knows which is meant; columns are looked at where they are written.
+fn check_once(item: &Map<String, Json>) -> Result<(), FieldError> {
+    let times = |own: &&str| item.keys().filter(|name| name.eq_ignore_ascii_case(own)).count();
+    let rule = "must be given once; names are matched without regard to case";
+    SYSTEM.into_iter().find(|own| times(own) > 1).map_or(Ok(()), |own| Err(FieldError::new(own, rule)))
 }
 
 #[cfg(test)]

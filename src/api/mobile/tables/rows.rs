@@ -12,6 +12,7 @@ use crate::model::percent::encoded;
 use crate::store::{StoreError, TableError};
 use crate::tables::definition::OWNER;
 use crate::tables::row::{Row, RowId};
+use crate::tables::value::{Kind, Value};
 use crate::tables::write::{Change, Missing, Refusal, Seen, Write, Written};
 
 /// GET of a row.
@@ -81,10 +82,18 @@ fn new_id(ask: &Ask, item: &Map<String, Json>) -> Result<Option<RowId>, Refused>
         None | Some(Json::Null) => return Ok(Some(RowId::random())),
         Some(Json::String(text)) if text.is_empty() => return Ok(Some(RowId::random())),
         Some(Json::String(text)) => RowId::given(text),
-        Some(Json::Number(number)) => RowId::given(&number.to_string()),
+        Some(Json::Number(number)) => RowId::given(&decimal(number)),
         Some(_) => return Err(ask.no(Refused::bad("The id must be a string"))),
     };
     given.map(Some).map_err(|error| ask.no(Refused::bad(format!("The id {}", error.rule))))
+}
+
+/// A number as an id (2.5): a whole one is written without a fraction, however the client wrote it.
+fn decimal(number: &serde_json::Number) -> String {
+    match Value::from_json(Kind::Number, &Json::Number(number.clone())) {
+        Ok(Value::Int(whole)) => whole.to_string(),
+        _ => number.to_string(),
+    }
 }
 
 fn named<'a>(item: &'a Map<String, Json>, name: &str) -> Option<&'a Json> {
@@ -117,7 +126,7 @@ pub(super) async fn merge_by_body(ask: Ask, body: Body) -> Result<Response, Refu
     let AskWith { ask, item } = body.item(ask).await?;
     let id = match named(&item, "id") {
         Some(Json::String(text)) => RowId::of_path(ask.definition(), text),
-        Some(Json::Number(number)) => RowId::of_path(ask.definition(), &number.to_string()),
+        Some(Json::Number(number)) => RowId::of_path(ask.definition(), &decimal(number)),
         _ => return Err(ask.no(Refused::bad("The item must have an id"))),
     };
     let id = id.ok_or_else(|| ask.no(no_row()))?;
@@ -142,6 +151,7 @@ async fn update(
     let said = match named(&item, "id") {
         None | Some(Json::Null) => None,
         Some(Json::String(text)) => Some(text.clone()),
+        Some(Json::Number(number)) => Some(decimal(number)),
         Some(other) => Some(other.to_string()),
     };
     if said.is_some_and(|said| said != id.to_string()) {

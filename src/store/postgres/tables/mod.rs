@@ -22,7 +22,7 @@ use crate::store::tables::{
     Entry, HISTORY_KEPT, HISTORY_VERSIONS, Note, TableError, TableStore, history, missing, seed,
 };
 use crate::tables::definition::{Conflict, Definition, OWNER};
-use crate::tables::query::{Page, Query, Room};
+use crate::tables::query::{LONGEST, Page, Query, Room, TOO_SLOW};
 use crate::tables::row::{Row, RowId};
 use crate::tables::schema::{Column, Schema};
 use crate::tables::typed::{TOO_LONG, Unresolved};
@@ -210,7 +210,11 @@ fn number(digits: &str) -> Done<Value> {
 async fn list(parts: &Parts, table: &Definition, query: &Query) -> Result<Page, Stop> {
     let mut client = parts.pool.get().await?;
     let tx = snapshot(&mut client).await?;
-    let entry = entry(&tx, table).await?.ok_or_else(|| missing(table))?;
+    // Both in one go. Every statement of this transaction is held to it.
+    let hurry = format!("SET LOCAL statement_timeout = {}", LONGEST.as_millis());
+    let (hurried, entry) = tokio::join!(tx.batch_execute(&hurry), entry(&tx, table));
+    hurried?;
+    let entry = entry?.ok_or_else(|| missing(table))?;
     // The builder's parts cannot wait with us: the statements are made before anything is asked.
     let statements = {
         let statements = Statements::new(Flavour::Postgres, &entry);
@@ -245,11 +249,12 @@ async fn list(parts: &Parts, table: &Definition, query: &Query) -> Result<Page, 
     Ok(page)
 }
 
-/// What a filter computes can leave the range of its numbers (class 22: data exceptions), and what it makes be more than
-/// a text may be (`condition.rs`): the request's fault.
+/// What a filter computes can leave the range of its numbers (class 22: data exceptions), what it makes be more than a text
+/// may be (`condition.rs`), and what it asks for take too long: the request's fault.
 fn out_of_range(error: tokio_postgres::Error) -> Stop {
     match error.code() {
         Some(code) if *code == SqlState::INVALID_TEXT_REPRESENTATION => refuse(FieldError::new("$filter", TOO_LONG)),
+        Some(code) if *code == SqlState::QUERY_CANCELED => refuse(FieldError::new("$filter", TOO_SLOW)),
         Some(code) if code.code().starts_with("22") => {
             refuse(FieldError::new("$filter", "must not compute what no number can hold"))
         }

@@ -8,7 +8,8 @@
 //! A [`Participant`] gathers over a whole group what is dearer to write task by task, and writes it just before the
 //! commit.
 //!
-//! Readers are threads with a connection each; a read is one closure in one read transaction.
+//! Readers are threads with a connection each; a read is one closure in one read transaction. Reads whose length others
+//! choose are ended after a while, and leave one reader to the rest ([`Engine::read_within`]).
 //!
 //! A simulation has neither threads nor real time: [`Mode::Inline`] runs every task and read on the caller, in the
 //! order of the calls.
@@ -18,15 +19,19 @@ use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 use rusqlite::Connection;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
+use crate::clock::{Clock, SystemClock};
 use crate::store::{Commits, Result, StoreError};
 
 mod connection;
 mod group;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use connection::connect;
@@ -90,9 +95,14 @@ struct Reads {
     stopped: bool,
 }
 
+/// Steps of a statement between two looks at the time. A step may be a search through a text of megabytes.
+const STEPS: std::ffi::c_int = 200;
+
 /// The file with its writer and readers.
 pub(super) struct Engine {
     shared: Arc<Shared>,
+    /// Readers for reads that may be long.
+    long: Arc<Semaphore>,
     inline: Option<Mutex<Writer>>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -116,11 +126,12 @@ impl Engine {
             read_waits: Condvar::new(),
             committed: Mutex::default(),
         });
-        let mut engine = Self { shared, inline: None, threads: Vec::new() };
+        let mut engine = Self { shared, long: Arc::new(Semaphore::new(1)), inline: None, threads: Vec::new() };
         let Mode::Threads { readers } = mode else {
             engine.inline = Some(Mutex::new(writer));
             return Ok(engine);
         };
+        engine.long = Arc::new(Semaphore::new(readers.saturating_sub(1).max(1)));
         let shared = engine.shared.clone();
         engine.threads.push(spawn("store-writer", move || write_loop(&shared, &mut writer))?);
         for number in 0..readers.max(1) {
@@ -162,11 +173,38 @@ impl Engine {
         if let Some(writer) = &self.inline {
             return read(&writer.lock().connection);
         }
+        self.queue(move |connection| connection.transaction().map_err(StoreError::from).and_then(|tx| read(&tx))).await
+    }
+
+    /// The same, for a read that others may make as long as they like: what it asks the database when `limit` is over ends
+    /// with `SQLITE_INTERRUPT`. One reader is kept for other reads, where there are two.
+    pub(super) async fn read_within<T, F>(&self, limit: Duration, read: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T> + Send + 'static,
+    {
+        if self.inline.is_some() {
+            return self.read(read).await;
+        }
+        let closed = |_| StoreError::Unavailable("the store is closed".to_owned());
+        let turn = self.long.clone().acquire_owned().await.map_err(closed)?;
+        self.queue(move |connection| {
+            // Given back when the read is over, and not when its caller has gone away.
+            let _turn = turn;
+            let end = SystemClock.boot().plus(limit);
+            connection.progress_handler(STEPS, Some(move || SystemClock.boot() >= end))?;
+            connection.transaction().map_err(StoreError::from).and_then(|tx| read(&tx))
+        })
+        .await
+    }
+
+    async fn queue<T, F>(&self, read: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Connection) -> Result<T> + Send + 'static,
+    {
         let (reply, answer) = oneshot::channel();
-        let job: Read = Box::new(move |connection| {
-            let made = connection.transaction().map_err(StoreError::from).and_then(|tx| read(&tx));
-            drop(reply.send(made));
-        });
+        let job: Read = Box::new(move |connection| drop(reply.send(read(connection))));
         {
             let mut reads = self.shared.reads.lock();
             if reads.stopped {
@@ -222,5 +260,7 @@ fn read_loop(shared: &Shared, connection: &mut Connection) {
         if std::panic::catch_unwind(AssertUnwindSafe(|| read(connection))).is_err() {
             tracing::error!(path = %shared.path.display(), "a read of the store panicked");
         }
+        // The next one has a limit of its own, or none.
+        drop(connection.progress_handler(0, None::<fn() -> bool>));
     }
 }

@@ -17,7 +17,7 @@ use crate::store::tables::{
     Entry, HISTORY_KEPT, HISTORY_VERSIONS, Note, TableError, TableStore, history, missing, seed,
 };
 use crate::tables::definition::{Conflict, Definition, OWNER};
-use crate::tables::query::{Page, Query, Room};
+use crate::tables::query::{LONGEST, Page, Query, Room, TOO_SLOW};
 use crate::tables::row::{Row, RowId};
 use crate::tables::schema::{Column, Schema};
 use crate::tables::typed::{TOO_LONG, Unresolved};
@@ -55,7 +55,7 @@ impl TableStore for SqliteStore {
 
     async fn list_rows(&self, table: &Arc<Definition>, query: Query) -> Result<Page, TableError> {
         let table = table.clone();
-        self.parts.engine.read(move |connection| flatten(list(connection, &table, &query))).await?
+        self.parts.engine.read_within(LONGEST, move |connection| flatten(list(connection, &table, &query))).await?
     }
 
     async fn table_row(
@@ -201,10 +201,11 @@ fn list(connection: &Connection, table: &Definition, query: &Query) -> Result<Pa
     Ok(made)
 }
 
-/// What a filter makes can be more than a text may be: the request's fault.
+/// What a filter makes can be more than a text may be, and what it asks for take too long: the request's fault.
 fn evaluating(error: rusqlite::Error) -> TableError {
     match error.sqlite_error_code() {
         Some(ErrorCode::TooBig) => FieldError::new("$filter", TOO_LONG).into(),
+        Some(ErrorCode::OperationInterrupted) => FieldError::new("$filter", TOO_SLOW).into(),
         _ => StoreError::from(error).into(),
     }
 }

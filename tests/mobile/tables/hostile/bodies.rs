@@ -40,6 +40,8 @@ fn broken() -> Vec<String> {
         "{\"complete\":\"yes\"}",
         "{\"complete\":1}",
         "{\"text\":\"a\",\"TEXT\":\"b\"}",
+        "{\"id\":\"a\",\"ID\":\"a\"}",
+        "{\"id\":\"a\",\"version\":\"a\",\"Version\":\"b\"}",
         "{\"id\":\"a\\u0000b\"}",
         "{\"id\":\"a\\nb\"}",
         "{\"id\":true}",

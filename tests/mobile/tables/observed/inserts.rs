@@ -50,6 +50,7 @@ pub(super) async fn inserts(world: World) {
             Row("18", "POST", "/tables/todoitem", json!({"id": null}), 201, json!({"complete": null})),
             Row("19", "POST", "/tables/todoitem", json!({"id": ""}), 201, Value::Null),
             Row("20", "POST", "/tables/todoitem", json!({"id": 7}), 201, json!({"id": "7"})),
+            Row("20", "POST", "/tables/todoitem", json!({"id": 8.0}), 201, json!({"id": "8"})),
             Row("21", "POST", "/tables/todoitem", json!({"id": "a/b"}), 201, json!({"id": "a/b"})),
             Row("21", "GET", "/tables/todoitem/a%2Fb", Value::Null, 200, json!({"id": "a/b"})),
             Row(
